@@ -1,0 +1,1 @@
+"""Iamata: a permissioned ledger and machine learning for medicine that each repair the other."""

@@ -1,0 +1,70 @@
+"""What readers see: the ledger after one block, held still while the writer goes on."""
+
+from collections.abc import Callable
+
+from iamata.crypto.authmap import FrozenMap
+from iamata.crypto.merkle import prove_inclusion
+from iamata.crypto.tiles import Frontier, make_node_reader
+from iamata.engines.embedded.storage import LedgerFile
+from iamata.ledger.receipts import Checkpoint, Receipt, StateProof
+from iamata.model.ids import Digest, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+
+
+class EmbeddedView:
+    """One height of an embedded ledger."""
+
+    def __init__(
+        self,
+        *,
+        entries: FrozenMap,
+        frontier: Frontier,
+        header: bytes | None,
+        place: tuple[int, int, Digest],
+        open_file: Callable[[], LedgerFile],
+    ) -> None:
+        self._entries = entries
+        self._frontier = frontier
+        self._header = header
+        self._open_file = open_file
+        self.height, self.time_ms, self.app_hash = place
+        self.log_size = frontier.size
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value at a key of the map, or None."""
+        return self._entries.get(key)
+
+    def prove_entry(self, key: bytes) -> StateProof:
+        """Prove what the map holds at a key, or that it holds nothing."""
+        value = self._entries.get(key)
+        return StateProof(
+            key=key.decode("ascii"),
+            value=None if value is None else value.decode("utf-8"),
+            proof=self._entries.prove(key),
+            checkpoint=self._write_checkpoint(),
+        )
+
+    def prove_leaf(self, index: int) -> Receipt:
+        """Prove that the log holds a leaf."""
+        require(0 <= index < self.log_size, Reason.NOT_FOUND, f"leaf {index}")
+        file = self._open_file()
+        block = file.find_block_of_leaf(index)
+        if block is None:
+            raise Refused(Reason.HOME_CORRUPT, f"no block holds leaf {index}")
+        path = prove_inclusion(index, self.log_size, make_node_reader(file.read_tile))
+        return Receipt(
+            leaf=block.leaves[index - block.first_leaf].decode("utf-8"),
+            index=index,
+            path=tuple(Digest(encode_digest(node)) for node in path),
+            checkpoint=self._write_checkpoint(),
+        )
+
+    def _write_checkpoint(self) -> Checkpoint:
+        if self._header is None:
+            raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no signed header yet")
+        return Checkpoint(
+            header=self._header.decode("ascii"),
+            state_root=Digest(encode_digest(self._entries.root)),
+            log_root=Digest(encode_digest(self._frontier.root())),
+            log_size=self.log_size,
+        )

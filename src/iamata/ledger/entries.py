@@ -1,0 +1,242 @@
+"""What the ledger's state holds: one frozen struct for each kind of entry, none about a person's health.
+
+Every list has a limit; every entry is canonical JSON in the authenticated map.
+"""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from iamata.model.ids import (
+    Commitment,
+    ConsentId,
+    Digest,
+    KeyId,
+    MemberId,
+    PatientId,
+    PersonId,
+    SealingKey,
+)
+from iamata.model.instants import Day, Instant
+
+KEYS_MAX: Final = 8
+RESTRICTIONS_MAX: Final = 32
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A value of the authenticated map."""
+
+
+class MemberKind(enum.StrEnum):
+    """What an organisation is to the network; only `regulator` changes what it may do."""
+
+    HOSPITAL = "hospital"
+    INSURER = "insurer"
+    LABORATORY = "laboratory"
+    PHARMACY = "pharmacy"
+    REGULATOR = "regulator"
+    RESEARCH = "research"
+
+
+class MemberStatus(enum.StrEnum):
+    """Where a member stands; only an active one may act."""
+
+    APPLIED = "applied"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    LEFT = "left"
+
+
+class Member(Entry):
+    """An organisation, admitted by the others."""
+
+    name: str
+    kind: MemberKind
+    status: MemberStatus
+    signing_key: KeyId
+    sealing_key: SealingKey
+
+
+class Invitation(Entry):
+    """A place offered to one organisation, taken by whoever holds the invitation's key."""
+
+    member: MemberId
+    name: str
+    kind: MemberKind
+    inviter: MemberId
+    until_day: Day
+    is_used: bool = False
+
+
+class Role(enum.StrEnum):
+    """What a person may do for a member."""
+
+    ADMINISTRATOR = "administrator"
+    AUDITOR = "auditor"
+    CLINICIAN = "clinician"
+    EMERGENCY = "emergency"
+    """May break the glass."""
+    REGISTRAR = "registrar"
+    RESEARCHER = "researcher"
+    REVIEWER = "reviewer"
+
+
+class Person(Entry):
+    """Staff of a member."""
+
+    member: MemberId
+    keys: tuple[KeyId, ...]
+    roles: tuple[Role, ...]
+    sign_in: Commitment
+    is_active: bool = True
+    is_privilege_suspended: bool = False
+    emergencies: tuple[str, ...] = ()
+    """Emergencies that still await their review."""
+
+
+class Patient(Entry):
+    """A patient at one custodian, known by a pseudonym."""
+
+    custodian: MemberId
+    keys: tuple[KeyId, ...]
+    is_custodial: bool = False
+    """The custodian holds the key; see DESIGN 5."""
+    confirm_until_day: Day | None = None
+    """After a take-over: custodial consents lapse when this day is over."""
+    has_decided: bool = False
+    """A consent was once recorded: from then on no implicit policy speaks for the patient."""
+    is_erased: bool = False
+
+
+class OwnerKind(enum.StrEnum):
+    """Whose key it is."""
+
+    INVITATION = "invitation"
+    MEMBER = "member"
+    PATIENT = "patient"
+    PERSON = "person"
+
+
+class KeyOwner(Entry):
+    """Whom a key speaks for. A key is registered once and never again, for nobody else."""
+
+    kind: OwnerKind
+    owner: str
+    is_retired: bool = False
+
+
+class ConsentStatus(enum.StrEnum):
+    """Where a consent stands; the last two are final."""
+
+    ACTIVE = "active"
+    REPLACED = "replaced"
+    WITHDRAWN = "withdrawn"
+
+
+class Restriction(Entry):
+    """Terms that narrow a consent. Without their opening a custodian denies everything."""
+
+    terms: Commitment
+    is_by_custodian: bool = False
+
+
+class Consent(Entry):
+    """A patient's signed terms, of which the ledger knows the commitment and the last day."""
+
+    patient: PatientId
+    custodian: MemberId
+    terms: Commitment
+    until_day: Day
+    status: ConsentStatus = ConsentStatus.ACTIVE
+    restrictions: tuple[Restriction, ...] = ()
+    is_custodial: bool = False
+    is_confirmed: bool = False
+    replaces: ConsentId | None = None
+
+
+class RecordAnchor(Entry):
+    """A Merkle root over commitments to records, or to reads, of one custodian."""
+
+    custodian: MemberId
+    root: Digest
+    count: int
+
+
+class Access(Entry):
+    """A disclosure: that it happened and on what basis, not to whom, why or what."""
+
+    custodian: MemberId
+    patient: PatientId
+    basis: str
+    commitment: Commitment
+
+
+class ReviewOutcome(enum.StrEnum):
+    """What the custodian's reviewer found."""
+
+    JUSTIFIED = "justified"
+    UNJUSTIFIED = "unjustified"
+
+
+class Emergency(Entry):
+    """A broken glass: who broke it, for whom, until when, and what the review said."""
+
+    person: PersonId
+    member: MemberId
+    custodian: MemberId
+    patient: PatientId
+    commitment: Commitment
+    until_ms: Instant
+    review_until_ms: Instant
+    outcome: ReviewOutcome | None = None
+
+
+class Erasure(Entry):
+    """That a custodian destroyed a patient's records, and the commitment to its statement of what."""
+
+    custodian: MemberId
+    statement: Commitment
+    count: int
+
+
+class ImplicitPolicy(enum.StrEnum):
+    """What holds where a patient has no consent on file (IHE PCF; standards 1.1)."""
+
+    BASIC_NORMAL = "basic-normal"
+    ALL_NORMAL = "all-normal"
+    BREAK_GLASS_ONLY = "break-glass-only"
+    DENY = "deny"
+
+
+class Parameters(Entry):
+    """What the members can change by vote."""
+
+    quorum_numerator: int
+    quorum_denominator: int
+    policy: ImplicitPolicy
+    emergency_ms_max: int
+    emergencies_open_max: int
+    review_ms_max: int
+    confirm_days: int
+    proposal_days_max: int
+    invitation_days_max: int
+
+
+class Tally(Entry):
+    """A proposal with the votes so far, one a member."""
+
+    action: msgspec.Raw
+    opener: MemberId
+    until_day: Day
+    approvals: tuple[MemberId, ...]
+    rejections: tuple[MemberId, ...] = ()
+    is_closed: bool = False
+
+
+class Roll(Entry):
+    """The active members, in alphabetical order: the electorate."""
+
+    active: tuple[MemberId, ...]
+
+

@@ -1,0 +1,120 @@
+"""Run a block: the one function that every engine, every replay and every verifier calls.
+
+`apply_block` reads a state and changes nothing. What it returns says what to change.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from iamata.ledger.context import Context
+from iamata.ledger.entries import KeyOwner
+from iamata.ledger.envelope import SignedTransaction
+from iamata.ledger.events import Event
+from iamata.ledger.leaves import Leaf, encode_leaf
+from iamata.ledger.tables import KEYS, Bytes, Scratch, Tables
+from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING
+from iamata.ledger.window import WINDOW_MS, Window
+from iamata.model.ids import NetworkId, TxId
+from iamata.model.reasons import ACCEPTED, Reason, Refused, require
+
+BLOCK_TRANSACTIONS_MAX: Final = 10_000
+
+
+class PoisonTransactionError(Exception):
+    """A handler failed in a way that is our fault: a proposer drops the transaction, a node stops."""
+
+    def __init__(self, tx_id: TxId) -> None:
+        super().__init__(f"transaction {tx_id} breaks its handler")
+        self.tx_id = tx_id
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Position:
+    """Where a block stands in its ledger."""
+
+    network: NetworkId
+    height: int
+    time_ms: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a block does: results and leaves in its transactions' order, and changes to the map."""
+
+    results: tuple[int, ...]
+    leaves: tuple[bytes, ...]
+    changes: dict[bytes, bytes]
+
+
+def apply_block(
+    entries: Bytes, window: Window, position: Position, transactions: Sequence[SignedTransaction]
+) -> Outcome:
+    """Run transactions whose signatures were checked, in their order, at the block's time."""
+    scratch = Scratch(entries)
+    state = Tables(scratch)
+    seen: dict[TxId, None] = {}
+    results, leaves = [], []
+    for transaction in transactions:
+        reason, event = _apply(transaction, state, scratch, window=window, seen=seen, position=position)
+        seen[transaction.id] = None
+        results.append(reason)
+        leaves.append(
+            encode_leaf(
+                Leaf(
+                    id=transaction.id,
+                    height=position.height,
+                    time_ms=position.time_ms,
+                    reason=reason,
+                    event=event,
+                )
+            )
+        )
+    return Outcome(results=tuple(results), leaves=tuple(leaves), changes=scratch.compute_changes())
+
+
+def check_admission(
+    entries: Bytes, window: Window, position: Position, transaction: SignedTransaction
+) -> None:
+    """Refuse what no block could accept, before it costs a place in one."""
+    owner = KEYS.find(entries, transaction.key)
+    _check_envelope(transaction, owner, window=window, position=position)
+
+
+def _apply(  # noqa: PLR0913  the loop's whole state, in one place
+    transaction: SignedTransaction,
+    state: Tables,
+    scratch: Scratch,
+    *,
+    window: Window,
+    seen: dict[TxId, None],
+    position: Position,
+) -> tuple[int, Event | msgspec.UnsetType]:
+    owner = state.keys.find(transaction.key)
+    try:
+        require(transaction.id not in seen, Reason.REPLAYED)
+        _check_envelope(transaction, owner, window=window, position=position)
+        context = Context(state=state, time_ms=position.time_ms, key=transaction.key, signer=owner)
+        event: Event = HANDLERS[type(transaction.body)](transaction.body, context)
+    except Refused as refused:
+        scratch.drop()
+        return int(refused.reason), msgspec.UNSET
+    except Exception as error:
+        scratch.drop()
+        raise PoisonTransactionError(transaction.id) from error
+    scratch.keep()
+    return ACCEPTED, event
+
+
+def _check_envelope(
+    transaction: SignedTransaction, owner: KeyOwner | None, *, window: Window, position: Position
+) -> None:
+    body = transaction.body
+    require(body.network == position.network, Reason.FOREIGN_NETWORK)
+    require(body.expires_ms > position.time_ms, Reason.EXPIRED)
+    require(body.expires_ms <= position.time_ms + WINDOW_MS, Reason.EXPIRES_TOO_LATE)
+    require(transaction.id not in window, Reason.REPLAYED)
+    is_known = owner is not None and not owner.is_retired
+    require(is_known or isinstance(transaction.body, SELF_INTRODUCING), Reason.UNKNOWN_SIGNER)

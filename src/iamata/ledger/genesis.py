@@ -1,0 +1,142 @@
+"""The first page of a ledger: who founds it, under which parameters, and who orders its blocks.
+
+A genesis is a file of canonical JSON; the network's id is the file's SHA-256.
+"""
+
+import hashlib
+from typing import Annotated, Final
+
+import msgspec
+
+from iamata.crypto.ed25519 import check_public_key
+from iamata.ledger import tables
+from iamata.ledger.entries import (
+    Entry,
+    KeyOwner,
+    Member,
+    MemberKind,
+    MemberStatus,
+    OwnerKind,
+    Parameters,
+    Person,
+    Role,
+    Roll,
+)
+from iamata.ledger.parameters import check_parameters
+from iamata.ledger.transaction import DisplayName
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Commitment, Digest, KeyId, MemberId, NetworkId, PersonId, SealingKey, encode_digest
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused, require
+
+GENESIS_BYTES_MAX: Final = 1_048_576
+FOUNDERS_MAX: Final = 100
+ADMINISTRATORS_MAX: Final = 8
+RULES_VERSION: Final = 1
+
+
+class FoundingPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An administrator whom a founder brings along, so that there is somebody to vote."""
+
+    person: PersonId
+    key: KeyId
+    sign_in: Commitment
+
+
+class Founder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A member from the start."""
+
+    member: MemberId
+    name: DisplayName
+    kind: MemberKind
+    signing_key: KeyId
+    sealing_key: SealingKey
+    administrators: Annotated[
+        tuple[FoundingPerson, ...], msgspec.Meta(min_length=1, max_length=ADMINISTRATORS_MAX)
+    ]
+
+
+class Predecessor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The ledger that this one continues, and where it stood."""
+
+    network: NetworkId
+    height: int
+    app_hash: Digest
+
+
+class Genesis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a ledger starts from."""
+
+    name: DisplayName
+    created_ms: Instant
+    rules: int
+    orderer: KeyId
+    """The key that signs block headers: on the embedded engine one signer orders, and says so."""
+    founders: Annotated[tuple[Founder, ...], msgspec.Meta(min_length=1, max_length=FOUNDERS_MAX)]
+    parameters: Parameters
+    continues: Predecessor | None = None
+
+
+def read_genesis(raw: bytes) -> Genesis:
+    """Parse and check a genesis file, or refuse it."""
+    require(len(raw) <= GENESIS_BYTES_MAX, Reason.TOO_LARGE)
+    try:
+        genesis = msgspec.json.decode(raw, type=Genesis)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Refused(Reason.MALFORMED, "the genesis") from error
+    require(encode_struct(genesis) == raw, Reason.NOT_CANONICAL, "the genesis")
+    check_genesis(genesis)
+    return genesis
+
+
+def check_genesis(genesis: Genesis) -> None:
+    """Refuse weak or repeated keys, repeated names and parameters out of range."""
+    require(genesis.rules == RULES_VERSION, Reason.UNKNOWN_TYPE, "these rules are not known here")
+    check_parameters(genesis.parameters)
+    keys = [genesis.orderer, *(key for founder in genesis.founders for key in list_keys(founder))]
+    members = [founder.member for founder in genesis.founders]
+    for key in keys:
+        check_public_key(key)
+    require(len(dict.fromkeys(keys[1:])) == len(keys) - 1, Reason.KEY_ALREADY_USED, "the genesis")
+    require(len(dict.fromkeys(members)) == len(members), Reason.MEMBER_ALREADY_EXISTS, "the genesis")
+
+
+def compute_network_id(genesis: Genesis) -> NetworkId:
+    """Compute the id that every transaction names."""
+    return NetworkId(encode_digest(hashlib.sha256(encode_struct(genesis)).digest()))
+
+
+def compute_first_entries(genesis: Genesis) -> dict[bytes, bytes]:
+    """Compute the map that the first block finds."""
+    entries: dict[bytes, Entry] = {
+        tables.PARAMETERS.key(tables.CURRENT): genesis.parameters,
+        tables.ROLLS.key(tables.CURRENT): Roll(active=tuple(sorted(one.member for one in genesis.founders))),
+    }
+    for founder in genesis.founders:
+        entries |= describe_founder(founder)
+    return {key: encode_struct(entry) for key, entry in entries.items()}
+
+
+def list_keys(founder: Founder) -> list[KeyId]:
+    """List the signing keys that a founder brings."""
+    return [founder.signing_key, *(person.key for person in founder.administrators)]
+
+
+def describe_founder(founder: Founder) -> dict[bytes, Entry]:
+    """Write a founder, its administrators and all their keys as entries."""
+    entries: dict[bytes, Entry] = {
+        tables.MEMBERS.key(founder.member): Member(
+            name=founder.name,
+            kind=founder.kind,
+            status=MemberStatus.ACTIVE,
+            signing_key=founder.signing_key,
+            sealing_key=founder.sealing_key,
+        ),
+        tables.KEYS.key(founder.signing_key): KeyOwner(kind=OwnerKind.MEMBER, owner=founder.member),
+    }
+    for one in founder.administrators:
+        entries[tables.KEYS.key(one.key)] = KeyOwner(kind=OwnerKind.PERSON, owner=one.person)
+        entries[tables.PERSONS.key(one.person)] = Person(
+            member=founder.member, keys=(one.key,), roles=(Role.ADMINISTRATOR,), sign_in=one.sign_in
+        )
+    return entries

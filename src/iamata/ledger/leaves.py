@@ -1,0 +1,40 @@
+"""Leaves of the event log: one for each included transaction, accepted or not."""
+
+from typing import Any, Final, Union
+
+import msgspec
+
+from iamata.ledger import events
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import TxId
+from iamata.model.instants import Instant
+
+AnyEvent = Union[tuple(events.Event.__subclasses__())]  # type: ignore[valid-type]  # noqa: UP007  computed
+
+
+class Leaf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which transaction a block took in, and what came of it: 0, or the number of a reason."""
+
+    id: TxId
+    height: int
+    time_ms: Instant
+    reason: int
+    event: Any = msgspec.UNSET
+    """An event where the transaction was accepted."""
+
+
+class _TypedLeaf(Leaf, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    event: AnyEvent | msgspec.UnsetType = msgspec.UNSET
+
+
+def encode_leaf(leaf: Leaf) -> bytes:
+    """Spell a leaf; it holds no newline, so leaves can be kept a line each."""
+    return encode_struct(leaf)
+
+
+def decode_leaf(raw: bytes) -> Leaf:
+    """Read a leaf that a ledger has written."""
+    return _LEAVES.decode(raw)
+
+
+_LEAVES: Final = msgspec.json.Decoder(_TypedLeaf)

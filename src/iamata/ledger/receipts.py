@@ -1,0 +1,87 @@
+"""Receipts and proofs: what anyone who has the genesis can check alone, offline.
+
+A receipt leads from one transaction's leaf through the log's root and the app hash to a signed header.
+A state proof leads from one entry, or its absence, through the map's root to the same header.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from iamata.crypto.authmap import MapProof, verify_map_proof
+from iamata.crypto.merkle import hash_leaf, verify_inclusion
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.header import Header, compute_app_hash, read_header
+from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.model.ids import Digest, decode_digest
+from iamata.model.reasons import Reason, require
+
+PROOF_LENGTH_MAX: Final = 64
+
+Path = Annotated[tuple[Digest, ...], msgspec.Meta(max_length=PROOF_LENGTH_MAX)]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A signed header with the two roots and the size that its app hash binds."""
+
+    header: str
+    state_root: Digest
+    log_root: Digest
+    log_size: int
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a transaction is in the log, and what came of it."""
+
+    leaf: str
+    index: int
+    path: Path
+    checkpoint: Checkpoint
+
+
+class StateProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a key of the map has this value, or none."""
+
+    key: str
+    value: str | None
+    proof: MapProof
+    checkpoint: Checkpoint
+
+
+def check_checkpoint(checkpoint: Checkpoint, genesis: Genesis) -> Header:
+    """Return the header that the network's orderer has signed over these roots, or refuse."""
+    header = read_header(checkpoint.header.encode("ascii"), orderer=genesis.orderer)
+    app_hash = compute_app_hash(
+        state_root=decode_digest(checkpoint.state_root),
+        log_root=decode_digest(checkpoint.log_root),
+        log_size=checkpoint.log_size,
+    )
+    require(header.app_hash == app_hash, Reason.FAULT_FOUND, "the app hash of a checkpoint")
+    return header
+
+
+def check_receipt(receipt: Receipt, genesis: Genesis) -> Leaf:
+    """Return the leaf that a receipt proves, or refuse."""
+    check_checkpoint(receipt.checkpoint, genesis)
+    is_included = verify_inclusion(
+        leaf_hash=hash_leaf(receipt.leaf.encode("utf-8")),
+        index=receipt.index,
+        size=receipt.checkpoint.log_size,
+        proof=[decode_digest(node) for node in receipt.path],
+        root=decode_digest(receipt.checkpoint.log_root),
+    )
+    require(is_included, Reason.FAULT_FOUND, "the path of a receipt")
+    return decode_leaf(receipt.leaf.encode("utf-8"))
+
+
+def check_state_proof(proof: StateProof, genesis: Genesis) -> str | None:
+    """Return the value that a proof shows for its key, None where it shows absence, or refuse."""
+    check_checkpoint(proof.checkpoint, genesis)
+    is_shown = verify_map_proof(
+        decode_digest(proof.checkpoint.state_root),
+        proof.key.encode("utf-8"),
+        None if proof.value is None else proof.value.encode("utf-8"),
+        proof.proof,
+    )
+    require(is_shown, Reason.FAULT_FOUND, "a proof of state")
+    return proof.value
