@@ -1,0 +1,73 @@
+"""What every test may ask for: the shared data, system parts, and a machine without a network."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+"""The checkout."""
+
+RequirePart = Callable[[str], Path]
+
+settings.register_profile(
+    "iamata",
+    deadline=None,  # a loaded machine is slow, not wrong
+    max_examples=100,
+    print_blob=True,  # a failure says how to repeat it
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("iamata")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data(root: Path) -> Path:
+    """Return the folder of published data beside the checkout, or skip where there is none."""
+    folder = root.parent / "shared" / "data"
+    if not folder.is_dir():
+        _leave_out("the published data are not beside this checkout, in ../shared/data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def require_part() -> RequirePart:
+    """Return a function that finds a system part by its command, or skips: `require_part("chromium")`."""
+
+    def find_or_skip(command: str) -> Path:
+        path = shutil.which(command)
+        if path is None:
+            _leave_out(f"the system part {command} is not installed here")
+        return Path(path)
+
+    return find_or_skip
+
+
+def _leave_out(why: str) -> NoReturn:
+    """Skip the test, or fail it where nothing may be missing."""
+    if os.environ.get("IAMATA_REQUIRE_ALL") == "1":
+        pytest.fail(f"{why}, and IAMATA_REQUIRE_ALL is set")
+    pytest.skip(why)
+
+
+def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
+    """Keep tests on this machine: stop a connection to any address that is not loopback or a local socket."""
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"
+        if host not in {"localhost", "127.0.0.1", "::1"}:
+            message = f"a test may not reach {host}: sockets are closed"
+            raise PermissionError(message)
+
+
+sys.addaudithook(_refuse_network)

@@ -1,0 +1,60 @@
+"""The project's documents, and the commands in them."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+_BLOCK: Final = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n+)?^```console\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_PROMPT: Final = "$ "
+_CONTINUED: Final = "\\"
+
+
+@dataclass(frozen=True)
+class ConsoleBlock:
+    """A block of commands, as a reader would type them, without what they print."""
+
+    line: int
+    commands: tuple[str, ...]
+    not_run: str | None
+    """Why the tests do not run it, where they do not."""
+
+
+def find_documents() -> list[Path]:
+    """List the documents that a reader may follow: those at the top, and all below docs."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def name_document(path: Path) -> str:
+    """Name a document as people do, from the checkout."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def find_console_blocks(text: str) -> list[ConsoleBlock]:
+    """Read the console blocks of a document: a line that starts with `$ ` is a command, others are output."""
+    return [
+        ConsoleBlock(
+            line=text.count("\n", 0, match.start("body")),
+            commands=_read_commands(match["body"]),
+            not_run=match["reason"],
+        )
+        for match in _BLOCK.finditer(text)
+    ]
+
+
+def _read_commands(body: str) -> tuple[str, ...]:
+    commands: list[str] = []
+    is_continued = False
+    for line in body.splitlines():
+        if is_continued:
+            commands[-1] += f"\n{line}"
+        elif line.startswith(_PROMPT):
+            commands.append(line.removeprefix(_PROMPT))
+        else:
+            continue
+        is_continued = line.endswith(_CONTINUED)
+    return tuple(commands)
