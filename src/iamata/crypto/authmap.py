@@ -4,6 +4,7 @@ One thread owns an `AuthMap` and changes it in place. Any thread may read a `Fro
 """
 
 import hashlib
+import itertools
 import weakref
 from bisect import bisect_left
 from collections.abc import ItemsView, Iterable, Mapping
@@ -36,11 +37,9 @@ class AuthMap:
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._buckets: list[bytes] = [b""] * BUCKETS
-        # Node 1 is the root, 2i and 2i+1 are the children of i, the last 65,536 are the buckets' digests.
-        self._nodes: list[bytes] = [EMPTY_BUCKET] * (2 * BUCKETS)
+        self._nodes: list[bytes] = _compute_nodes([EMPTY_BUCKET] * BUCKETS)
         self._snapshots: list[weakref.ref[FrozenMap]] = []
         self._newest: weakref.ref[FrozenMap] | None = None
-        self._hash_all_nodes()
 
     @classmethod
     def load(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "AuthMap":
@@ -52,9 +51,8 @@ class AuthMap:
         for key, value in built._values.items():
             entry = sha256(key).digest() + sha256(value).digest()
             bucketed[entry[0] << 8 | entry[1]].append(entry)
-        built._buckets = [b"".join(sorted(entries)) for entries in bucketed]
-        built._nodes[BUCKETS:] = map(hash_bucket, built._buckets)
-        built._hash_all_nodes()
+        built._buckets = [b"".join(sorted(entries)) if entries else b"" for entries in bucketed]
+        built._nodes = _compute_nodes(list(map(hash_bucket, built._buckets)))
         return built
 
     def __len__(self) -> int:
@@ -130,11 +128,6 @@ class AuthMap:
         self._snapshots = [ref for ref, _ in living]
         return [snapshot for _, snapshot in living]
 
-    def _hash_all_nodes(self) -> None:
-        nodes = self._nodes
-        for node in range(BUCKETS - 1, 0, -1):
-            nodes[node] = hash_children(nodes[2 * node], nodes[2 * node + 1])
-
 
 class FrozenMap:
     """What an `AuthMap` was when it was frozen; readable by any thread, for as long as it is held.
@@ -143,8 +136,9 @@ class FrozenMap:
     sees a value of another time, without a lock: single reads and writes of lists and dicts with keys of
     type bytes or int are atomic under the interpreter's lock, and both sides keep an order.
     The owner remembers the old value here *before* it overwrites it, and remembers only the first.
-    A reader reads the shared value *before* it looks here. If it read the old value, that is right, and what may stand
-    here by then is the same. If it read a later one, the old one already stood here, and overrules it.
+    A reader reads the shared value *before* it looks here. If it read the old value, that is right, and
+    what may stand here by then is the same. If it read a later one, the old one already stood here, and
+    overrules it.
     """
 
     def __init__(self, values: dict[bytes, bytes], buckets: list[bytes], nodes: list[bytes]) -> None:
@@ -193,6 +187,22 @@ class FrozenMap:
             for node in level:
                 if node not in self._old_nodes:
                     self._old_nodes[node] = self._nodes[node]
+
+
+def _compute_nodes(digests: list[bytes]) -> list[bytes]:
+    """Hash all levels: node 1 is the root, 2i and 2i+1 are the children of i, the last are the digests."""
+    sha256, prefix = hashlib.sha256, NODE_PREFIX
+    levels, empty = [digests], EMPTY_BUCKET
+    while len(levels[-1]) > 1:
+        children, empty_parent = levels[-1], hash_children(empty, empty)
+        levels.append(
+            [
+                empty_parent if left == empty == right else sha256(prefix + left + right).digest()
+                for left, right in zip(children[::2], children[1::2], strict=True)
+            ]
+        )
+        empty = empty_parent
+    return [b"", *itertools.chain.from_iterable(reversed(levels))]
 
 
 def _list_siblings(bucket: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Salted commitments: say on the ledger that something is fixed without saying what.
 
-`SHA-256("iamata/1/" ‖ kind ‖ 0x00 ‖ salt ‖ payload)`. The salt has 32 random bytes, so that guessing the payload does
-not help; once payload and salt are erased the commitment means nothing, and still verifies.
+`SHA-256("iamata/1/" ‖ kind ‖ 0x00 ‖ salt ‖ payload)`. The salt has 32 random bytes, so that guessing the
+payload does not help; once payload and salt are erased the commitment means nothing, and still verifies.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """Sealing to someone's public key: HPKE (RFC 9180) in base mode.
 
-DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. The single-shot form has no associated data, so what
-a ciphertext belongs to is bound through `info`. Base mode says nothing about who sealed: sign what must have a
-sender. The ephemeral key is the library's own: the one piece of chance in the pure packages.
+DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. The single-shot form has no associated data: what a
+ciphertext belongs to is bound through `info`. Base mode says nothing about who sealed: sign what must have
+a sender. The ephemeral key is the library's own, the one piece of chance in the pure packages.
 """
 
 import binascii
@@ -36,7 +36,9 @@ def seal(recipient: SealingKey, plaintext: bytes, *, info: bytes) -> bytes:
         point = decode_digest(recipient)
     except binascii.Error as error:
         raise Refused(Reason.MALFORMED, "a sealing key") from error
-    require(len(point) == DIGEST_BYTES and encode_digest(point) == recipient, Reason.MALFORMED, "a sealing key")
+    require(
+        len(point) == DIGEST_BYTES and encode_digest(point) == recipient, Reason.MALFORMED, "a sealing key"
+    )
     try:
         return _SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(point), info)
     except ValueError as error:  # a low-order point makes an all-zero secret (RFC 7748, 6.1)

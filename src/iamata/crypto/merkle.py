@@ -44,6 +44,19 @@ def compute_root(leaf_hashes: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+def compute_range_root(start: int, size: int, read_node: NodeReader) -> bytes:
+    """Compute the root over `size` leaves from `start`, a node of the tree, out of complete ones below it."""
+    complete = []
+    while size:
+        level = size.bit_length() - 1
+        complete.append(read_node(level, start >> level))
+        start, size = start + (1 << level), size - (1 << level)
+    root = complete.pop()
+    while complete:
+        root = hash_node(complete.pop(), root)
+    return root
+
+
 def prove_inclusion(index: int, size: int, read_node: NodeReader) -> list[bytes]:
     """List the siblings from a leaf up to the root of the tree of the first `size` leaves (2.1.3.1)."""
     if not 0 <= index < size <= SIZE_MAX:
@@ -53,10 +66,10 @@ def prove_inclusion(index: int, size: int, read_node: NodeReader) -> list[bytes]
     while end - start > 1:
         middle = start + _split(end - start)
         if index < middle:
-            siblings.append(_compute_range_root(middle, end, read_node))
+            siblings.append(compute_range_root(middle, end - middle, read_node))
             end = middle
         else:
-            siblings.append(_compute_range_root(start, middle, read_node))
+            siblings.append(compute_range_root(start, middle - start, read_node))
             start = middle
     return siblings[::-1]
 
@@ -70,13 +83,13 @@ def prove_consistency(first: int, second: int, read_node: NodeReader) -> list[by
     while first != end:
         middle = start + _split(end - start)
         if first <= middle:
-            nodes.append(_compute_range_root(middle, end, read_node))
+            nodes.append(compute_range_root(middle, end - middle, read_node))
             end = middle
         else:
-            nodes.append(_compute_range_root(start, middle, read_node))
+            nodes.append(compute_range_root(start, middle - start, read_node))
             start = middle
     if start > 0:  # otherwise this is the whole first tree, whose root the verifier has
-        nodes.append(_compute_range_root(start, end, read_node))
+        nodes.append(compute_range_root(start, end - start, read_node))
     return nodes[::-1]
 
 
@@ -139,16 +152,3 @@ def _skip_lonely_levels(fn: int, sn: int) -> tuple[int, int]:
 def _split(size: int) -> int:
     """Return how many leaves the left subtree has: the largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
-
-
-def _compute_range_root(start: int, end: int, read_node: NodeReader) -> bytes:
-    """Compute the root over leaves [start, end), a subtree of the tree: complete ones, joined from the right."""
-    complete = []
-    while start < end:
-        level = (end - start).bit_length() - 1
-        complete.append(read_node(level, start >> level))
-        start += 1 << level
-    root = complete.pop()
-    while complete:
-        root = hash_node(complete.pop(), root)
-    return root

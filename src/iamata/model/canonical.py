@@ -13,7 +13,7 @@ import msgspec
 
 from iamata.model.reasons import Reason, Refused, require
 
-Json: TypeAlias = "bool | int | float | str | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 16

@@ -20,6 +20,7 @@ Day = NewType("Day", Annotated[int, msgspec.Meta(ge=0, le=DAY_MAX)])
 """Whole UTC days since 1970-01-01."""
 
 _EPOCH: Final = date(1970, 1, 1)
+_EPOCH_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def compute_day(instant_ms: int) -> Day:
@@ -39,5 +40,5 @@ def format_day(day: int) -> str:
 
 def format_instant(instant_ms: int) -> str:
     """Write an instant in RFC 3339 with milliseconds, in UTC."""
-    moment = datetime.fromtimestamp(instant_ms / MS_PER_SECOND, tz=UTC)
+    moment = _EPOCH_INSTANT + timedelta(milliseconds=instant_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
