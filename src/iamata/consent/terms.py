@@ -1,0 +1,138 @@
+"""The neutral form of a consent: one rule, and one level of exceptions to it.
+
+Frozen structs, so that terms have canonical bytes (`encode_struct`) to which the ledger's commitment
+binds. How a rule is applied stands in `decide` and `matching`; how FHIR spells it in `fhir.consents`.
+"""
+
+import enum
+from typing import Annotated, Final
+
+import msgspec
+
+from iamata.model.canonical import encode_struct
+from iamata.model.instants import Day, Instant
+from iamata.model.reasons import Reason, Refused, require
+
+TERMS_BYTES_MAX: Final = 65_536
+EXCEPTIONS_MAX: Final = 32
+RECIPIENTS_MAX: Final = 64
+PURPOSES_MAX: Final = 32
+CLASSES_MAX: Final = 64
+LABELS_MAX: Final = 32
+CODES_MAX: Final = 256
+SELECTORS_MAX: Final = 256
+URI_LENGTH_MAX: Final = 512
+
+_FHIR_REFERENCE: Final = r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.\-]{1,64}|(https?://|urn:)[!-~]{1,256}"
+
+Recipient = Annotated[
+    str, msgspec.Meta(pattern=rf"\A((member|person|role):[a-z0-9\-]{{2,64}}|{_FHIR_REFERENCE})\Z")
+]
+"""Who: `member:<MemberId>`, `person:<PersonId>`, `role:<Role>`, or a FHIR reference."""
+Reference = Annotated[str, msgspec.Meta(pattern=rf"\A({_FHIR_REFERENCE})\Z")]
+"""A resource or its author, as records refer to it."""
+Code = Annotated[str, msgspec.Meta(pattern=r"\A([!-{}~]{1,256}\|)?[!-{}~]{1,64}\Z")]
+"""A code; its system and a bar stand before it unless the element implies the system (`TREAT`, `PSY`)."""
+SystemCode = Annotated[str, msgspec.Meta(pattern=r"\A[!-{}~]{1,256}\|[!-{}~]{1,64}\Z")]
+ResourceType = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z][A-Za-z]{1,63}\Z")]
+Uri = Annotated[str, msgspec.Meta(pattern=rf"\A[!-~]{{1,{URI_LENGTH_MAX}}}\Z")]
+
+
+class Ruling(enum.StrEnum):
+    """What a rule says about what it matches."""
+
+    PERMIT = "permit"
+    DENY = "deny"
+
+
+class Meaning(enum.StrEnum):
+    """How a record and the resource that a selector names hang together (FHIR R4 consent-data-meaning)."""
+
+    INSTANCE = "instance"
+    RELATED = "related"
+    AUTHORED_BY = "authoredby"
+
+
+class Element(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of terms."""
+
+
+class Period(Element, frozen=True, kw_only=True):
+    """Whole UTC days, both ends included; an end that is not given is open."""
+
+    first: Day | None = None
+    last: Day | None = None
+
+    def __post_init__(self) -> None:
+        if self.first is not None and self.last is not None:
+            require(self.first <= self.last, Reason.MALFORMED, "a period that ends before it begins")
+
+
+class Selector(Element, frozen=True, kw_only=True):
+    """Records that are one resource, belong to it, or were written by it."""
+
+    meaning: Meaning
+    reference: Reference
+
+
+class Rule(Element, frozen=True, kw_only=True):
+    """A ruling on what matches every element that is given; inside one element, one match suffices."""
+
+    decision: Ruling
+    recipients: Annotated[tuple[Recipient, ...], msgspec.Meta(max_length=RECIPIENTS_MAX)] = ()
+    """Empty: every member of the network, and its staff."""
+    purposes: Annotated[tuple[Code, ...], msgspec.Meta(max_length=PURPOSES_MAX)] = ()
+    """v3-ActReason; a code covers its narrower codes. Empty: every known purpose."""
+    classes: Annotated[tuple[ResourceType, ...], msgspec.Meta(max_length=CLASSES_MAX)] = ()
+    labels: Annotated[tuple[Code, ...], msgspec.Meta(max_length=LABELS_MAX)] = ()
+    """v3-Confidentiality and v3-ActCode. What a permit without labels releases is the profile's choice."""
+    codes: Annotated[tuple[SystemCode, ...], msgspec.Meta(max_length=CODES_MAX)] = ()
+    data: Annotated[tuple[Selector, ...], msgspec.Meta(max_length=SELECTORS_MAX)] = ()
+    data_period: Period = Period()
+    """When the data came to be."""
+    validity: Period = Period()
+    """When the rule holds."""
+
+
+class Terms(Rule, frozen=True, kw_only=True):
+    """What a patient signs: a rule, its exceptions, and the text in which it was put to the patient."""
+
+    recorded_ms: Instant
+    policy: Uri
+    """The version of the text that the patient was shown."""
+    exceptions: Annotated[tuple[Rule, ...], msgspec.Meta(max_length=EXCEPTIONS_MAX)] = ()
+    version: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+
+
+_TERMS: Final = msgspec.json.Decoder(Terms)
+
+
+def decode_terms(raw: bytes) -> Terms:
+    """Read terms from their canonical bytes, or refuse them."""
+    require(len(raw) <= TERMS_BYTES_MAX, Reason.TOO_LARGE, "terms")
+    try:
+        terms = _TERMS.decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, "terms") from error
+    require(encode_struct(terms) == raw, Reason.NOT_CANONICAL, "terms")
+    return terms
+
+
+def inherit(exception: Rule, terms: Terms) -> Rule:
+    """Read what an exception leaves open against release.
+
+    A permitting exception takes it from the rule that it is an exception to; a denial means all of it.
+    """
+    if exception.decision is Ruling.DENY:
+        return exception
+    return Rule(
+        decision=exception.decision,
+        recipients=exception.recipients or terms.recipients,
+        purposes=exception.purposes or terms.purposes,
+        classes=exception.classes or terms.classes,
+        labels=exception.labels or terms.labels,
+        codes=exception.codes or terms.codes,
+        data=exception.data or terms.data,
+        data_period=terms.data_period if exception.data_period == Period() else exception.data_period,
+        validity=terms.validity if exception.validity == Period() else exception.validity,
+    )

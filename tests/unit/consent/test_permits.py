@@ -1,0 +1,92 @@
+"""A permit is made by a decision, or not at all."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import iamata
+from iamata.consent.decide import decide
+from iamata.consent.permits import Permit
+from iamata.consent.policy import ConsentOnFile, Policy
+from iamata.consent.profiles import STRICT, ImplicitPolicy
+from iamata.consent.requests import RecordFacts, Request
+from iamata.consent.terms import Ruling, Terms
+from iamata.model.ids import ConsentId, PatientId
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused
+
+PATIENT = PatientId("paaaaaaaaaaaaaaaaaaaaaaaaa")
+REQUEST = Request(recipients=("member:hospital-b",), purpose="TREAT")
+
+
+def make_permit() -> Permit:
+    terms = Terms(decision=Ruling.PERMIT, purposes=("TREAT",), recorded_ms=Instant(0), policy="urn:policy")
+    policy = Policy(
+        patient=PATIENT,
+        profile=STRICT,
+        implicit=ImplicitPolicy.DENY,
+        consents=(ConsentOnFile(consent=ConsentId("caaaaaaaaaaaaaaaaaaaaaaaaa"), terms=terms),),
+    )
+    facts = RecordFacts(record="Observation/pulse", resource_type="Observation", labels=("N",))
+    (permit,) = decide(policy, REQUEST, [facts], at_ms=Instant(7)).permits
+    return permit
+
+
+def test_a_permit_says_whose_records_who_why_and_when() -> None:
+    permit = make_permit()
+
+    assert permit.patient == PATIENT
+    assert permit.consent == "caaaaaaaaaaaaaaaaaaaaaaaaa"
+    assert permit.policy is None
+    assert permit.request == REQUEST
+    assert permit.records == ("Observation/pulse",)
+    assert permit.at_ms == 7
+
+
+def test_a_permit_covers_its_own_records_of_its_own_patient() -> None:
+    permit = make_permit()
+
+    permit.require_covers("Observation/pulse", patient=PATIENT)
+    for record, patient in (
+        ("Observation/weight", PATIENT),
+        ("Observation/pulse", PatientId("qaaaaaaaaaaaaaaaaaaaaaaaaa")),
+    ):
+        with pytest.raises(Refused) as refusal:
+            permit.require_covers(record, patient=patient)
+        assert refusal.value.reason is Reason.PERMIT_DOES_NOT_COVER
+
+
+def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
+    permit = make_permit()
+
+    with pytest.raises(TypeError, match="only consent.decide"):
+        Permit(
+            patient=PATIENT,
+            consent=None,
+            policy=ImplicitPolicy.ALL_NORMAL,
+            request=REQUEST,
+            records=("Observation/pulse",),
+            at_ms=Instant(0),
+            obligations=(),
+            token=object(),
+        )
+    with pytest.raises((TypeError, ValueError)):
+        dataclasses.replace(permit, records=("Observation/other",))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        permit.records = ()  # type: ignore[misc]
+    with pytest.raises((TypeError, ValueError)):
+        msgspec.convert({"patient": PATIENT, "records": []}, Permit)
+
+
+def test_only_decide_issues_permits() -> None:
+    source = Path(iamata.__file__).parent
+    issuers = [
+        path.relative_to(source).as_posix()
+        for path in sorted(source.rglob("*.py"))
+        if re.search(r"\bissue_permit\b|\bPermit\(", path.read_text(encoding="utf-8"))
+    ]
+
+    assert issuers == ["consent/decide.py", "consent/permits.py"]
