@@ -1,0 +1,165 @@
+"""Prepare records for the vault: resolve, label, assign, state the facts; keep the good from the bad.
+
+A transaction goes in whole or not at all. In a batch, a search result or a stream of lines each entry
+stands alone. Nothing here says what was in a bad entry: only where it stood and why it was refused.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TypeAlias
+
+import msgspec
+
+from iamata.consent.requests import RecordFacts
+from iamata.fhir.bundles import Draft, draft_entry, draft_resource, read_bundle
+from iamata.fhir.compartments import find_patients
+from iamata.fhir.facts import state_facts
+from iamata.fhir.labels import LabelRules, label
+from iamata.fhir.references import FindIdentifier, NotYetKnown, References
+from iamata.fhir.resources import Identifier, read_resource, read_type
+from iamata.model.reasons import Reason, Refused, require
+
+Reader: TypeAlias = "partial[Draft] | partial[Draft | None]"
+"""Reads the entry whose index is its first argument."""
+
+
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """A record ready to be kept."""
+
+    resource_type: str
+    resource_id: str
+    body: bytes
+    patients: tuple[str, ...]
+    """`Patient/…` of each compartment, the most direct first; empty for what belongs to the member."""
+    identifiers: tuple[Identifier, ...]
+    facts: RecordFacts
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why an entry, or all of a document where no index is given, was refused."""
+
+    index: int | None
+    reason: Reason
+    detail: str
+    is_waiting: bool = False
+    """Another document may bring what this one refers to."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What became of a document's entries."""
+
+    prepared: tuple[Prepared, ...] = ()
+    existing: int = 0
+    """Entries that asked for a record which is already there."""
+    faults: tuple[Fault, ...] = ()
+    is_whole: bool = False
+    """One fault keeps all entries out."""
+
+
+def prepare_document(
+    content: bytes, *, find_identifier: FindIdentifier, rules: LabelRules, only: frozenset[int] | None = None
+) -> Batch:
+    """Prepare what a compact document holds, a bundle or a single resource."""
+    if read_type(content) == "Bundle":
+        return prepare_bundle(content, find_identifier=find_identifier, rules=rules, only=only)
+    return prepare_resources([(0, content)], find_identifier=find_identifier, rules=rules)
+
+
+def prepare_bundle(
+    content: bytes, *, find_identifier: FindIdentifier, rules: LabelRules, only: frozenset[int] | None = None
+) -> Batch:
+    """Prepare a compact bundle's entries; `only` picks some where each entry stands alone."""
+    try:
+        bundle = read_bundle(content)
+    except Refused as refused:
+        return Batch(faults=(state_fault(None, refused),))
+    drafts = (partial(draft_entry, index, raw) for index, raw in enumerate(bundle.entry))
+    references = References(find_identifier)
+    batch = _prepare(drafts, references, rules, None if bundle.is_whole else only)
+    if bundle.is_whole and batch.faults:
+        return Batch(faults=batch.faults, is_whole=True)
+    return batch
+
+
+def prepare_resources(
+    texts: Iterable[tuple[int, bytes | Refused]], *, find_identifier: FindIdentifier, rules: LabelRules
+) -> Batch:
+    """Prepare resources that stand alone, each given with its index in its source."""
+    drafts = (partial(draft_resource, index, text) for index, text in texts)
+    return _prepare(drafts, References(find_identifier), rules, None)
+
+
+def state_fault(index: int | None, refused: Refused) -> Fault:
+    """Say where a refusal happened."""
+    is_waiting = isinstance(refused, NotYetKnown)
+    return Fault(index=index, reason=refused.reason, detail=refused.detail, is_waiting=is_waiting)
+
+
+def _prepare(
+    readers: Iterable[Reader], references: References, rules: LabelRules, only: frozenset[int] | None
+) -> Batch:
+    """Name all entries first, because any may refer to any other; then finish them one by one."""
+    drafts, existing, faults = _name_all(readers, references)
+    prepared: list[Prepared] = []
+    for draft in drafts:
+        if only is None or draft.index in only:
+            try:
+                prepared.append(_finish(draft, references, rules))
+            except Refused as refused:
+                faults.append(state_fault(draft.index, refused))
+    faults.sort(key=lambda fault: fault.index or 0)
+    if only is not None:
+        faults = [fault for fault in faults if fault.index in only]
+        existing = [index for index in existing if index in only]
+    return Batch(prepared=tuple(prepared), existing=len(existing), faults=tuple(faults))
+
+
+def _name_all(readers: Iterable[Reader], references: References) -> tuple[list[Draft], list[int], list[Fault]]:
+    """Read the entries, let each be referred to, and set apart those whose record is already there."""
+    drafts: list[Draft] = []
+    existing: list[int] = []
+    faults: list[Fault] = []
+    names: dict[str, None] = {}
+    for read in readers:
+        try:
+            draft = read()
+            if draft is not None:
+                if _introduce(draft, references, names):
+                    drafts.append(draft)
+                else:
+                    existing.append(draft.index)
+        except Refused as refused:
+            faults.append(state_fault(read.args[0], refused))
+    return drafts, existing, faults
+
+
+def _introduce(draft: Draft, references: References, names: dict[str, None]) -> bool:
+    """Let a draft be referred to; tell whether it is new, or its condition finds what is there."""
+    resource_type = draft.head.resource_type
+    found = references.find_one(draft.condition) if draft.condition is not None else None
+    target = f"{resource_type}/{found or draft.resource_id}"
+    if found is None:
+        require(target not in names, Reason.RESOURCE_INVALID, "a record stands twice")
+        names[target] = None
+        references.add_identifiers(resource_type, draft.resource_id, draft.identifiers)
+    if draft.full_url:
+        references.add_target(draft.full_url, target)
+    if draft.head.id is not None and target != (own := f"{resource_type}/{draft.head.id}"):
+        references.add_target(own, target)
+    return found is None
+
+
+def _finish(draft: Draft, references: References, rules: LabelRules) -> Prepared:
+    resource_type = draft.head.resource_type
+    body = references.resolve(draft.body, base=draft.base)
+    resource = read_resource(body)
+    patients = find_patients(resource.elements, resource_type, draft.resource_id)
+    labels = label(resource, resource_type, rules)
+    return Prepared(
+        resource_type=resource_type,
+        resource_id=draft.resource_id,
+        body=body,
+        patients=patients,
+        identifiers=draft.identifiers,
+        facts=state_facts(resource, resource_type=resource_type, resource_id=draft.resource_id, labels=labels),
+    )

@@ -1,0 +1,1 @@
+"""Reads files, folders and archives of FHIR records into entries, safely."""

@@ -1,0 +1,140 @@
+"""Read records from files into units that go into the vault whole.
+
+What refers to a record that nobody has yet waits, and is read again when all files have been read
+once: so the order of files does not matter, and nothing is kept in memory or on disk meanwhile.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import msgspec
+
+from iamata.fhir.labels import LabelRules
+from iamata.fhir.preparing import Batch, Fault, Prepared, prepare_document, prepare_resources, state_fault
+from iamata.fhir.references import FindIdentifier
+from iamata.fhir.resources import compact
+from iamata.intake.limits import Limits
+from iamata.intake.lines import Line, read_chunks
+from iamata.intake.progress import Progress
+from iamata.intake.sources import Kind, Source, Unreadable, read_sources
+from iamata.intake.streams import broken_is_refused
+from iamata.model.reasons import Reason, Refused, require
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """Records that are kept together or not at all: a bundle's, or a stretch of lines'."""
+
+    source: str
+    prepared: tuple[Prepared, ...]
+    existing: int
+    """Entries that asked for a record that is already there."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What was not read, where it stands, and why. Never what it says."""
+
+    source: str
+    index: int | None
+    """The entry of a bundle or the line of a file, from 0; None for the whole."""
+    reason: Reason
+    detail: str
+
+
+Key: TypeAlias = tuple[int, str]
+"""Which source of a pass, and its name."""
+Waiting: TypeAlias = dict[Key, dict[int | None, Problem]]
+
+
+def read_units(
+    paths: Sequence[Path],
+    *,
+    find_identifier: FindIdentifier,
+    rules: LabelRules,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Unit | Problem]:
+    """Read everything below the paths.
+
+    By the time that the next unit is asked for, `find_identifier` must know the records of those given
+    out before.
+    """
+    intake = _Intake(find_identifier, rules, limits or Limits(), progress or Progress())
+    yield from intake.read(paths, again=None)
+    waiting_before = 0
+    while intake.waiting and intake.count_waiting() != waiting_before:
+        waiting_before = intake.count_waiting()
+        yield from intake.read(paths, again=intake.waiting)
+    for problems in intake.waiting.values():
+        yield from problems.values()
+
+
+class _Intake:
+    """One import: what it reads with, and what still waits."""
+
+    def __init__(self, find_identifier: FindIdentifier, rules: LabelRules, limits: Limits, progress: Progress) -> None:
+        self.waiting: Waiting = {}
+        self._prepare_document = partial(prepare_document, find_identifier=find_identifier, rules=rules)
+        self._prepare_resources = partial(prepare_resources, find_identifier=find_identifier, rules=rules)
+        self._limits = limits
+        self._progress = progress
+
+    def count_waiting(self) -> int:
+        """Count the entries that wait for a record."""
+        return sum(map(len, self.waiting.values()))
+
+    def read(self, paths: Sequence[Path], *, again: Waiting | None) -> Iterator[Unit | Problem]:
+        """Pass over the sources, all of them or those that have to be read again."""
+        self.waiting = {}
+        for place, source in enumerate(read_sources(paths, limits=self._limits, progress=self._progress)):
+            key = (place, source.name)
+            if isinstance(source, Unreadable):
+                if again is None:
+                    yield _state_problem(source.name, state_fault(None, source.refused))
+            elif again is None or key in again:
+                only = None if again is None else frozenset(index for index in again[key] if index is not None)
+                try:
+                    yield from self._read_source(key, source, only)
+                except Refused as refused:
+                    yield _state_problem(source.name, state_fault(None, refused))
+
+    def _read_source(self, key: Key, source: Source, only: frozenset[int] | None) -> Iterator[Unit | Problem]:
+        if source.kind is Kind.DOCUMENT:
+            batch = self._prepare_document(self._read_document(source.stream), only=only)
+            yield from self._sort_out(key, batch)
+        else:
+            for chunk in self._read_chunks(source.stream):
+                lines = chunk if only is None else [line for line in chunk if line[0] in only]
+                yield from self._sort_out(key, self._prepare_resources(lines))
+
+    def _sort_out(self, key: Key, batch: Batch) -> Iterator[Unit | Problem]:
+        """Hand on what is ready and what is wrong for good; let the rest wait."""
+        if batch.prepared or batch.existing:
+            yield Unit(source=key[1], prepared=batch.prepared, existing=batch.existing)
+        is_lost = batch.is_whole and not all(fault.is_waiting for fault in batch.faults)
+        for fault in batch.faults:
+            problem = _state_problem(key[1], fault)
+            if fault.is_waiting and not is_lost and self.count_waiting() < self._limits.waiting_max:
+                self.waiting.setdefault(key, {})[fault.index] = problem
+            else:
+                yield problem
+
+    def _read_document(self, stream: IO[bytes]) -> bytes:
+        with broken_is_refused():
+            content = stream.read(self._limits.document_bytes_max + 1)
+        require(len(content) <= self._limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
+        return compact(content)
+
+    def _read_chunks(self, stream: IO[bytes]) -> Iterator[list[Line]]:
+        chunks = read_chunks(stream, self._limits)
+        while True:
+            with broken_is_refused():
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+
+def _state_problem(source: str, fault: Fault) -> Problem:
+    return Problem(source=source, index=fault.index, reason=fault.reason, detail=fault.detail)
