@@ -1,0 +1,72 @@
+"""Rows and records: how one becomes the other, bound to its place so that none can stand in for another."""
+
+import struct
+from typing import Final
+
+import msgspec
+
+from iamata.model.ids import encode_digest
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import RecordRow
+from iamata.vault.custody import Custody
+from iamata.vault.envelopes import decompress, open_envelope
+from iamata.vault.record import (
+    BODY_BYTES_MAX,
+    OpenedRecord,
+    RecordHeader,
+    SealedFacts,
+    commit_record,
+    decode_header,
+)
+
+FACTS: Final = b"iamata/1/record-facts"
+BODY: Final = b"iamata/1/record-body"
+
+_PLACE: Final = struct.Struct(">QQ")
+_SEQUENCE_MAX: Final = 2**63 - 1
+_FACTS: Final = msgspec.msgpack.Decoder(SealedFacts)
+
+
+def bind_row(custody: Custody, row: RecordRow) -> bytes:
+    """Spell what a row's envelopes are bound to: all but the commitment, which is computed anew."""
+    place = _PLACE.pack(row.sequence & _SEQUENCE_MAX, row.version & _SEQUENCE_MAX)
+    owner = f"{custody.member}\x00{row.patient}\x00".encode("utf-8", "replace")
+    return b"\x00" + place + row.lookup + row.fingerprint + owner
+
+
+def open_header(custody: Custody, row: RecordRow) -> RecordHeader:
+    """Open what the vault knows of a record beside its body, or refuse a row that was changed."""
+    facts = _open_facts(row, custody.get_data_key(row.patient), bind_row(custody, row))
+    return decode_header(facts.header)
+
+
+def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
+    """Open a whole record, or refuse a row that was changed or is not what was committed to."""
+    key, place = custody.get_data_key(row.patient), bind_row(custody, row)
+    facts = _open_facts(row, key, place)
+    try:
+        packed = open_envelope(key, sealed_body, associated=BODY + place)
+        body = decompress(packed, size_bytes_max=BODY_BYTES_MAX)
+    except Refused as error:
+        raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
+    commitment = commit_record(facts.salt, facts.header, body)
+    require(
+        commitment == encode_digest(row.commitment),
+        Reason.CANNOT_OPEN,
+        f"the commitment of record row {row.sequence}",
+    )
+    return OpenedRecord(
+        header=decode_header(facts.header),
+        body=body,
+        salt=facts.salt,
+        commitment=commitment,
+        sequence=row.sequence,
+        tokens=facts.tokens,
+    )
+
+
+def _open_facts(row: RecordRow, key: bytes, place: bytes) -> SealedFacts:
+    try:
+        return _FACTS.decode(open_envelope(key, row.facts, associated=FACTS + place))
+    except (Refused, msgspec.MsgspecError) as error:
+        raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
