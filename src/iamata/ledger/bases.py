@@ -8,7 +8,7 @@ from iamata.model.ids import AccessId, ConsentId, MemberId, PatientId
 from iamata.model.reasons import Reason, require
 
 
-class Basis(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+class Basis(msgspec.Struct, frozen=True, gc=False, tag_field="type", forbid_unknown_fields=True):
     """Why records may leave their custodian."""
 
 

@@ -4,10 +4,11 @@ Every list has a limit; every entry is canonical JSON in the authenticated map.
 """
 
 import enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
+from iamata.model.canonical import INTEGER_MAX
 from iamata.model.ids import (
     Commitment,
     ConsentId,
@@ -20,11 +21,16 @@ from iamata.model.ids import (
 )
 from iamata.model.instants import Day, Instant
 
+Quantity = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
+"""What a transaction can name; the rules then say what it may."""
+
 KEYS_MAX: Final = 8
 RESTRICTIONS_MAX: Final = 32
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Entry(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A value of the authenticated map."""
 
 
@@ -212,15 +218,15 @@ class ImplicitPolicy(enum.StrEnum):
 class Parameters(Entry):
     """What the members can change by vote."""
 
-    quorum_numerator: int
-    quorum_denominator: int
+    quorum_numerator: Quantity
+    quorum_denominator: Quantity
     policy: ImplicitPolicy
-    emergency_ms_max: int
-    emergencies_open_max: int
-    review_ms_max: int
-    confirm_days: int
-    proposal_days_max: int
-    invitation_days_max: int
+    emergency_ms_max: Quantity
+    emergencies_open_max: Quantity
+    review_ms_max: Quantity
+    confirm_days: Quantity
+    proposal_days_max: Quantity
+    invitation_days_max: Quantity
 
 
 class Tally(Entry):

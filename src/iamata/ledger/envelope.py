@@ -3,7 +3,6 @@
 Reading is separate from checking signatures, so that a process with no state can check them.
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -21,8 +20,7 @@ TRANSACTION_BYTES_MAX: Final = 16_384
 TYPES: Final[tuple[type[Transaction], ...]] = tuple(HANDLERS)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SignedTransaction:
+class SignedTransaction(msgspec.Struct, frozen=True, gc=False):
     """A transaction that is well formed; whether its signatures hold is another question."""
 
     raw: bytes
@@ -48,7 +46,12 @@ def read_transaction(raw: bytes) -> SignedTransaction:
 
 def has_valid_signatures(transaction: SignedTransaction) -> bool:
     """Check the submitter's signature and that of every statement inside. This is the slow part."""
-    return verify_jws(transaction.jws) and all(verify_jws(part.jws) for part in find_parts(transaction.body))
+    return all(verify_jws(token) for token in list_tokens(transaction))
+
+
+def list_tokens(transaction: SignedTransaction) -> list[Jws]:
+    """List what must carry a valid signature: the transaction and every statement inside."""
+    return [transaction.jws, *(part.jws for part in find_parts(transaction.body))]
 
 
 def find_parts(body: Transaction) -> Iterator[Signed[Statement]]:

@@ -19,7 +19,9 @@ from iamata.model.ids import (
 from iamata.model.instants import Day, Instant
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
+class Event(
+    msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True, forbid_unknown_fields=True
+):
     """One thing that happened."""
 
 

@@ -95,10 +95,12 @@ def check_genesis(genesis: Genesis) -> None:
     check_parameters(genesis.parameters)
     keys = [genesis.orderer, *(key for founder in genesis.founders for key in list_keys(founder))]
     members = [founder.member for founder in genesis.founders]
+    persons = [one.person for founder in genesis.founders for one in founder.administrators]
     for key in keys:
         check_public_key(key)
     require(len(dict.fromkeys(keys[1:])) == len(keys) - 1, Reason.KEY_ALREADY_USED, "the genesis")
     require(len(dict.fromkeys(members)) == len(members), Reason.MEMBER_ALREADY_EXISTS, "the genesis")
+    require(len(dict.fromkeys(persons)) == len(persons), Reason.PERSON_ALREADY_EXISTS, "the genesis")
 
 
 def compute_network_id(genesis: Genesis) -> NetworkId:

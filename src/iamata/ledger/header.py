@@ -57,7 +57,7 @@ def read_header(raw: bytes, *, orderer: KeyId) -> Header:
     jws = decode_jws(raw, typ=HEADER_TYP)
     try:
         header = msgspec.json.decode(jws.payload, type=Header)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, "a block header") from error
     require(encode_struct(header) == jws.payload, Reason.NOT_CANONICAL, "a block header")
     require(jws.key == orderer and verify_jws(jws), Reason.BAD_SIGNATURE, "a block header")

@@ -12,7 +12,7 @@ from iamata.model.instants import Instant
 AnyEvent = Union[tuple(events.Event.__subclasses__())]  # type: ignore[valid-type]  # noqa: UP007  computed
 
 
-class Leaf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Which transaction a block took in, and what came of it: 0, or the number of a reason."""
 
     id: TxId
@@ -23,7 +23,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """An event where the transaction was accepted."""
 
 
-class _TypedLeaf(Leaf, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _TypedLeaf(Leaf, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     event: AnyEvent | msgspec.UnsetType = msgspec.UNSET
 
 

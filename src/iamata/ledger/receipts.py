@@ -13,6 +13,7 @@ from iamata.crypto.merkle import hash_leaf, verify_inclusion
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.header import Header, compute_app_hash, read_header
 from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.model.canonical import INTEGER_MAX
 from iamata.model.ids import Digest, decode_digest
 from iamata.model.reasons import Reason, require
 
@@ -50,6 +51,8 @@ class StateProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def check_checkpoint(checkpoint: Checkpoint, genesis: Genesis) -> Header:
     """Return the header that the network's orderer has signed over these roots, or refuse."""
+    is_well_formed = checkpoint.header.isascii() and 0 <= checkpoint.log_size <= INTEGER_MAX
+    require(is_well_formed, Reason.MALFORMED, "a checkpoint")
     header = read_header(checkpoint.header.encode("ascii"), orderer=genesis.orderer)
     app_hash = compute_app_hash(
         state_root=decode_digest(checkpoint.state_root),

@@ -28,16 +28,21 @@ class Scratch:
 
     def __init__(self, base: Bytes) -> None:
         self._base = base
+        self._read: dict[bytes, entries.Entry] = {}
+        """What the base holds, decoded once a block: most transactions ask for the same few members."""
         self._block: dict[bytes, entries.Entry] = {}
         self._transaction: dict[bytes, entries.Entry] = {}
 
     def find(self, key: bytes, decoder: "msgspec.json.Decoder[EntryT]") -> EntryT | None:
         """Return the newest entry at a key, or None."""
-        entry = self._transaction.get(key) or self._block.get(key)
+        entry = self._transaction.get(key) or self._block.get(key) or self._read.get(key)
         if entry is not None:
             return entry  # type: ignore[return-value]  # a key's prefix fixes the type of its entry
         value = self._base.get(key)
-        return None if value is None else decoder.decode(value)
+        if value is None:
+            return None
+        self._read[key] = found = decoder.decode(value)
+        return found
 
     def put(self, key: bytes, entry: entries.Entry) -> None:
         """Write an entry on behalf of the running transaction."""

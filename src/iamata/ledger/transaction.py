@@ -22,7 +22,9 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)]
 CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
 
-class Transaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+class Transaction(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
     """Name the network, the one use and the end of a transaction; its `type` says the rest."""
 
     network: NetworkId
@@ -30,7 +32,7 @@ class Transaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     expires_ms: Instant
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Statement(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Name the network that a statement is for, so that it means nothing on another."""
 
     typ: ClassVar[str]

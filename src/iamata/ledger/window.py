@@ -25,19 +25,27 @@ class Window:
         return len(self._ids)
 
     def extend(self, time_ms: int, tx_ids: Iterable[TxId]) -> None:
-        """Remember a block's transactions, and forget blocks that its time has left behind."""
+        """Remember a block's transactions, and forget what the block before had already left behind.
+
+        The new block may still be taken back, and the next one may then come earlier than it did; so it
+        is not the new block's time that decides what may be forgotten.
+        """
+        if self._blocks:
+            self._forget_before(self._blocks[-1][0] - WINDOW_MS)
         ids = tuple(tx_ids)
         self._blocks.append((time_ms, ids))
-        self._ids.update(dict.fromkeys(ids, time_ms))
-        while self._blocks and self._blocks[0][0] < time_ms - WINDOW_MS:
-            block_time_ms, old = self._blocks.popleft()
-            for tx_id in old:
-                if self._ids.get(tx_id) == block_time_ms:
-                    del self._ids[tx_id]
+        for tx_id in ids:
+            self._ids.setdefault(tx_id, time_ms)
 
     def forget_last(self) -> None:
         """Take back the newest block, which was not kept after all."""
-        block_time_ms, newest = self._blocks.pop()
-        for tx_id in newest:
+        self._forget(*self._blocks.pop())
+
+    def _forget_before(self, time_ms: int) -> None:
+        while self._blocks and self._blocks[0][0] < time_ms:
+            self._forget(*self._blocks.popleft())
+
+    def _forget(self, block_time_ms: int, tx_ids: tuple[TxId, ...]) -> None:
+        for tx_id in tx_ids:
             if self._ids.get(tx_id) == block_time_ms:
                 del self._ids[tx_id]

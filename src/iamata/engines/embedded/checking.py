@@ -5,57 +5,58 @@ byte for each transaction. It ends when its input does, so it never outlives its
 """
 
 import contextlib
+import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import IO, Final
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import IO, Final, TypeAlias
 
 import msgspec
 
-from iamata.ledger.envelope import has_valid_signatures, read_transaction
-from iamata.model.reasons import Refused
+from iamata.crypto.ed25519 import is_valid
+from iamata.ledger.envelope import SignedTransaction, has_valid_signatures, list_tokens
 
 BATCH_BYTES_MAX: Final = 256 * 1024 * 1024
 INLINE_MAX: Final = 48
 """Up to this many, asking another process takes longer than checking."""
+FAILURES_MAX: Final = 3
+"""After so many processes that died, the checker goes on without one."""
 
 _FRAME: Final = struct.Struct(">I")
 _GRACE_S: Final = 5
+_PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from iamata.engines.embedded import checking; checking.main()"
+"""The process finds its modules where its parent found them, and nowhere else."""
+
+Check: TypeAlias = tuple[str, bytes, bytes]
+"""A key, a message and the signature to be checked."""
 
 
 class SignatureChecker:
-    """Checks batches in their order; at most two may be on their way at a time."""
+    """Checks batches in their order. While one is checked, the next can be sent: two at most may be under way.
+
+    An answer is a byte for each transaction, far less than a pipe holds, so that neither side ever waits for
+    the other to read.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._inline: list[bytes | None] = []
+        self._failures = 0
+        self._sent: deque[tuple[Sequence[SignedTransaction], bytes | None]] = deque()
 
-    def send(self, batch: Sequence[bytes]) -> None:
-        """Begin to check a batch of transactions, whose form was found good before."""
-        if len(batch) <= INLINE_MAX:
-            self._inline.append(check_batch(batch))
-            return
-        process = self._get_process()
-        try:
-            _write_frame(process.stdin, msgspec.msgpack.encode(batch))
-        except OSError:
-            self.close()
-            self._inline.append(check_batch(batch))
-        else:
-            self._inline.append(None)
-            self._pending = batch
+    def send(self, batch: Sequence[SignedTransaction]) -> None:
+        """Begin to check the signatures of a batch."""
+        is_elsewhere = len(batch) > INLINE_MAX and self._ask(batch)
+        self._sent.append((batch, None if is_elsewhere else check_batch(batch)))
 
     def receive(self) -> bytes:
         """Return a byte for each transaction of the oldest batch: 1 where every signature holds."""
-        answer = self._inline.pop(0)
-        if answer is not None or self._process is None:
-            return answer if answer is not None else check_batch(self._pending)
-        answer = _read_frame(self._process.stdout)
-        if answer is None:
-            self.close()
-            return check_batch(self._pending)
-        return answer
+        batch, answer = self._sent.popleft()
+        if answer is None and self._process is not None:
+            answer = self._await_answer(len(batch))
+        # Of a process that died, the answers never come: this batch's, nor those of the ones after it.
+        return check_batch(batch) if answer is None else answer
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -72,32 +73,64 @@ class SignatureChecker:
             process.kill()
             process.wait()
 
-    def _get_process(self) -> "subprocess.Popen[bytes]":
-        if self._process is None:
+    def _ask(self, batch: Sequence[SignedTransaction]) -> bool:
+        checks = [
+            [(token.key, token.signing_input, token.signature) for token in list_tokens(transaction)]
+            for transaction in batch
+        ]
+        try:
+            process = self._get_process()
+            if process is not None:
+                _write_frame(process.stdin, msgspec.msgpack.encode(checks))
+        except OSError:
+            self._give_up()
+            return False
+        return process is not None
+
+    def _await_answer(self, size: int) -> bytes | None:
+        answer = _read_frame(self._process.stdout) if self._process is not None else None
+        if answer is None or len(answer) != size:
+            self._give_up()
+            return None
+        return answer
+
+    def _give_up(self) -> None:
+        """Let go of a process that fails. What it was asked and has not answered is checked here."""
+        self._failures += 1
+        self.close()
+
+    def _get_process(self) -> "subprocess.Popen[bytes] | None":
+        is_unanswered = any(answer is None for _, answer in self._sent)
+        if self._process is None and self._failures < FAILURES_MAX and not is_unanswered:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                [sys.executable, "-m", "iamata.engines.embedded.checking"],
+                [sys.executable, "-I", "-c", _PROGRAM, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
         return self._process
 
 
-def check_batch(batch: Sequence[bytes]) -> bytes:
+def check_batch(batch: Iterable[SignedTransaction]) -> bytes:
     """Check every signature of every transaction of a batch."""
-    return bytes(map(_is_valid, batch))
+    return bytes(map(has_valid_signatures, batch))
 
 
 def serve(source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer batches until the input ends."""
+    decoder = msgspec.msgpack.Decoder(list[list[Check]])
     while (frame := _read_frame(source)) is not None:
-        _write_frame(sink, check_batch(msgspec.msgpack.decode(frame, type=list[bytes])))
+        _write_frame(sink, bytes([_are_valid(checks) for checks in decoder.decode(frame)]))
 
 
-def _is_valid(raw: bytes) -> bool:
-    try:
-        return has_valid_signatures(read_transaction(raw))
-    except Refused:
-        return False
+def main() -> None:
+    """Serve on the standard streams until the parent closes them or dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
+    with contextlib.suppress(OSError):
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _are_valid(checks: Iterable[Check]) -> bool:
+    return all(is_valid(key, message, signature) for key, message, signature in checks)  # type: ignore[arg-type]
 
 
 def _write_frame(stream: IO[bytes] | None, body: bytes) -> None:
@@ -116,7 +149,3 @@ def _read_frame(stream: IO[bytes] | None) -> bytes | None:
     (size,) = _FRAME.unpack(head)
     body = stream.read(size) if size <= BATCH_BYTES_MAX else b""
     return body if len(body) == size else None
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,9 +1,11 @@
 """Group commit: while one block is written, the next one gathers and has its signatures checked.
 
 Two threads: *gather* takes what was submitted and has the signatures checked; *write* runs the block,
-signs its header and makes it durable. Nobody learns of a block before it is on the disk.
+signs its header and makes it durable. Nobody learns of a block before it is on the disk. When either
+thread fails, the engine stops: who waits is told, and who comes later is refused.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -12,24 +14,27 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.checking import SignatureChecker
+from iamata.engines.embedded.faults import refuse_damage
+from iamata.engines.embedded.inbox import Inbox, Submission
 from iamata.engines.embedded.lock import LedgerLock
-from iamata.engines.embedded.storage import LedgerFile, StoredBlock
+from iamata.engines.embedded.readers import ReaderPool
 from iamata.engines.embedded.view import EmbeddedView
 from iamata.engines.embedded.writing import BlockWriter
-from iamata.ledger.envelope import SignedTransaction, read_transaction
+from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.envelope import read_transaction
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf, decode_leaf
-from iamata.model.ids import TxId
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Reason, require
 from iamata.ports import Finality
 
-QUEUE_MAX: Final = 50_000
 BLOCK_MAX: Final = 2_000
 """Transactions in a block: enough to share one flush, few enough to answer soon."""
 
-Submission = tuple[SignedTransaction, "Future[Finality]"]
+_LOG: Final = logging.getLogger(__name__)
 
 
 def read_clock_ms() -> int:
@@ -52,105 +57,105 @@ class EmbeddedEngine:
             self._lock.release()
             raise
         self.network = self._writer.state.network
-        self._folder = folder
-        self._submissions: queue.Queue[Submission | None] = queue.Queue(maxsize=QUEUE_MAX)
+        self._readers = ReaderPool(folder)
+        self._inbox = Inbox()
         self._checked: queue.Queue[tuple[list[Submission], bytes] | None] = queue.Queue(maxsize=1)
-        self._pending: dict[TxId, Future[Finality]] = {}
-        self._readers = threading.local()
+        self._closing = threading.Lock()
         self._is_closed = False
         self._threads = [
-            threading.Thread(target=self._gather, name="iamata-gather", daemon=True),
-            threading.Thread(target=self._write, name="iamata-write", daemon=True),
+            threading.Thread(target=self._run_gather, name="iamata-gather", daemon=True),
+            threading.Thread(target=self._run_write, name="iamata-write", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
     def submit(self, raw: bytes) -> "Future[Finality]":
         """Hand a signed transaction in; the same one twice shares one answer."""
-        require(not self._is_closed, Reason.ENGINE_STOPPED)
-        transaction = read_transaction(raw)
-        future: Future[Finality] = Future()
-        known = self._pending.setdefault(transaction.id, future)
-        if known is not future:
-            return known
-        try:
-            self._submissions.put_nowait((transaction, future))
-        except queue.Full as error:
-            self._pending.pop(transaction.id, None)
-            raise Refused(Reason.TOO_BUSY, f"{QUEUE_MAX} transactions are waiting") from error
-        return future
+        return self._inbox.put(read_transaction(raw))
 
     def snapshot(self) -> EmbeddedView:
         """Return the newest durable state, which no later block changes."""
-        return self._writer.take_view(self._open_reader)
+        return self._writer.take_view(self._readers.borrow)
 
     def events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor, up to what is durable now."""
-        size = self.snapshot().log_size
-        file = self._open_reader()
-        block = file.find_block_of_leaf(after)
-        if block is None or after >= size:
-            return
-        for stored in file.read_blocks(first_height=block.height):
-            for index, leaf in enumerate(stored.leaves, start=stored.first_leaf):
-                if after <= index < size:
-                    yield index, decode_leaf(leaf)
+        return self._read_events(after, self.snapshot().log_size)
 
-    def read_blocks(self) -> Iterator[StoredBlock]:
+    def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
         """Read every durable block in order."""
-        return self._open_reader().read_blocks()
+        with self._readers.borrow() as file:
+            yield from file.read_blocks(first_height=first_height)
 
     def close(self) -> None:
         """Write what was submitted, then stop. Nothing acknowledged is lost."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._submissions.put(None)
-        for thread in self._threads:
-            thread.join()
-        self._writer.close()
-        self._lock.release()
+        with self._closing:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._inbox.close()
+            for thread in self._threads:
+                thread.join()
+            self._readers.close()
+            self._writer.close()
+            self._lock.release()
 
-    def _open_reader(self) -> LedgerFile:
-        if not hasattr(self._readers, "file"):
-            self._readers.file = LedgerFile(self._folder, is_writer=False)
-        reader: LedgerFile = self._readers.file
-        return reader
+    def _read_events(self, after: int, size: int) -> Iterator[tuple[int, Leaf]]:
+        if after >= size:
+            return
+        with self._readers.borrow() as file:
+            first = file.find_block_of_leaf(max(after, 0))
+            blocks = file.read_blocks(first_height=first.height) if first is not None else iter(())
+            for block in blocks:
+                for index, leaf in enumerate(block.leaves, start=block.first_leaf):
+                    if index >= size:
+                        return
+                    if index >= after:
+                        yield index, _decode_leaf(leaf, index)
+
+    def _run_gather(self) -> None:
+        try:
+            self._gather()
+        except BaseException as error:  # noqa: BLE001  whatever it is, the engine must not go on in silence
+            self._stop(error)
+        finally:
+            self._checked.put(None)
+
+    def _run_write(self) -> None:
+        try:
+            while (checked := self._checked.get()) is not None:
+                submissions, verdicts = checked
+                self._writer.write(submissions, verdicts, self._readers.borrow)
+                self._inbox.forget(submissions)
+        except BaseException as error:  # noqa: BLE001  as above
+            self._stop(error)
+            while self._checked.get() is not None:
+                """Let the other thread come to its end."""
+        finally:
+            self._inbox.end_all()
+
+    def _stop(self, error: BaseException) -> None:
+        _LOG.critical("the ledger's engine stopped", exc_info=error)
+        self._inbox.abandon()
 
     def _gather(self) -> None:
         checker = SignatureChecker()
-        waiting: list[Submission] | None = None
-        is_open = True
-        while is_open or waiting is not None:
-            batch: list[Submission] = []
-            if is_open:
-                is_open = self._take(batch, has_waiting=waiting is not None)
-            if batch:
-                checker.send([transaction.raw for transaction, _ in batch])
-            if waiting is not None:
-                self._checked.put((waiting, checker.receive()))
-            waiting = batch or None
-        checker.close()
-        self._checked.put(None)
-
-    def _take(self, batch: list[Submission], *, has_waiting: bool) -> bool:
-        """Fill a batch with what is there; wait for the first only if nothing else is to be done."""
         try:
-            while len(batch) < BLOCK_MAX:
-                is_blocking = not batch and not has_waiting
-                submission = self._submissions.get(block=is_blocking)
-                if submission is None:
-                    return False
-                batch.append(submission)
-        except queue.Empty:
-            pass
-        return True
+            waiting: list[Submission] | None = None
+            is_open = True
+            while is_open or waiting:
+                batch = self._inbox.take(BLOCK_MAX, is_patient=not waiting)
+                is_open = batch is not None
+                if batch:
+                    checker.send([submission.transaction for submission in batch])
+                if waiting:
+                    self._checked.put((waiting, checker.receive()))
+                waiting = batch
+        finally:
+            checker.close()
 
-    def _write(self) -> None:
-        while (checked := self._checked.get()) is not None:
-            submissions, verdicts = checked
-            try:
-                self._writer.write(submissions, verdicts)
-            finally:
-                for transaction, _ in submissions:
-                    self._pending.pop(transaction.id, None)
+
+def _decode_leaf(raw: bytes, index: int) -> Leaf:
+    try:
+        return decode_leaf(raw)
+    except msgspec.DecodeError as error:
+        raise refuse_damage(f"leaf {index} of the log") from error

@@ -14,7 +14,10 @@ class LedgerLock:
     """Held from start to close."""
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._descriptor = os.open(folder / LOCK_FILE, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise Refused(Reason.HOME_NOT_FOUND, f"{folder}: {error.strerror}") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -4,6 +4,7 @@ A segment is one block's entries in one blob. An entry is live while no later se
 ledger never deletes a key. Rows updated in place at random keys would cost five times as much.
 """
 
+import dataclasses
 import struct
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,15 @@ MOVES_PER_WRITE: Final = 2
 _HEAD: Final = struct.Struct(">HI")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Segment:
+    """What one block appends: its own entries and those moved out of the segments it empties."""
+
+    height: int
+    entries: dict[bytes, bytes]
+    emptied: tuple[int, ...] = ()
+
+
 class SegmentIndex:
     """Knows in which segment each key's newest value lies, and how much of what is stored is garbage."""
 
@@ -24,28 +34,30 @@ class SegmentIndex:
         self._sizes: deque[tuple[int, int]] = deque()
         self._stored = 0
 
-    def add(self, height: int, entries: Mapping[bytes, bytes]) -> None:
-        """Take note of the newest segment."""
-        self._home.update(dict.fromkeys(entries, height))
-        self._sizes.append((height, len(entries)))
-        self._stored += len(entries)
-
-    def collect(
-        self, fresh: Mapping[bytes, bytes], read_segment: Callable[[int], bytes]
-    ) -> tuple[dict[bytes, bytes], list[int]]:
-        """Take the oldest segments away while garbage outweighs what is live; return what must be moved."""
+    def plan(self, height: int, fresh: Mapping[bytes, bytes], read_segment: Callable[[int], bytes]) -> Segment:
+        """Say what a block should append; take the oldest away while garbage outweighs what is live."""
         moved: dict[bytes, bytes] = {}
         emptied: list[int] = []
-        budget = MOVES_PER_WRITE * len(fresh)
-        while self._sizes and budget > 0 and self._stored > 2 * len(self._home) + GARBAGE_FREE:
-            height, size = self._sizes.popleft()
-            for key, value in decode_segment(read_segment(height)):
-                if self._home[key] == height and key not in fresh:
+        budget, stored = MOVES_PER_WRITE * len(fresh), self._stored
+        garbage_from = 2 * len(self._home) + GARBAGE_FREE
+        for old_height, size in self._sizes:
+            if budget <= 0 or stored <= garbage_from:
+                break
+            for key, value in decode_segment(read_segment(old_height)):
+                if self._home.get(key) == old_height and key not in fresh:
                     moved[key] = value
+            budget, stored = budget - size, stored - size
+            emptied.append(old_height)
+        return Segment(height, {**moved, **fresh}, tuple(emptied))
+
+    def add(self, segment: Segment) -> None:
+        """Take note of a segment that is now in the file, and of those that are not any more."""
+        for _ in segment.emptied:
+            _, size = self._sizes.popleft()
             self._stored -= size
-            budget -= size
-            emptied.append(height)
-        return moved, emptied
+        self._home.update(dict.fromkeys(segment.entries, segment.height))
+        self._sizes.append((segment.height, len(segment.entries)))
+        self._stored += len(segment.entries)
 
 
 def encode_segment(entries: Mapping[bytes, bytes]) -> bytes:
@@ -58,13 +70,13 @@ def decode_segment(blob: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Read what `encode_segment` wrote; raise ValueError where it was changed."""
     offset, end, unpack, head = 0, len(blob), _HEAD.unpack_from, _HEAD.size
     while offset < end:
-        if offset + head > end:
+        middle = value_end = end + 1
+        if offset + head <= end:
+            key_size, value_size = unpack(blob, offset)
+            middle = offset + head + key_size
+            value_end = middle + value_size
+        if value_end > end:
             message = "a segment of the state ends in the middle of an entry"
             raise ValueError(message)
-        key_size, value_size = unpack(blob, offset)
-        start = offset + head
-        middle, offset = start + key_size, start + key_size + value_size
-        if offset > end:
-            message = "a segment of the state ends in the middle of an entry"
-            raise ValueError(message)
-        yield blob[start:middle], blob[middle:offset]
+        yield blob[offset + head : middle], blob[middle:value_end]
+        offset = value_end

@@ -2,14 +2,13 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import msgspec
-
-from iamata.engines.embedded.segments import SegmentIndex, decode_segment, encode_segment
-from iamata.model.reasons import Reason, Refused
+from iamata.engines.embedded.faults import refuse_damage, refusing_faults
+from iamata.engines.embedded.segments import Segment, SegmentIndex, decode_segment, encode_segment
+from iamata.ledger.blocks import StoredBlock
 
 LEDGER_FILE: Final = "ledger.db"
 BUSY_TIMEOUT_S: Final = 5
@@ -23,6 +22,7 @@ SCHEMA: Final = (
         transactions BLOB NOT NULL,
         leaves BLOB NOT NULL
     ) STRICT""",
+    "CREATE UNIQUE INDEX block_by_leaf ON block (first_leaf)",
     """CREATE TABLE segment (
         height INTEGER PRIMARY KEY,
         entries BLOB NOT NULL
@@ -34,162 +34,165 @@ SCHEMA: Final = (
         PRIMARY KEY (level, position)
     ) STRICT, WITHOUT ROWID""",
 )
-
-
-class StoredBlock(msgspec.Struct, frozen=True):
-    """One block as it lies in the file: signed header, transactions and leaves, a line each."""
-
-    height: int
-    time_ms: int
-    first_leaf: int
-    header: bytes
-    transactions: tuple[bytes, ...]
-    leaves: tuple[bytes, ...]
+_BLOCK_TYPES: Final = (int, int, int, bytes, bytes, bytes)
 
 
 class LedgerFile:
-    """One connection to the ledger's file; the writer has its own, each reading thread another."""
+    """One connection to the ledger's file; the writer has its own, each reader borrows another."""
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
-        path = folder / LEDGER_FILE
-        self._db = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
-        )
-        if is_writer:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._create_tables()
-        else:
-            self._db.execute("PRAGMA query_only = ON")
+        with refusing_faults(LEDGER_FILE):
+            self._db = sqlite3.connect(
+                folder / LEDGER_FILE, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
+            )
+        try:
+            with refusing_faults(LEDGER_FILE):
+                self._set_up(is_writer=is_writer)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
         self._db.close()
 
     def append(
-        self,
-        block: StoredBlock,
-        *,
-        segment: Mapping[bytes, bytes],
-        emptied: Sequence[int],
-        tiles: Mapping[tuple[int, int], bytes],
+        self, block: StoredBlock, *, segment: Segment, tiles: Mapping[tuple[int, int], bytes]
     ) -> None:
         """Make a block durable, whole or not at all."""
-        with _refusing_full_disk(), self._transaction():
-            self._db.execute(
-                "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    block.height,
-                    block.time_ms,
-                    block.first_leaf,
-                    block.header,
-                    b"\n".join(block.transactions),
-                    b"\n".join(block.leaves),
-                ),
-            )
-            if segment:
-                self._db.execute("INSERT INTO segment VALUES (?, ?)", (block.height, encode_segment(segment)))
-            self._db.executemany("DELETE FROM segment WHERE height = ?", [(height,) for height in emptied])
+        row = (
+            block.height,
+            block.time_ms,
+            block.first_leaf,
+            block.header,
+            b"\n".join(block.transactions),
+            b"\n".join(block.leaves),
+        )
+        with self._transaction():
+            self._db.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._append_segment(segment)
             self._db.executemany(
                 "INSERT OR REPLACE INTO tile VALUES (?, ?, ?)",
                 [(level, position, hashes) for (level, position), hashes in tiles.items()],
             )
 
-    def write_first_segment(self, entries: Mapping[bytes, bytes]) -> None:
+    def write_first_segment(self, segment: Segment) -> None:
         """Write what the genesis says, once, before there is any block."""
-        with _refusing_full_disk(), self._transaction():
-            self._db.execute("INSERT INTO segment VALUES (0, ?)", (encode_segment(entries),))
+        with self._transaction():
+            self._append_segment(segment)
 
     def read_segment(self, height: int) -> bytes:
         """Return one stored segment."""
-        row = self._db.execute("SELECT entries FROM segment WHERE height = ?", (height,)).fetchone()
-        return bytes(row[0])
+        row = self._find("SELECT entries FROM segment WHERE height = ?", height, place=f"segment {height}")
+        if row is None or not isinstance(row[0], bytes):
+            raise refuse_damage(f"segment {height} of the state")
+        return row[0]
 
     def load_entries(self) -> tuple[dict[bytes, bytes], SegmentIndex]:
         """Read the whole map and the index of its segments."""
         entries: dict[bytes, bytes] = {}
         index = SegmentIndex()
-        for height, blob in self._db.execute("SELECT height, entries FROM segment ORDER BY height"):
-            segment = dict(decode_segment(blob))
-            entries.update(segment)
-            index.add(height, segment)
+        with refusing_faults("the segments of the state"):
+            for height, blob in self._db.execute("SELECT height, entries FROM segment ORDER BY height"):
+                try:
+                    segment = dict(decode_segment(blob))
+                except (TypeError, ValueError) as error:
+                    raise refuse_damage(f"segment {height} of the state") from error
+                entries.update(segment)
+                index.add(Segment(height, segment))
         return entries, index
-
-    def find_block(self, height: int) -> StoredBlock | None:
-        """Return a block, or None."""
-        return next(self._read_blocks("WHERE height = ?", (height,)), None)
 
     def find_last_block(self) -> StoredBlock | None:
         """Return the newest block, or None on a new ledger."""
-        return next(self._read_blocks("ORDER BY height DESC LIMIT 1", ()), None)
+        return self._find_block("ORDER BY height DESC LIMIT 1")
 
     def find_block_of_leaf(self, index: int) -> StoredBlock | None:
         """Return the block whose leaves include this one, or None."""
-        return next(self._read_blocks("WHERE first_leaf <= ? ORDER BY height DESC LIMIT 1", (index,)), None)
-
-    def read_blocks_since(self, time_ms: int) -> Iterator[StoredBlock]:
-        """Read the blocks of a recent stretch, oldest first."""
-        return reversed(list(self._read_blocks("WHERE time_ms >= ? ORDER BY height DESC", (time_ms,))))
+        return self._find_block("WHERE first_leaf <= ? ORDER BY first_leaf DESC LIMIT 1", index)
 
     def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
-        """Read blocks in their order."""
-        return self._read_blocks("WHERE height >= ? ORDER BY height", (first_height,))
+        """Read blocks in their order; no lock is held between two of them."""
+        height = first_height
+        while (block := self._find_block("WHERE height >= ? ORDER BY height LIMIT 1", height)) is not None:
+            yield block
+            height = block.height + 1
+
+    def read_blocks_backwards(self) -> Iterator[StoredBlock]:
+        """Read blocks from the newest to the oldest."""
+        block = self.find_last_block()
+        while block is not None:
+            yield block
+            block = self._find_block("WHERE height < ? ORDER BY height DESC LIMIT 1", block.height)
 
     def read_tile(self, level: int, position: int) -> bytes:
-        """Return the hashes of one tile of the log."""
-        row = self._db.execute(
-            "SELECT hashes FROM tile WHERE level = ? AND position = ?", (level, position)
-        ).fetchone()
-        return b"" if row is None else bytes(row[0])
+        """Return the hashes of one tile of the log, none where there is no such tile."""
+        row = self._find(
+            "SELECT hashes FROM tile WHERE level = ? AND position = ?", level, position, place="a tile of the log"
+        )
+        return row[0] if row is not None and isinstance(row[0], bytes) else b""
 
     def read_tiles(self) -> dict[tuple[int, int], bytes]:
         """Return every tile, for a verifier to compare."""
-        return {(level, position): bytes(hashes) for level, position, hashes in self._db.execute("SELECT * FROM tile")}
+        with refusing_faults("the tiles of the log"):
+            rows = self._db.execute("SELECT level, position, hashes FROM tile").fetchall()
+        return {(level, position): hashes for level, position, hashes in rows}
 
     def read_schema(self) -> tuple[str, ...]:
         """Return the statements that made the file's tables, for a verifier to compare."""
-        return tuple(row[0] for row in self._db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"))
+        with refusing_faults("the tables"):
+            rows = self._db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
+            return tuple(row[0] for row in rows)
 
-    def _read_blocks(self, clause: str, values: tuple[int, ...]) -> Iterator[StoredBlock]:
-        for height, time_ms, first_leaf, header, transactions, leaves in self._db.execute(
-            f"SELECT height, time_ms, first_leaf, header, transactions, leaves FROM block {clause}", values  # noqa: S608  fixed clauses
-        ):
-            yield StoredBlock(
-                height=height,
-                time_ms=time_ms,
-                first_leaf=first_leaf,
-                header=bytes(header),
-                transactions=_split(transactions),
-                leaves=_split(leaves),
-            )
-
-    def _create_tables(self) -> None:
-        if self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-            with _refusing_full_disk(), self._transaction():
+    def _set_up(self, *, is_writer: bool) -> None:
+        if not is_writer:
+            self._db.execute("PRAGMA query_only = ON")
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        if self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+            with self._transaction():
                 for statement in SCHEMA:
                     self._db.execute(statement)
+        if self.read_schema() != SCHEMA:
+            raise refuse_damage("the tables of the ledger are not those that this version makes")
+
+    def _append_segment(self, segment: Segment) -> None:
+        if segment.entries:
+            self._db.execute(
+                "INSERT INTO segment VALUES (?, ?)", (segment.height, encode_segment(segment.entries))
+            )
+        self._db.executemany(
+            "DELETE FROM segment WHERE height = ?", [(height,) for height in segment.emptied]
+        )
+
+    def _find_block(self, clause: str, *values: int) -> StoredBlock | None:
+        columns = "height, time_ms, first_leaf, header, transactions, leaves"
+        statement = f"SELECT {columns} FROM block {clause}"  # noqa: S608  fixed clauses
+        row = self._find(statement, *values, place="a block")
+        if row is None:
+            return None
+        if tuple(map(type, row)) != _BLOCK_TYPES:
+            raise refuse_damage(f"block {row[0]!r}")
+        *place, header, transactions, leaves = row
+        return StoredBlock(*place, header, _split(transactions), _split(leaves))
+
+    def _find(self, statement: str, *values: int, place: str) -> tuple[Any, ...] | None:
+        with refusing_faults(place):
+            row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
+        return row
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-
-@contextlib.contextmanager
-def _refusing_full_disk() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_WRITE):
-            raise Refused(Reason.STORAGE_FULL, "the ledger could not be written") from error
-        raise
+        with refusing_faults("the ledger could not be written"):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
 
 def _split(lines: bytes) -> tuple[bytes, ...]:
-    return tuple(bytes(lines).split(b"\n")) if lines else ()
+    return tuple(lines.split(b"\n")) if lines else ()

@@ -1,14 +1,18 @@
 """What readers see: the ledger after one block, held still while the writer goes on."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from iamata.crypto.authmap import FrozenMap
 from iamata.crypto.merkle import prove_inclusion
 from iamata.crypto.tiles import Frontier, make_node_reader
+from iamata.engines.embedded.faults import refuse_damage
 from iamata.engines.embedded.storage import LedgerFile
 from iamata.ledger.receipts import Checkpoint, Receipt, StateProof
 from iamata.model.ids import Digest, encode_digest
 from iamata.model.reasons import Reason, Refused, require
+
+BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
 
 
 class EmbeddedView:
@@ -21,12 +25,12 @@ class EmbeddedView:
         frontier: Frontier,
         header: bytes | None,
         place: tuple[int, int, Digest],
-        open_file: Callable[[], LedgerFile],
+        borrow_file: BorrowFile,
     ) -> None:
         self._entries = entries
         self._frontier = frontier
         self._header = header
-        self._open_file = open_file
+        self._borrow_file = borrow_file
         self.height, self.time_ms, self.app_hash = place
         self.log_size = frontier.size
 
@@ -47,11 +51,14 @@ class EmbeddedView:
     def prove_leaf(self, index: int) -> Receipt:
         """Prove that the log holds a leaf."""
         require(0 <= index < self.log_size, Reason.NOT_FOUND, f"leaf {index}")
-        file = self._open_file()
-        block = file.find_block_of_leaf(index)
-        if block is None:
-            raise Refused(Reason.HOME_CORRUPT, f"no block holds leaf {index}")
-        path = prove_inclusion(index, self.log_size, make_node_reader(file.read_tile))
+        with self._borrow_file() as file:
+            block = file.find_block_of_leaf(index)
+            if block is None or index - block.first_leaf >= len(block.leaves):
+                raise refuse_damage(f"no block holds leaf {index}")
+            try:
+                path = prove_inclusion(index, self.log_size, make_node_reader(file.read_tile))
+            except ValueError as error:
+                raise refuse_damage(f"the tiles of the log around leaf {index}") from error
         return Receipt(
             leaf=block.leaves[index - block.first_leaf].decode("utf-8"),
             index=index,

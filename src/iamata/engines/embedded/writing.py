@@ -2,26 +2,24 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
-from iamata.crypto.authmap import AuthMap
 from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.tiles import Frontier, compute_changed_tiles
-from iamata.engines.embedded.segments import SegmentIndex
-from iamata.engines.embedded.storage import LedgerFile, StoredBlock
-from iamata.engines.embedded.view import EmbeddedView
+from iamata.engines.embedded.faults import PASSING
+from iamata.engines.embedded.inbox import Submission
+from iamata.engines.embedded.restoring import restore
+from iamata.engines.embedded.storage import LedgerFile
+from iamata.engines.embedded.view import BorrowFile, EmbeddedView
+from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction
-from iamata.ledger.execution import Outcome, PoisonTransactionError, Position
+from iamata.ledger.execution import Outcome, PoisonTransactionError, Position, check_admission
 from iamata.ledger.genesis import Genesis
-from iamata.ledger.header import read_header, sign_header
-from iamata.ledger.leaves import decode_leaf
+from iamata.ledger.header import sign_header
 from iamata.ledger.state import Installed, LedgerState
-from iamata.ledger.window import WINDOW_MS
+from iamata.model.ids import TxId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Finality
-
-Submission = tuple[SignedTransaction, "Future[Finality]"]
 
 
 class BlockWriter:
@@ -33,103 +31,108 @@ class BlockWriter:
         self._orderer = orderer
         self._clock = clock
         self._file = LedgerFile(folder, is_writer=True)
-        self._installing = threading.Lock()
-        self._segments = SegmentIndex()
-        self._header: bytes | None = None
+        self._viewing = threading.Lock()
         self._view: EmbeddedView | None = None
         self.state = LedgerState(genesis)
         try:
-            self._restore()
+            self._segments, self._header = restore(self._file, self.state)
         except BaseException:
             self._file.close()
             raise
 
-    def take_view(self, open_file: Callable[[], LedgerFile]) -> EmbeddedView:
-        """Hold the newest durable state still. Waits for a block being installed, and delays none."""
-        with self._installing:
+    def take_view(self, borrow_file: BorrowFile) -> EmbeddedView:
+        """Hold the newest durable state still. Waits for nothing, and delays nobody."""
+        with self._viewing:
             if self._view is None:
                 self._view = EmbeddedView(
                     entries=self.state.entries.freeze(),
                     frontier=self.state.frontier,
                     header=self._header,
                     place=(self.state.height, self.state.time_ms, self.state.app_hash),
-                    open_file=open_file,
+                    borrow_file=borrow_file,
                 )
             return self._view
 
-    def write(self, submissions: Sequence[Submission], verdicts: bytes) -> None:
+    def write(self, submissions: Sequence[Submission], verdicts: bytes, borrow_file: BorrowFile) -> None:
         """Make a block of what can be admitted, and answer everybody."""
         position = self.state.place(self._clock())
-        admitted = []
-        for (transaction, future), verdict in zip(submissions, verdicts, strict=True):
+        admitted: dict[TxId, Submission] = {}
+        for submission, verdict in zip(submissions, verdicts, strict=True):
+            transaction = submission.transaction
             try:
                 require(bool(verdict), Reason.BAD_SIGNATURE)
-                self.state.check(transaction, at_ms=position.time_ms)
+                # Two signatures over the same bytes are one transaction twice.
+                require(transaction.id not in admitted, Reason.REPLAYED)
+                check_admission(self.state.entries, self.state.window, position, transaction)
             except Refused as refused:
-                future.set_exception(refused)
+                submission.future.set_exception(refused)
             else:
-                admitted.append((transaction, future))
+                admitted[transaction.id] = submission
+        outcome = self._run(position, admitted)
         if admitted:
-            self._write_admitted(position, admitted)
+            self._keep(position, list(admitted.values()), outcome, borrow_file)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _write_admitted(self, position: Position, admitted: list[Submission]) -> None:
-        transactions = [transaction for transaction, _ in admitted]
+    def _run(self, position: Position, admitted: dict[TxId, Submission]) -> Outcome:
+        """Run the block; a transaction that breaks its handler is dropped, and the rest run again."""
+        while True:
+            try:
+                return self.state.run(position, [one.transaction for one in admitted.values()])
+            except PoisonTransactionError as poison:
+                admitted.pop(poison.tx_id).future.set_exception(poison)
+
+    def _keep(
+        self, position: Position, admitted: list[Submission], outcome: Outcome, borrow_file: BorrowFile
+    ) -> None:
         try:
-            outcome = self.state.run(position, transactions)
-        except PoisonTransactionError as poison:
-            self._drop_poison(position, admitted, poison)
-            return
-        try:
-            first_leaf = self._commit(position, transactions, outcome)
+            first_leaf = self._commit(position, [one.transaction for one in admitted], outcome, borrow_file)
         except Refused as refused:
-            for _, future in admitted:
-                future.set_exception(refused)
+            if refused.reason not in PASSING:
+                raise
+            for submission in admitted:
+                submission.future.set_exception(Refused(refused.reason, refused.detail))
             return
-        for offset, (transaction, future) in enumerate(admitted):
-            future.set_result(
+        for index, (submission, reason) in enumerate(zip(admitted, outcome.results, strict=True), first_leaf):
+            submission.future.set_result(
                 Finality(
-                    id=transaction.id,
+                    id=submission.transaction.id,
                     height=position.height,
-                    index=first_leaf + offset,
+                    index=index,
                     time_ms=position.time_ms,
-                    reason=outcome.results[offset],
+                    reason=reason,
                 )
             )
 
-    def _drop_poison(
-        self, position: Position, admitted: list[Submission], poison: PoisonTransactionError
-    ) -> None:
-        rest = [one for one in admitted if one[0].id != poison.tx_id]
-        for transaction, future in admitted:
-            if transaction.id == poison.tx_id:
-                future.set_exception(poison)
-        if rest:
-            self._write_admitted(position, rest)
-
-    def _commit(self, position: Position, transactions: list[SignedTransaction], outcome: Outcome) -> int:
-        with self._installing:
-            frontier = self.state.frontier
-            installed = self.state.install(position, transactions, outcome)
-            header = sign_header(installed.header, self._orderer)
-            try:
-                self._store(installed, header, transactions, frontier)
-            except BaseException:
-                self.state.revert(installed)
-                raise
+    def _commit(
+        self,
+        position: Position,
+        transactions: list[SignedTransaction],
+        outcome: Outcome,
+        borrow_file: BorrowFile,
+    ) -> int:
+        # While the block is installed, readers go on seeing the one before: nothing is shown that is not durable.
+        self.take_view(borrow_file)
+        frontier = self.state.frontier
+        installed = self.state.install(position, transactions, outcome)
+        header = sign_header(installed.header, self._orderer)
+        try:
+            self._store(installed, header, transactions, frontier)
+        except BaseException:
+            self.state.revert(installed)
+            raise
+        with self._viewing:
             self._header = header
             self._view = None
-            return installed.first_leaf
+        return installed.first_leaf
 
     def _store(
         self, installed: Installed, header: bytes, transactions: list[SignedTransaction], frontier: Frontier
     ) -> None:
-        height, fresh = installed.header.height, installed.outcome.changes
-        moved, emptied = self._segments.collect(fresh, self._file.read_segment)
-        segment = {**moved, **fresh}
+        height = installed.header.height
+        segment = self._segments.plan(height, installed.outcome.changes, self._file.read_segment)
         block = StoredBlock(
             height=height,
             time_ms=installed.header.time_ms,
@@ -139,39 +142,5 @@ class BlockWriter:
             leaves=installed.outcome.leaves,
         )
         tiles = compute_changed_tiles(frontier.size, installed.leaf_hashes, self._file.read_tile)
-        try:
-            self._file.append(block, segment=segment, emptied=emptied, tiles=tiles)
-        except BaseException:
-            _, self._segments = self._file.load_entries()
-            raise
-        self._segments.add(height, segment)
-
-    def _restore(self) -> None:
-        """Take up where the file stands, and refuse a file whose parts do not agree."""
-        last = self._file.find_last_block()
-        if last is None:
-            self._write_first_segment()
-            return
-        entries, self._segments = self._file.load_entries()
-        size = last.first_leaf + len(last.leaves)
-        header = read_header(last.header, orderer=self.state.genesis.orderer)
-        recent = [
-            (block.time_ms, [decode_leaf(leaf).id for leaf in block.leaves])
-            for block in self._file.read_blocks_since(last.time_ms - WINDOW_MS)
-        ]
-        self.state.restore(
-            entries=AuthMap.load(entries.items()),
-            frontier=Frontier.load(size, self._file.read_tile),
-            header=header,
-            recent=recent,
-        )
-        self._header = last.header
-        require(self.state.app_hash == header.app_hash, Reason.HOME_CORRUPT, "state and log do not match")
-        require(header.network == self.state.network, Reason.FOREIGN_NETWORK, "another network's ledger")
-
-    def _write_first_segment(self) -> None:
-        entries, self._segments = self._file.load_entries()
-        if not entries:
-            first = dict(self.state.entries.items())
-            self._file.write_first_segment(first)
-            self._segments.add(0, first)
+        self._file.append(block, segment=segment, tiles=tiles)
+        self._segments.add(segment)

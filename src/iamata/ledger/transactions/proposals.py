@@ -106,18 +106,17 @@ def cast_vote(tx: CastVote, ctx: Context) -> ProposalVoted:
 
 def settle(proposal: ProposalId, tally: Tally, carry_out: Callable[[], None], ctx: Context) -> bool:
     """Write the tally; at quorum carry the proposal out and close it, and close it when it is lost."""
-    is_carried = has_quorum(tally.approvals, ctx)
-    is_lost = len(ctx.state.roll.active) - len(tally.rejections) < compute_quorum(ctx)
+    is_carried = count_active(tally.approvals, ctx) >= compute_quorum(ctx)
+    is_lost = len(ctx.state.roll.active) - count_active(tally.rejections, ctx) < compute_quorum(ctx)
     ctx.state.proposals[proposal] = msgspec.structs.replace(tally, is_closed=is_carried or is_lost)
     if is_carried:
         carry_out()
     return is_carried
 
 
-def has_quorum(approvals: tuple[MemberId, ...], ctx: Context) -> bool:
-    """Tell whether enough of those who are members now have approved."""
-    active = ctx.state.roll.active
-    return sum(member in active for member in approvals) >= compute_quorum(ctx)
+def count_active(voters: tuple[MemberId, ...], ctx: Context) -> int:
+    """Count the votes of those who are members now: who left or is suspended has no say."""
+    return sum(member in ctx.state.roll.active for member in voters)
 
 
 def compute_quorum(ctx: Context) -> int:
