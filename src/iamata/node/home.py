@@ -1,0 +1,152 @@
+"""A home on disk: the ledger's folder and one folder for each member that is served from here.
+
+`genesis.json`, `ledger/` (the same everywhere) and `members/<id>/{keys,vault,journal}`. A real node has one
+member; the demo has several.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
+from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
+from iamata.ledger.entries import MemberKind, OwnerKind
+from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import MemberId, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key
+from iamata.stores.key_holders import LocalKeyHolder
+from iamata.stores.sqlite.home import KEYS_FOLDER, open_member_stores
+from iamata.stores.wallets import create_wallet, save_wallet
+from iamata.vault.custody import Custody
+from iamata.workflows.author import Author
+from iamata.workflows.erasures import finish_erasures
+from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
+from iamata.workflows.office import Office
+from iamata.workflows.wallets import Identity, add_identity
+
+GENESIS_FILE: Final = "genesis.json"
+LEDGER_FOLDER: Final = "ledger"
+MEMBERS_FOLDER: Final = "members"
+WALLETS_FOLDER: Final = "wallets"
+ORDERER_KEY: Final = "orderer.key"
+SIGNING_KEY: Final = "signing.key"
+SEALING_KEY: Final = "sealing.key"
+VAULT_KEY: Final = "vault.key"
+MEMBERS_MAX: Final = 100
+
+
+class Home:
+    """An open home: its engine runs, and each member's office works."""
+
+    def __init__(self, path: Path, engine: EmbeddedEngine, offices: dict[MemberId, Office]) -> None:
+        self.path = path
+        self.engine = engine
+        self.offices = offices
+
+    def get_office(self, member: str) -> Office:
+        """Return a member's office, or refuse."""
+        office = self.offices.get(MemberId(member))
+        if office is None:
+            raise Refused(Reason.UNKNOWN_MEMBER, f"{member} is not served from this home")
+        return office
+
+    def author(self, key: SigningKey) -> Author:
+        """Write with a key that is not a node's: a person's or a patient's."""
+        return Author(self.engine, key, read_clock_ms, os.urandom)
+
+    def close(self) -> None:
+        """Stop the engine and close the stores."""
+        self.engine.close()
+        for office in self.offices.values():
+            office.custody.close()
+
+
+def create_home(path: Path, name: str, members: Sequence[tuple[MemberId, str, MemberKind]]) -> Genesis:
+    """Found a network in an empty folder: keys, genesis, one administrator's wallet for each member."""
+    require(not path.exists() or not any(path.iterdir()), Reason.HOME_ALREADY_EXISTS, str(path))
+    require(0 < len(members) <= MEMBERS_MAX, Reason.INPUT_INVALID, f"1 to {MEMBERS_MAX} members")
+    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    founders = [draw_founder(member, title, kind, os.urandom) for member, title, kind in members]
+    orderer = os.urandom(SEED_BYTES)
+    genesis = write_genesis(
+        name, founders, orderer_seed=orderer, created_ms=read_clock_ms(), entropy=os.urandom
+    )
+    (path / LEDGER_FOLDER).mkdir(mode=FOLDER_MODE)
+    write_key(path / LEDGER_FOLDER / ORDERER_KEY, orderer)
+    for founder in founders:
+        _write_founder(path, founder, genesis)
+    _write_durably(path / GENESIS_FILE, encode_struct(genesis))
+    return genesis
+
+
+@contextlib.contextmanager
+def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterator[Home]:
+    """Open a home, finish what a crash or a restored backup left undone, and close it in the end."""
+    genesis = load_genesis(path)
+    orderer = SigningKey.from_seed(read_key(path / LEDGER_FOLDER / ORDERER_KEY))
+    engine = EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=orderer, clock=clock)
+    home = Home(path, engine, {})
+    try:
+        for folder in list_member_folders(path):
+            member = MemberId(folder.name)
+            home.offices[member] = _open_office(folder, member, engine, clock)
+            finish_erasures(home.offices[member])
+        yield home
+    finally:
+        home.close()
+
+
+def load_genesis(path: Path) -> Genesis:
+    """Read a home's genesis."""
+    try:
+        with (path / GENESIS_FILE).open("rb") as file:
+            return read_genesis(file.read(GENESIS_BYTES_MAX + 1))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Refused(Reason.HOME_NOT_FOUND, str(path)) from error
+
+
+def list_member_folders(path: Path) -> list[Path]:
+    """List the folders of the members that a home serves, in order."""
+    members = path / MEMBERS_FOLDER
+    return sorted(folder for folder in members.iterdir() if folder.is_dir()) if members.is_dir() else []
+
+
+def open_custody(folder: Path, member: MemberId) -> Custody:
+    """Open a member's stores with the key that its vault key file holds."""
+    holder = LocalKeyHolder(read_key(folder / KEYS_FOLDER / VAULT_KEY), member=member)
+    return Custody(open_member_stores(folder), holder, member=member, entropy=os.urandom)
+
+
+def _open_office(folder: Path, member: MemberId, engine: EmbeddedEngine, clock: Callable[[], int]) -> Office:
+    keys = folder / KEYS_FOLDER
+    author = Author(engine, SigningKey.from_seed(read_key(keys / SIGNING_KEY)), clock, os.urandom)
+    return Office(
+        author=author, custody=open_custody(folder, member), sealing_key=read_key(keys / SEALING_KEY)
+    )
+
+
+def _write_founder(path: Path, founder: FoundingMember, genesis: Genesis) -> None:
+    keys = path / MEMBERS_FOLDER / founder.member / KEYS_FOLDER
+    write_key(keys / SIGNING_KEY, founder.signing_seed)
+    write_key(keys / SEALING_KEY, founder.sealing_seed)
+    write_key(keys / VAULT_KEY, os.urandom(SEED_BYTES))
+    folder = path / WALLETS_FOLDER / f"{founder.member}-administrator"
+    identity = Identity(
+        network=compute_network_id(genesis),
+        kind=OwnerKind.PERSON,
+        member=founder.member,
+        id=founder.administrator,
+        seed=encode_digest(founder.administrator_seed),
+    )
+    save_wallet(folder, add_identity(create_wallet(folder), identity))
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

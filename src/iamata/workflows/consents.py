@@ -1,0 +1,86 @@
+"""Consents arrive at their custodian: what the patient signed is opened, kept, countersigned, submitted."""
+
+from typing import Any
+
+from iamata.crypto.jws import verify_jws
+from iamata.ledger.envelope import read_statement
+from iamata.ledger.transaction import Signed
+from iamata.ledger.transactions.consents import (
+    Grant,
+    GrantConsent,
+    GrantCustodialConsent,
+    ReplaceConsent,
+    RestrictForPatient,
+    StaffApproval,
+)
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Commitment, ConsentId, PatientId, decode_digest
+from iamata.model.reasons import Reason, require
+from iamata.ports import Finality
+from iamata.vault.openings import Opening, keep_opening
+from iamata.vault.policies import TERMS
+from iamata.workflows.office import Office
+from iamata.workflows.wallets import SaltedTerms
+
+
+def accept_grant(office: Office, text: str, salted: SaltedTerms) -> Finality:
+    """Countersign a patient's grant: from here on we can never say that we had no terms."""
+    grant = _read_grant(office, text, salted)
+    is_replacing = isinstance(grant.payload.replaces, str)
+    keep_terms_of(office, grant.payload.patient, grant.payload.consent, salted)
+    return office.author.submit(ReplaceConsent if is_replacing else GrantConsent, grant=grant)
+
+
+def accept_restriction(office: Office, patient: PatientId, salted: SaltedTerms) -> None:
+    """Keep the opening of a restriction that the patient has put on the ledger; until then all is denied."""
+    keep_terms_of(office, patient, salted.commit(), salted)
+
+
+def grant_for_patient(
+    office: Office,
+    text: str,
+    salted: SaltedTerms,
+    *,
+    approvals: tuple[Signed[StaffApproval], Signed[StaffApproval]],
+    evidence: Commitment,
+) -> Finality:
+    """Grant on behalf of a patient without a key: two of our staff vouch for the evidence."""
+    grant = _read_grant(office, text, salted)
+    keep_terms_of(office, grant.payload.patient, grant.payload.consent, salted)
+    first, second = approvals
+    return office.author.submit(
+        GrantCustodialConsent, grant=grant, first=first, second=second, evidence=evidence
+    )
+
+
+def restrict_for_patient(
+    office: Office, patient: PatientId, consent: ConsentId, salted: SaltedTerms, *, evidence: Commitment
+) -> Finality:
+    """Narrow a consent on the patient's behalf; only the patient undoes it."""
+    keep_terms_of(office, patient, salted.commit(), salted)
+    return office.author.submit(
+        RestrictForPatient, consent=consent, terms=salted.commit(), evidence=evidence
+    )
+
+
+def keep_terms_of(office: Office, patient: PatientId, name: str, salted: SaltedTerms) -> None:
+    """Keep an opening under the name by which a decision will look for it."""
+    keep_opening(
+        office.custody,
+        Opening(
+            name=name,
+            patient=patient,
+            kind=TERMS,
+            salt=decode_digest(salted.salt),
+            payload=encode_struct(salted.terms),
+        ),
+    )
+
+
+def _read_grant(office: Office, text: str, salted: SaltedTerms) -> Signed[Any]:
+    grant = read_statement(text, Grant)
+    require(verify_jws(grant.jws), Reason.BAD_SIGNATURE, "the grant")
+    require(grant.payload.network == office.author.engine.network, Reason.FOREIGN_NETWORK)
+    require(grant.payload.custodian == office.member, Reason.NOT_THE_CUSTODIAN)
+    require(grant.payload.terms == salted.commit(), Reason.CANNOT_OPEN, "these are not the terms that were signed")
+    return grant

@@ -1,0 +1,141 @@
+"""What two nodes, and a patient and a node, say to each other about records: signed, and nothing more than needed."""
+
+from typing import Annotated, ClassVar, Final, Any, TypeVar
+
+import msgspec
+
+from iamata.crypto.commitments import commit
+from iamata.crypto.jws import verify_jws
+from iamata.ledger.envelope import read_statement
+from iamata.ledger.transaction import Signed, Statement
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import AccessId, Commitment, Digest, MemberId, NetworkId, Nonce, PatientId, PersonId
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, require
+
+PURPOSE_LENGTH_MAX: Final = 128
+SHARE_CODE_LENGTH_MAX: Final = 4_096
+RECORDS_LISTED_MAX: Final = 100_000
+
+Purpose = Annotated[str, msgspec.Meta(min_length=1, max_length=PURPOSE_LENGTH_MAX)]
+
+
+class ShareCode(Statement):
+    """A patient's pointer for one recipient: who keeps my records, under which pseudonym. Used once."""
+
+    typ: ClassVar[str] = "iamata-share+jwt"
+
+    custodian: MemberId
+    patient: PatientId
+    recipient: MemberId
+    nonce: Nonce
+    until_ms: Instant
+
+
+class RecordRequest(Statement):
+    """A node asks for a patient's records on behalf of a person of its staff."""
+
+    typ: ClassVar[str] = "iamata-request+jwt"
+
+    access: AccessId
+    custodian: MemberId
+    person: PersonId
+    purpose: Purpose
+    expires_ms: Instant
+    share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    """The patient's share code; or, instead, the emergency that the person has declared."""
+    emergency: AccessId | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReleaseNote(Statement):
+    """A custodian's node says what it releases: the ledger's access, the list, and the exact ciphertext."""
+
+    typ: ClassVar[str] = "iamata-release+jwt"
+
+    access: AccessId
+    recipient: MemberId
+    list_root: Digest
+    ciphertext: Digest
+
+
+class ReceiptNote(Statement):
+    """A recipient's node confirms that it has opened a release."""
+
+    typ: ClassVar[str] = "iamata-receipt+jwt"
+
+    access: AccessId
+    ciphertext: Digest
+
+
+class AccessListRequest(Statement):
+    """A patient asks a custodian who looked."""
+
+    typ: ClassVar[str] = "iamata-access-list+jwt"
+
+    custodian: MemberId
+    patient: PatientId
+    nonce: Nonce
+    expires_ms: Instant
+
+
+StatementT = TypeVar("StatementT", bound=Statement)
+
+
+def read_message(text: str, kind: type[StatementT], *, network: NetworkId) -> Signed[Any]:
+    """Read a signed message of this network, or refuse it; whose key signed is for the caller to ask."""
+    message = read_statement(text, kind)
+    require(verify_jws(message.jws), Reason.BAD_SIGNATURE)
+    require(message.payload.network == network, Reason.FOREIGN_NETWORK)
+    return message
+
+
+class AccessDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the ledger's commitment to an access binds; patient, custodian and recipient hold it."""
+
+    access: AccessId
+    custodian: MemberId
+    patient: PatientId
+    recipient: MemberId
+    person: PersonId
+    purpose: str
+    basis: str
+    list_root: Digest
+    records: tuple[str, ...]
+    at_ms: Instant
+
+
+ACCESS: Final = "access"
+"""Kind of the commitment to the details of an access."""
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A disclosure that was decided on, as the journal keeps it: details, and the salt of their commitment."""
+
+    details: AccessDetails
+    salt: bytes
+    versions: tuple[int, ...]
+
+    def commit(self) -> Commitment:
+        """Compute what the ledger is told."""
+        return commit(ACCESS, self.salt, encode_struct(self.details))
+
+
+class ReadDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a journal entry about a read says: who, for what, and which records."""
+
+    person: PersonId
+    purpose: str
+    basis: str
+    records: tuple[str, ...]
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One disclosure on its way: the signed note and what it speaks of."""
+
+    note: str
+    ciphertext: bytes
+
+
+def read_plan(payload: bytes) -> Planned:
+    """Read a disclosure that our own journal holds."""
+    return msgspec.json.decode(payload, type=Planned)

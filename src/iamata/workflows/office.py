@@ -1,0 +1,74 @@
+"""What a member's node works with when it serves: its author on the ledger, its vault, its sealing key."""
+
+import dataclasses
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from iamata.ledger.tables import MEMBERS, PATIENTS
+from iamata.ledger.transaction import Transaction
+from iamata.ledger.entries import Member, Patient
+from iamata.crypto import hkdf
+from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
+from iamata.model.ids import RANDOM_ID_BYTES, MemberId, PatientId, compute_random_id
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused
+from iamata.ports import Finality, LedgerView
+from iamata.vault.custody import Custody
+from iamata.workflows.author import Author, settle
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Office:
+    """One member at work."""
+
+    author: Author
+    custody: Custody
+    sealing_key: bytes = dataclasses.field(repr=False)
+
+    @property
+    def member(self) -> MemberId:
+        """Name the member."""
+        return self.custody.member
+
+    def take_view(self) -> LedgerView:
+        """Hold the newest final state of the ledger still."""
+        return self.author.engine.snapshot()
+
+    def tell_time(self, view: LedgerView) -> Instant:
+        """Tell at what time to decide: an idle ledger does not keep an expired consent alive."""
+        return Instant(max(view.time_ms, self.author.clock()))
+
+    def find_own_patient(self, view: LedgerView, patient_id: PatientId) -> Patient | None:
+        """Return a patient of this member, None for whoever is unknown, another's or erased."""
+        patient = PATIENTS.find(view, patient_id)
+        is_own = patient is not None and patient.custodian == self.member and not patient.is_erased
+        return patient if is_own else None
+
+    def get_member(self, view: LedgerView, member: MemberId) -> Member:
+        """Return a member, or refuse."""
+        entry = MEMBERS.find(view, member)
+        if entry is None:
+            raise Refused(Reason.UNKNOWN_MEMBER, member)
+        return entry
+
+    def compute_pseudonym(self, ref: str) -> PatientId:
+        """Compute the pseudonym of the patient whom a FHIR reference names: the same each time, for us alone."""
+        secret = hkdf.derive(
+            self.custody.index_key, salt=b"", info=b"pseudonym\x00" + ref.encode(), size_bytes=RANDOM_ID_BYTES
+        )
+        return PatientId(compute_random_id(secret))
+
+    def derive_custodial_key(self, patient: PatientId) -> SigningKey:
+        """Derive the key that this custodian holds for a patient who has none."""
+        info = b"custodial\x00" + patient.encode("ascii")
+        seed = hkdf.derive(self.custody.index_key, salt=b"", info=info, size_bytes=SEED_BYTES)
+        return SigningKey.from_seed(seed)
+
+    def submit_all(self, bodies: Sequence[tuple[type[Transaction], dict[str, Any]]]) -> list[Finality]:
+        """Submit transactions side by side, and await them all; raise the first refusal."""
+        engine = self.author.engine
+        futures: list[Future[Finality]] = [
+            engine.submit(self.author.write(kind, **fields)) for kind, fields in bodies
+        ]
+        return [settle(future) for future in futures]

@@ -1,0 +1,141 @@
+"""Records come in: patients are enrolled, records sealed, and everything anchored."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM, list_demographics
+from iamata.fhir.preparing import Prepared
+from iamata.ledger.tables import PATIENTS, RECORD_ANCHORS
+from iamata.ledger.transactions.patients import EnrolCustodialPatient
+from iamata.ledger.transactions.records import AnchorRecords
+from iamata.model.ids import AnchorId, Digest, PatientId, encode_digest
+from iamata.model.reasons import Reason, Refused
+from iamata.ports import NO_PATIENT, Anchor
+from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
+from iamata.vault.opening import find_refs
+from iamata.vault.record import Identifier, PreparedRecord
+from iamata.vault.sealing import seal
+from iamata.workflows.office import Office
+
+BATCH_RECORDS: Final = 2_000
+"""Records that share one flush; a unit is never split."""
+
+
+@dataclasses.dataclass(slots=True)
+class ImportTally:
+    """What an import has come to so far."""
+
+    added: int = 0
+    unchanged: int = 0
+    patients_enrolled: int = 0
+    anchors: int = 0
+
+
+class Importer:
+    """Takes units in, each whole or not at all, and keeps several in one durable transaction."""
+
+    def __init__(self, office: Office) -> None:
+        self.tally = ImportTally()
+        self._office = office
+        self._units: list[list[PreparedRecord]] = []
+        self._waiting = 0
+        self._identified: dict[Identifier, list[str]] = {}
+        self._patients: dict[str, PatientId] = {}
+        self._erased: dict[PatientId, None] = {}
+
+    def find_identifier(self, resource_type: str, system: str | None, value: str) -> Sequence[str]:
+        """List the ids of the records of a type with an identifier, kept or about to be."""
+        if system is None:
+            return ()
+        identifier = Identifier(resource_type, system, value)
+        waiting = self._identified.get(identifier, [])
+        refs = dict.fromkeys([*waiting, *find_refs(self._office.custody, identifier)])
+        return [ref.partition("/")[2] for ref in refs]
+
+    def add(self, prepared: Sequence[Prepared]) -> None:
+        """Take a unit in; refuse it whole where a patient in it was erased."""
+        unit = [self._assign(one) for one in prepared]
+        for record in unit:
+            if record.patient in self._erased:
+                raise Refused(Reason.ERASED, "a patient in it was erased here")
+        self._units.append(unit)
+        self._waiting += len(unit)
+        for record in unit:
+            for identifier in record.identifiers:
+                self._identified.setdefault(identifier, []).append(record.facts.record)
+        if self._waiting >= BATCH_RECORDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make what waits durable."""
+        self._enrol({record.patient: None for unit in self._units for record in unit})
+        sealed = seal(self._office.custody, self._units)
+        self.tally.added += len(sealed.added)
+        self.tally.unchanged += sealed.unchanged
+        self._units.clear()
+        self._identified.clear()
+        self._waiting = 0
+
+    def finish(self) -> ImportTally:
+        """Make the rest durable and anchor everything."""
+        self.flush()
+        self.tally.anchors = len(anchor_records(self._office))
+        return self.tally
+
+    def _assign(self, prepared: Prepared) -> PreparedRecord:
+        return PreparedRecord(
+            patient=self._name_patient(prepared.patients[0]) if prepared.patients else NO_PATIENT,
+            facts=prepared.facts,
+            body=prepared.body,
+            identifiers=tuple(list_identifiers(prepared)),
+        )
+
+    def _name_patient(self, ref: str) -> PatientId:
+        patient = self._patients.get(ref)
+        if patient is None:
+            patient = self._patients[ref] = self._office.compute_pseudonym(ref)
+            entry = PATIENTS.find(self._office.take_view(), patient)
+            if entry is not None and entry.is_erased:
+                self._erased[patient] = None
+        return patient
+
+    def _enrol(self, patients: dict[PatientId, None]) -> None:
+        """Enrol whom the ledger does not know yet; until the patient takes over, we hold the key."""
+        view = self._office.take_view()
+        unknown = [one for one in patients if one != NO_PATIENT and PATIENTS.find(view, one) is None]
+        self._office.submit_all([self._describe_enrolment(patient) for patient in unknown])
+        self.tally.patients_enrolled += len(unknown)
+
+    def _describe_enrolment(self, patient: PatientId) -> tuple[type[EnrolCustodialPatient], dict[str, object]]:
+        holder = dataclasses.replace(self._office.author, key=self._office.derive_custodial_key(patient))
+        possession = holder.prove_possession(f"patient/{patient}")
+        return EnrolCustodialPatient, {"patient": patient, "possession": possession}
+
+
+def list_identifiers(prepared: Prepared) -> Iterator[Identifier]:
+    """List what a record is found by: its identifiers, and a patient's name and day of birth in an emergency."""
+    for system, value in prepared.identifiers:
+        yield Identifier(prepared.resource_type, system, value)
+    if prepared.resource_type == "Patient":
+        for spelling in list_demographics(prepared.body):
+            yield Identifier("Patient", DEMOGRAPHICS_SYSTEM, spelling)
+
+
+def anchor_records(office: Office) -> list[Anchor]:
+    """Put every record that no anchor covers under one; finish first what a crash left half-done."""
+    shelf = office.custody.records
+    anchored: list[Anchor] = []
+    while planned := list_planned(shelf) or _plan_fresh(office):
+        for anchor in planned:
+            if RECORD_ANCHORS.find(office.take_view(), anchor.id) is None:
+                root = Digest(encode_digest(anchor.root))
+                office.author.submit(AnchorRecords, anchor=anchor.id, root=root, count=anchor.count)
+            settle_anchor(shelf, anchor)
+            anchored.append(anchor)
+    return anchored
+
+
+def _plan_fresh(office: Office) -> list[Anchor]:
+    fresh = plan_anchor(office.custody.records, AnchorId(office.author.make_id()))
+    return [] if fresh is None else [fresh]

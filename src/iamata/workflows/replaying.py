@@ -1,0 +1,160 @@
+"""Replay a ledger from its genesis, trusting nothing that was stored, and name the first fault.
+
+Signatures are most of the work, so they are checked elsewhere, by whatever the caller brings along, while
+the rules run here.
+"""
+
+import dataclasses
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.envelope import SignedTransaction, read_transaction
+from iamata.ledger.execution import BLOCK_TRANSACTIONS_MAX, Outcome, PoisonTransactionError
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.header import Header, read_header
+from iamata.ledger.state import LedgerState
+from iamata.model.ids import Digest, NetworkId
+from iamata.model.reasons import ACCEPTED, Reason, Refused
+
+
+class SignatureChecks(Protocol):
+    """Checks batches of transactions in their order; two may be under way at a time."""
+
+    def send(self, batch: Sequence[SignedTransaction]) -> None:
+        """Begin to check a batch."""
+        ...
+
+    def receive(self) -> bytes:
+        """Return a byte for each transaction of the oldest batch: 1 where every signature holds."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What was replayed and found right."""
+
+    network: NetworkId
+    blocks: int
+    transactions: int
+    refused: int
+    app_hash: Digest
+    state: LedgerState
+    """Where the ledger stands, for whoever checks records and openings against it."""
+
+
+def replay(genesis: Genesis, blocks: Iterable[StoredBlock], checks: SignatureChecks) -> ReplayReport:
+    """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be."""
+    replayed = _Replay(genesis, checks)
+    try:
+        for block in blocks:
+            replayed.take(block)
+    except Refused:
+        replayed.settle_all()  # a bad signature in an earlier block is the earlier fault
+        raise
+    replayed.settle_all()
+    return ReplayReport(
+        network=replayed.state.network,
+        blocks=replayed.state.height,
+        transactions=replayed.state.frontier.size,
+        refused=replayed.refused,
+        app_hash=replayed.state.app_hash,
+        state=replayed.state,
+    )
+
+
+class _Replay:
+    """The state as far as it was replayed, and the blocks whose signatures are still being checked."""
+
+    def __init__(self, genesis: Genesis, checks: SignatureChecks) -> None:
+        self.state = LedgerState(genesis)
+        self.refused = 0
+        self._checks = checks
+        self._unsettled: deque[int] = deque()
+
+    def take(self, block: StoredBlock) -> None:
+        """Replay the next block. The signatures of the one before are known by then."""
+        header = _check_place(block, self.state)
+        transactions = _read_transactions(block)
+        self._checks.send(transactions)
+        self._unsettled.append(block.height)
+        if len(self._unsettled) > 1:
+            self._settle()
+        outcome = _run(block, transactions, self.state)
+        _compare(block, transactions, outcome, header, self.state)
+        self.refused += sum(result != ACCEPTED for result in outcome.results)
+
+    def settle_all(self) -> None:
+        """Await the signatures of every block that was taken."""
+        while self._unsettled:
+            self._settle()
+
+    def _settle(self) -> None:
+        height = self._unsettled.popleft()
+        wrong = self._checks.receive().find(0)
+        if wrong >= 0:
+            self._unsettled.clear()
+            raise _find_fault(height, f"transaction {wrong}: a signature does not hold")
+
+
+def _check_place(block: StoredBlock, state: LedgerState) -> Header:
+    """Return the block's header, which its orderer signed for this place in this chain."""
+    height = state.height + 1
+    if block.height != height:
+        raise _find_fault(height, f"it is missing, block {block.height} follows")
+    try:
+        header = read_header(block.header, orderer=state.genesis.orderer)
+    except Refused as refused:
+        raise _find_fault(height, f"its header: {refused}") from refused
+    said = (header.network, header.height, header.time_ms, block.first_leaf)
+    if said != (state.network, height, block.time_ms, state.frontier.size):
+        raise _find_fault(height, "it does not stand where its header says")
+    if header.parent != state.parent:
+        raise _find_fault(height, "its header does not follow the one before")
+    if header.time_ms <= state.time_ms:
+        raise _find_fault(height, "its time is not later than the time before")
+    return header
+
+
+def _read_transactions(block: StoredBlock) -> list[SignedTransaction]:
+    if len(block.transactions) > BLOCK_TRANSACTIONS_MAX:
+        raise _find_fault(block.height, f"it holds more than {BLOCK_TRANSACTIONS_MAX} transactions")
+    transactions: list[SignedTransaction] = []
+    for raw in block.transactions:
+        try:
+            transactions.append(read_transaction(raw))
+        except Refused as refused:
+            raise _find_fault(block.height, f"transaction {len(transactions)}: {refused}") from refused
+    return transactions
+
+
+def _run(block: StoredBlock, transactions: list[SignedTransaction], state: LedgerState) -> Outcome:
+    try:
+        return state.run(state.place(block.time_ms), transactions)
+    except PoisonTransactionError as poison:
+        raise _find_fault(block.height, str(poison)) from poison
+
+
+def _compare(
+    block: StoredBlock,
+    transactions: list[SignedTransaction],
+    outcome: Outcome,
+    header: Header,
+    state: LedgerState,
+) -> None:
+    """Make the block part of the state, and find in it what header and log say."""
+    installed = state.install(state.place(block.time_ms), transactions, outcome)
+    if installed.header.transactions != header.transactions:
+        raise _find_fault(block.height, "its transactions are not those that its header names")
+    if outcome.leaves != block.leaves:
+        pairs = zip(outcome.leaves, block.leaves, strict=False)
+        wrong = next((at for at, (right, stored) in enumerate(pairs) if right != stored), None)
+        place = "the number of its leaves" if wrong is None else f"leaf {block.first_leaf + wrong} of the log"
+        raise _find_fault(block.height, f"{place} is not what its transactions do")
+    if installed.header.app_hash != header.app_hash:
+        raise _find_fault(block.height, "its app hash is not that of state and log")
+
+
+def _find_fault(height: int, what: str) -> Refused:
+    return Refused(Reason.FAULT_FOUND, f"block {height}: {what}")

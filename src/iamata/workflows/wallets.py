@@ -1,0 +1,157 @@
+"""A wallet: what a patient, or a person of a member's staff, holds and signs with.
+
+One identity for each custodian, with a key that no other custodian sees. A wallet never leaves its owner;
+what it hands out are signed statements, signed transactions and share codes.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from iamata.consent.terms import Terms
+from iamata.crypto.commitments import commit
+from iamata.crypto.ed25519 import SigningKey
+from iamata.ledger.entries import OwnerKind
+from iamata.ledger.transaction import Signed
+from iamata.ledger.transactions.consents import Grant
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import (
+    DIGEST_BYTES,
+    Commitment,
+    ConsentId,
+    DigestText,
+    MemberId,
+    NetworkId,
+    Nonce,
+    PatientId,
+    decode_digest,
+    encode_digest,
+)
+from iamata.model.instants import Day, Instant
+from iamata.model.reasons import Reason, Refused, require
+from iamata.vault.policies import TERMS
+from iamata.workflows.author import Author
+from iamata.workflows.messages import ShareCode
+
+IDENTITIES_MAX: Final = 1_000
+CONSENTS_MAX: Final = 10_000
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who one is to one member: a pseudonym with its own key."""
+
+    network: NetworkId
+    kind: OwnerKind
+    member: MemberId
+    id: str
+    seed: DigestText
+
+    def __repr__(self) -> str:
+        return f"Identity({self.kind}/{self.id} at {self.member})"
+
+
+class KeptTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Terms that one has signed, with the salt that opens their commitment."""
+
+    consent: ConsentId
+    patient: PatientId
+    terms: Terms
+    salt: DigestText
+    until_day: Day
+    narrows: bool = False
+    """These terms restrict a consent that was given before."""
+
+    def __repr__(self) -> str:
+        return f"KeptTerms({self.consent})"
+
+
+class Wallet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that its owner holds."""
+
+    identities: Annotated[tuple[Identity, ...], msgspec.Meta(max_length=IDENTITIES_MAX)] = ()
+    kept: Annotated[tuple[KeptTerms, ...], msgspec.Meta(max_length=CONSENTS_MAX)] = ()
+
+
+class SaltedTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Terms and their salt, as the patient hands them to the custodian."""
+
+    terms: Terms
+    salt: DigestText
+
+    def commit(self) -> Commitment:
+        """Compute the commitment that the ledger holds."""
+        return commit(TERMS, decode_digest(self.salt), encode_struct(self.terms))
+
+    def __repr__(self) -> str:
+        return "SaltedTerms()"
+
+
+def find_identity(wallet: Wallet, *, member: MemberId, network: NetworkId) -> Identity:
+    """Return who one is to a member, or refuse."""
+    for identity in wallet.identities:
+        if identity.member == member and identity.network == network:
+            return identity
+    raise Refused(Reason.WALLET_NOT_FOUND, f"this wallet is not known to {member}")
+
+
+def add_identity(wallet: Wallet, identity: Identity) -> Wallet:
+    """Return the wallet with one more identity; one is enough for each member."""
+    is_known = any(
+        (one.member, one.network) == (identity.member, identity.network) for one in wallet.identities
+    )
+    require(not is_known, Reason.WALLET_ALREADY_EXISTS, f"known to {identity.member}")
+    require(len(wallet.identities) < IDENTITIES_MAX, Reason.TOO_LARGE)
+    return msgspec.structs.replace(wallet, identities=(*wallet.identities, identity))
+
+
+def keep_terms(wallet: Wallet, kept: KeptTerms) -> Wallet:
+    """Return the wallet with terms that were just signed."""
+    require(len(wallet.kept) < CONSENTS_MAX, Reason.TOO_LARGE)
+    return msgspec.structs.replace(wallet, kept=(*wallet.kept, kept))
+
+
+def get_key(identity: Identity) -> SigningKey:
+    """Expand an identity's key."""
+    return SigningKey.from_seed(decode_digest(identity.seed))
+
+
+def salt_terms(terms: Terms, author: Author) -> SaltedTerms:
+    """Draw the salt that hides terms behind their commitment."""
+    return SaltedTerms(terms=terms, salt=encode_digest(author.entropy(DIGEST_BYTES)))
+
+
+def sign_grant(  # noqa: PLR0913  a grant's own fields
+    author: Author,
+    salted: SaltedTerms,
+    *,
+    consent: ConsentId,
+    patient: PatientId,
+    custodian: MemberId,
+    until_day: Day,
+    replaces: ConsentId | None = None,
+) -> Signed[Grant]:
+    """Sign a grant of terms, for its custodian to countersign and submit."""
+    return author.state(
+        Grant,
+        consent=consent,
+        patient=patient,
+        custodian=custodian,
+        terms=salted.commit(),
+        until_day=until_day,
+        replaces=msgspec.UNSET if replaces is None else replaces,
+    )
+
+
+def write_share_code(
+    author: Author, *, custodian: MemberId, patient: PatientId, recipient: MemberId, until_ms: int
+) -> str:
+    """Write the code that lets one recipient ask one custodian for one patient's records, once."""
+    signed = author.state(
+        ShareCode,
+        custodian=custodian,
+        patient=patient,
+        recipient=recipient,
+        nonce=Nonce(author.make_id()),
+        until_ms=Instant(until_ms),
+    )
+    return signed.text
