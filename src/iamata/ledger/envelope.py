@@ -3,6 +3,7 @@
 Reading is separate from checking signatures, so that a process with no state can check them.
 """
 
+import functools
 from collections.abc import Iterator
 from typing import Any, Final, Union, get_args, get_origin
 
@@ -105,7 +106,12 @@ def _read_hook(kind: Any, value: Any) -> Signed[Any]:  # noqa: ANN401  the libra
 def _read_signed(text: str, kind: type[Statement]) -> Signed[Any]:
     require(text.isascii() and len(text) <= TRANSACTION_BYTES_MAX, Reason.MALFORMED)
     jws = decode_jws(text.encode("ascii"), typ=kind.typ)
-    return Signed(text=text, jws=jws, payload=_decode(_STATEMENTS[kind], jws.payload))
+    return Signed(text=text, jws=jws, payload=_decode(_get_decoder(kind), jws.payload))
+
+
+@functools.cache
+def _get_decoder(kind: type[Statement]) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(kind)
 
 
 def _write_hook(value: Any) -> str:  # noqa: ANN401  the library's signature
@@ -125,10 +131,5 @@ def _find_signed_fields(kind: type[Transaction]) -> dict[str, type[Statement]]:
 
 
 _SIGNED_FIELDS: Final = {kind: _find_signed_fields(kind) for kind in TYPES}
-_STATEMENTS: Final = {
-    statement: msgspec.json.Decoder(statement)
-    for fields in _SIGNED_FIELDS.values()
-    for statement in fields.values()
-}
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=_write_hook)
 _TRANSACTIONS: Final = msgspec.json.Decoder(Union[TYPES], dec_hook=_read_hook)  # noqa: UP007  a computed union

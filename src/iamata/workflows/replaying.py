@@ -150,7 +150,9 @@ def _compare(
     if outcome.leaves != block.leaves:
         pairs = zip(outcome.leaves, block.leaves, strict=False)
         wrong = next((at for at, (right, stored) in enumerate(pairs) if right != stored), None)
-        place = "the number of its leaves" if wrong is None else f"leaf {block.first_leaf + wrong} of the log"
+        place = (
+            "the number of its leaves" if wrong is None else f"leaf {block.first_leaf + wrong} of the log"
+        )
         raise _find_fault(block.height, f"{place} is not what its transactions do")
     if installed.header.app_hash != header.app_hash:
         raise _find_fault(block.height, "its app hash is not that of state and log")

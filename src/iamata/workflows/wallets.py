@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from iamata.consent.terms import Terms
-from iamata.crypto.commitments import commit
+from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.crypto.ed25519 import SigningKey
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.transaction import Signed
@@ -35,6 +35,8 @@ from iamata.workflows.messages import ShareCode
 
 IDENTITIES_MAX: Final = 1_000
 CONSENTS_MAX: Final = 10_000
+SIGN_IN: Final = "sign-in"
+"""Kind of the commitment to how a person signs in."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,3 +157,8 @@ def write_share_code(
         until_ms=Instant(until_ms),
     )
     return signed.text
+
+
+def draw_sign_in(author: Author, subject: str) -> Commitment:
+    """Commit to the issuer and subject with which a person signs in, under a fresh salt."""
+    return commit(SIGN_IN, author.entropy(SALT_BYTES), subject.encode("utf-8"))

@@ -1,0 +1,60 @@
+"""Import files into a member's vault: intake reads and prepares, the office seals and anchors."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from iamata.fhir.preparing import Prepared
+from iamata.intake.pipeline import Problem, Unit, read_units
+from iamata.intake.progress import Progress
+from iamata.intake.rules import load_rules
+from iamata.model.reasons import Refused
+from iamata.workflows.office import Office
+from iamata.workflows.records import Importer, ImportTally
+
+
+@dataclasses.dataclass(slots=True)
+class ImportReport:
+    """What came of an import."""
+
+    tally: ImportTally = dataclasses.field(default_factory=ImportTally)
+    already_there: int = 0
+    """Entries that asked only for what was there."""
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+
+def _see_nothing(_: Prepared) -> None:
+    """Let records pass."""
+
+
+def import_files(
+    office: Office,
+    paths: Sequence[Path],
+    *,
+    progress: Progress,
+    tell: Callable[[ImportTally], None],
+    see: Callable[[Prepared], None] = _see_nothing,
+) -> ImportReport:
+    """Import everything below some paths; each bad entry is reported, and the rest goes on."""
+    importer, report = Importer(office), ImportReport()
+    units = read_units(paths, find_identifier=importer.find_identifier, rules=load_rules(), progress=progress)
+    for unit in units:
+        if isinstance(unit, Problem):
+            report.problems.append(unit)
+        else:
+            _take(importer, unit, report, see)
+            tell(importer.tally)
+    report.tally = importer.finish()
+    return report
+
+
+def _take(importer: Importer, unit: Unit, report: ImportReport, see: Callable[[Prepared], None]) -> None:
+    report.already_there += unit.existing
+    try:
+        importer.add(unit.prepared)
+    except Refused as refused:
+        problem = Problem(source=unit.source, index=None, reason=refused.reason, detail=refused.detail)
+        report.problems.append(problem)
+        return
+    for prepared in unit.prepared:
+        see(prepared)
