@@ -61,7 +61,7 @@ def _leave_out(why: str) -> NoReturn:
 
 
 def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
-    """Keep tests on this machine: stop a connection to any address that is not loopback or a local socket."""
+    """Keep tests on this machine: stop a connection to anything but loopback and local sockets."""
     if event == "socket.connect":
         address = arguments[1]
         host = address[0] if isinstance(address, tuple) else "localhost"

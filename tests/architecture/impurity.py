@@ -19,7 +19,16 @@ MODULES: Final = {
     "clock": ("time", "sched"),
     "chance": ("random", "secrets", "uuid", "os.urandom", "numpy.random"),
     "environment": ("os", "sys", "platform", "locale", "getpass"),
-    "input or output": ("io", "pathlib", "shutil", "socket", "sqlite3", "subprocess", "tempfile", "logging"),
+    "input or output": (
+        "io",
+        "pathlib",
+        "shutil",
+        "socket",
+        "sqlite3",
+        "subprocess",
+        "tempfile",
+        "logging",
+    ),
     "concurrency": ("asyncio", "concurrent", "multiprocessing", "queue", "threading"),
 }
 CALLS: Final = {
@@ -46,9 +55,11 @@ _VIEWS: Final = ("keys", "items")
 
 
 def find_impurities(tree: ast.Module, constants: Collection[str]) -> Iterator[Finding]:
-    """Name what is impure; `constants` are the frozen sets that other pure modules define, as `module.NAME`."""
+    """Name what is impure; `constants` are the frozen sets of the pure packages, as `module.NAME`."""
     for module, line in find_imports(tree):
-        yield from ((line, what) for what, banned in MODULES.items() if any(is_within(module, b) for b in banned))
+        yield from (
+            (line, what) for what, banned in MODULES.items() if any(is_within(module, b) for b in banned)
+        )
     own = _find_constants(tree)
     names = {name.rpartition(".")[2] for name, _ in find_imports(tree) if name in constants} | own.keys()
     fine = {id(right) for node in ast.walk(tree) for right in _find_asked(node)}
@@ -111,10 +122,12 @@ def _find_asked(node: ast.AST) -> Iterator[ast.expr]:
                 yield right
 
 
-def _find_constants(tree: ast.Module) -> dict[str, ast.expr]:
+def _find_constants(tree: ast.Module) -> dict[str, ast.Call]:
     found = {}
     for statement in tree.body:
         match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=ast.Name(id="frozenset")) as call):
+            case ast.AnnAssign(
+                target=ast.Name(id=name), value=ast.Call(func=ast.Name(id="frozenset")) as call
+            ):
                 found[name] = call
     return found

@@ -33,7 +33,9 @@ class Source:
     @property
     def module(self) -> str:
         """The dotted name by which the file is imported."""
-        return ".".join(self.path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        return ".".join(self.path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
 
     @property
     def is_product(self) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+
 from sources import PACKAGE, find_imports, is_within, read_product
 
 HOMES: Final = {

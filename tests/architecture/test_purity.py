@@ -4,6 +4,7 @@ import ast
 from typing import Final
 
 import pytest
+
 from impurity import find_impurities, find_set_constants
 from sources import PACKAGE, Source, read_product
 
@@ -11,7 +12,10 @@ PURE: Final = ("model", "crypto", "consent", "ledger", "fhir", "learning")
 
 ALLOWED: Final = {
     ("model/canonical.py", "float"): "RFC 8785 says how a float is written; ledger JSON itself has none",
-    ("ledger/execution.py", "except Exception"): "a transaction that crashes is named and dropped before finality",
+    (
+        "ledger/execution.py",
+        "except Exception",
+    ): "a transaction that crashes is named and dropped before finality",
 }
 """What a pure module may do all the same, and why."""
 

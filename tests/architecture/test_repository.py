@@ -1,4 +1,4 @@
-"""What lies in the repository is fit for others: no place of one machine, no registry, parts that are used."""
+"""What lies in the repository is fit for others: no place of one machine, no address, no idle part."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from sources import ROOT, find_imports, read_product
 
 LOCKS: Final = ("requirements/runtime.txt", "requirements/dev.txt")
@@ -16,7 +17,9 @@ MODULES: Final = {"pynacl": "nacl"}
 
 # Character classes keep these patterns from finding themselves.
 MACHINE_PLACE: Final = re.compile(r"(?<![\w.$}-])/(?:roo[t]|wor[k]|hom[e]/\w+|User[s]/\w+|tm[p]/v)/")
-REGISTRY: Final = re.compile(r"(?:py[p]i\.org|python[h]osted|npm[j]s|proxy\.golan[g]|crate[s]\.io|repo\d?\.mave[n])", re.I)
+REGISTRY: Final = re.compile(
+    r"(?:py[p]i\.org|python[h]osted|npm[j]s|proxy\.golan[g]|crate[s]\.io|repo\d?\.mave[n])", re.IGNORECASE
+)
 
 
 def read_texts() -> dict[str, str]:
@@ -25,7 +28,11 @@ def read_texts() -> dict[str, str]:
     names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603
     paths = [ROOT / name for name in names.split("\0") if name]
     texts = {path: path.read_bytes() for path in paths if path.is_file()}
-    return {str(path.relative_to(ROOT)): raw.decode("utf-8", "replace") for path, raw in texts.items() if b"\0" not in raw}
+    return {
+        str(path.relative_to(ROOT)): raw.decode("utf-8", "replace")
+        for path, raw in texts.items()
+        if b"\0" not in raw
+    }
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PLACE, REGISTRY], ids=["machine", "registry"])
@@ -49,7 +56,9 @@ def test_a_lock_has_hashes_and_no_address(lock: str) -> None:
     assert "http" not in text
     assert "--index" not in text
     assert "@ " not in text
-    assert all("--hash=sha256:" in part for part in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:])
+    assert all(
+        "--hash=sha256:" in part for part in re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    )
 
 
 def test_both_locks_agree() -> None:
@@ -64,7 +73,9 @@ def test_both_locks_agree() -> None:
 def test_every_runtime_part_is_used_and_every_used_part_is_named() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.split(r"[<>=\[; ]", part)[0].lower() for part in project["dependencies"]]
-    imported = {module.partition(".")[0] for source in read_product() for module, _ in find_imports(source.tree)}
+    imported = {
+        module.partition(".")[0] for source in read_product() for module, _ in find_imports(source.tree)
+    }
     foreign = imported - set(sys.stdlib_module_names) - {"iamata"}
 
     assert {MODULES.get(name, name) for name in names} == foreign

@@ -1,6 +1,7 @@
 """The project's documents, and the commands in them."""
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,9 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 _BLOCK: Final = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n+)?^```console\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n+)?"
+    r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```$",
+    re.MULTILINE | re.DOTALL,
 )
 _PROMPT: Final = "$ "
 _CONTINUED: Final = "\\"
@@ -35,7 +38,7 @@ def name_document(path: Path) -> str:
 
 
 def find_console_blocks(text: str) -> list[ConsoleBlock]:
-    """Read the console blocks of a document: a line that starts with `$ ` is a command, others are output."""
+    """Read the console blocks of a document: a line that starts with `$ ` is a command, others are not."""
     return [
         ConsoleBlock(
             line=text.count("\n", 0, match.start("body")),
@@ -49,7 +52,7 @@ def find_console_blocks(text: str) -> list[ConsoleBlock]:
 def _read_commands(body: str) -> tuple[str, ...]:
     commands: list[str] = []
     is_continued = False
-    for line in body.splitlines():
+    for line in textwrap.dedent(body).splitlines():
         if is_continued:
             commands[-1] += f"\n{line}"
         elif line.startswith(_PROMPT):

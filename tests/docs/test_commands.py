@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from documents import find_console_blocks, find_documents, name_document
 
 COMMAND_S_MAX: Final = 180
@@ -72,6 +73,12 @@ def test_a_block_that_is_not_run_says_why() -> None:
 
     assert first.not_run == "it takes an hour"
     assert second.not_run is None
+
+
+def test_a_block_inside_a_list_is_read_too() -> None:
+    (block,) = find_console_blocks("1. Do:\n\n   ```console\n   $ true\n   ```\n")
+
+    assert block.commands == ("true",)
 
 
 def test_a_command_that_fails_is_noticed(tmp_path: Path) -> None:

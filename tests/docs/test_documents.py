@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+
 from documents import ROOT, find_documents, name_document
 
 TERMS: Final = (
-    "Access", "Anchor", "App hash", "Block", "Break-glass", "Commitment", "Consent", "Custodian", "Dataset",
-    "Disclosure", "Emergency", "Engine", "Event", "Genesis", "Grant", "Height", "Home", "Key", "Label", "Ledger",
-    "Log", "Member", "Model", "Network", "Node", "Opening", "Patient", "Permit", "Person", "Proposal",
-    "Pseudonym", "Reason", "Receipt", "Record", "Refusal", "Restriction", "Role", "Run", "Share code", "State",
-    "Study", "Take-over", "Terms", "Transaction", "Vault", "Wallet", "Withdrawal",
+    "Access", "Anchor", "App hash", "Block", "Break-glass", "Commitment", "Consent", "Custodian",
+    "Dataset", "Disclosure", "Emergency", "Engine", "Event", "Genesis", "Grant", "Height", "Home",
+    "Key", "Label", "Ledger", "Log", "Member", "Model", "Network", "Node", "Opening", "Patient",
+    "Permit", "Person", "Proposal", "Pseudonym", "Reason", "Receipt", "Record", "Refusal",
+    "Restriction", "Role", "Run", "Share code", "State", "Study", "Take-over", "Terms",
+    "Transaction", "Vault", "Wallet", "Withdrawal",
 )  # fmt: skip
 """The words of the domain: used once, everywhere, and explained in one place."""
 
@@ -68,7 +70,9 @@ def test_a_decision_says_context_choice_and_price_on_one_page(path: Path) -> Non
 
 
 def test_the_house_is_described_as_it_is_checked() -> None:
-    layers = re.search(r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
+    layers = re.search(
+        r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL
+    )
     assert layers is not None
     packages = re.findall(r"[a-z]+", " ".join(re.findall(r'"([^"]+)"', layers[1])))
     house = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")

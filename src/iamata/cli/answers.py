@@ -6,6 +6,8 @@ from iamata.model.reasons import Reason, ReasonClass, Refused
 
 EXIT_FAULT: Final = 1
 """`iamata verify` found a fault."""
+EXIT_SYSTEM: Final = 7
+"""The system refused, as `UNAVAILABLE` does."""
 EXIT_BUG: Final = 70
 """Our bug (sysexits' EX_SOFTWARE)."""
 

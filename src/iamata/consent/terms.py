@@ -122,6 +122,7 @@ def inherit(exception: Rule, terms: Terms) -> Rule:
     """Read what an exception leaves open against release.
 
     A permitting exception takes it from the rule that it is an exception to; a denial means all of it.
+    Only the time in which an exception holds is its own, inside the time of its terms.
     """
     if exception.decision is Ruling.DENY:
         return exception
@@ -134,5 +135,5 @@ def inherit(exception: Rule, terms: Terms) -> Rule:
         codes=exception.codes or terms.codes,
         data=exception.data or terms.data,
         data_period=terms.data_period if exception.data_period == Period() else exception.data_period,
-        validity=terms.validity if exception.validity == Period() else exception.validity,
+        validity=exception.validity,
     )

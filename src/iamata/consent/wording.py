@@ -54,12 +54,9 @@ def describe(
     say = _name_with(names or {})
     sentences = [_say_rule(terms, say, profile)]
     for rule in rules[1:]:
-        when = (
-            ""
-            if rule.validity in (terms.validity, Period())
-            else f" This exception holds {_say_period(rule.validity)}."
-        )
-        sentences.append(f"Except: {_say_rule(rule, say, profile)}{when}")
+        sentences.append(f"Except: {_say_rule(rule, say, profile)}")
+        if rule.validity != Period():
+            sentences.append(f"This exception holds {_say_period(rule.validity)}.")
     if profile.is_naming_needed and any(rule.decision is Ruling.PERMIT for rule in rules):
         sentences.append(ONLY_WHAT_IS_NAMED)
     sentences.append(

@@ -9,10 +9,10 @@ from typing import Annotated, Final, NewType
 
 import msgspec
 
-MEMBER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$"
-RANDOM_PATTERN: Final = r"^[a-z2-7]{25}[aeimquy4]$"
+MEMBER_PATTERN: Final = r"^[a-z][a-z0-9-]{1,30}[a-z0-9]\Z"
+RANDOM_PATTERN: Final = r"^[a-z2-7]{25}[aeimquy4]\Z"
 """RFC 4648 base32 of 16 bytes in lower case without padding: one spelling for each value."""
-DIGEST_PATTERN: Final = r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$"
+DIGEST_PATTERN: Final = r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z"
 """Base64url of 32 bytes without padding: one spelling for each value."""
 
 RANDOM_ID_BYTES: Final = 16

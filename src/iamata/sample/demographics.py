@@ -22,7 +22,7 @@ SMOKING_WEIGHTS: Final = (58, 25, 17)
 SMOKING_AGE_MIN: Final = 18
 FAMILY_DIABETES_SHARE: Final = 0.20
 FAMILY_HEART_DISEASE_SHARE: Final = 0.24
-MOTHER_BREAST_CANCER_SHARE: Final = 0.06
+MOTHER_BREAST_CANCER_SHARE: Final = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,10 +90,12 @@ def make_panel(occasion: Occasion, *, category: list[Json], code: Json, componen
 
 def make_pressure(occasion: Occasion, readings: tuple[Reading, Reading]) -> Json:
     """Make the blood pressure panel of the vital-signs profile."""
-    parts = [
-        {"code": reading.measure.code, "valueQuantity": make_quantity(reading)} for reading in readings
-    ]
-    return make_panel(occasion, category=codes.VITAL_SIGNS, code=BLOOD_PRESSURE, components=parts)
+    return make_panel(
+        occasion,
+        category=codes.VITAL_SIGNS,
+        code=BLOOD_PRESSURE,
+        components=[_make_component(reading) for reading in readings],
+    )
 
 
 def make_condition(
@@ -164,6 +166,10 @@ def make_family_member(occasion: Occasion, *, relationship: Json, illnesses: lis
         "relationship": relationship,
     }
     return member | {"condition": [{"code": code} for code in illnesses]} if illnesses else member
+
+
+def _make_component(reading: Reading) -> Json:
+    return {"code": reading.measure.code, "valueQuantity": make_quantity(reading)}
 
 
 def _observe(occasion: Occasion, category: list[Json], code: Json) -> Json:

@@ -20,9 +20,9 @@ DEPRESSION_SHARE: Final = 0.25
 ALCOHOL_SHARE: Final = 0.25
 HIV_SHARE: Final = 0.06
 ABUSE_SHARE: Final = 0.06
-GENETICS_SHARE: Final = 0.25
+GENETICS_SHARE: Final = 0.40
 """Of the check-ups of women whose mother had breast cancer."""
-CONTRACEPTION_SHARE: Final = 0.25
+CONTRACEPTION_SHARE: Final = 0.35
 DEVICE_SHARE: Final = 0.15
 
 _FERTILE: Final = range(16, 46)

@@ -53,7 +53,7 @@ def write_sample(  # noqa: PLR0913  the knobs of the command, each by its name
     parts = generate(seed, patients, hospitals, years=years, overlap_percent=overlap_percent)
     write = _write_bundle if form == "bundles" else _append_lines
     written = Written()
-    with _make_folder(folder) as made, ExitStack() as files:
+    with _make_folder(folder.resolve()) as made, ExitStack() as files:
         opened: dict[Path, BinaryIO] = {}
         last_patient: int | None = None
         for part in parts:

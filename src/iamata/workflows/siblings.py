@@ -1,11 +1,12 @@
 """When a wallet sends transactions that say the same thing to several custodians.
 
-Sent together, they would tell every reader of the ledger that their pseudonyms are one patient. So each goes at an
-instant of its own, drawn from the whole of a day that has not begun yet: then all that a reader learns is the day,
-which the ledger's periods name anyway. A withdrawal never waits, and one transaction alone has no sibling.
+Sent together, they would tell every reader of the ledger that their pseudonyms are one patient. So each goes
+at an instant of its own, drawn from the whole of a day that has not begun yet: then all that a reader learns
+is the day, which the ledger's periods name anyway. A withdrawal never waits, and one transaction alone has no
+sibling.
 
-The ledger also shows a grant's last day. Terms name the patient's own choice, which only patient and custodian see;
-sibling grants show a last day that is the same for everybody who sends on that day.
+The ledger also shows a grant's last day. Terms name the patient's own choice, which only patient and custodian
+see; sibling grants show a last day that is the same for everybody who sends on that day.
 """
 
 from typing import Final
@@ -25,14 +26,16 @@ COMMON_DAYS: Final = 366
 
 
 def schedule_siblings(count: int, *, now_ms: int, entropy: bytes) -> tuple[int, ...]:
-    """Return how long to wait before sending each of `count` siblings, in the order in which they were given.
+    """Return how long to wait before sending each of `count` siblings, in the order given.
 
-    The instants are uniform over the next UTC day among all that keep their distance, and so is their order.
+    Instants and order are uniform over the next UTC day, among all instants that keep their distance.
     """
     _check(count, entropy)
     if count <= 1:
         return (0,) * count
-    draws = [int.from_bytes(entropy[at : at + ENTROPY_BYTES]) for at in range(0, len(entropy), ENTROPY_BYTES)]
+    draws = [
+        int.from_bytes(entropy[at : at + ENTROPY_BYTES]) for at in range(0, len(entropy), ENTROPY_BYTES)
+    ]
     room_ms = SPAN_MS - (count - 1) * SPACING_MS
     begins_ms = (now_ms // MS_PER_DAY + 1) * MS_PER_DAY
     offsets = sorted(draw % room_ms for draw in draws[:count])

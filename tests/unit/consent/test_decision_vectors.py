@@ -40,6 +40,7 @@ class Vector(msgspec.Struct, forbid_unknown_fields=True):
     request: Request
     records: tuple[RecordFacts, ...]
     expect: Expectation
+    is_own_staff: bool = False
 
     def decide(self) -> Decision:
         policy = Policy(
@@ -48,6 +49,7 @@ class Vector(msgspec.Struct, forbid_unknown_fields=True):
             implicit=self.implicit,
             consents=self.consents,
             has_decided=self.has_decided,
+            is_own_staff=self.is_own_staff,
         )
         return decide(policy, self.request, self.records, at_ms=self.at_ms)
 

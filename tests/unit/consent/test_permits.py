@@ -62,7 +62,7 @@ def test_a_permit_covers_its_own_records_of_its_own_patient() -> None:
 def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
     permit = make_permit()
 
-    with pytest.raises(TypeError, match="only consent.decide"):
+    with pytest.raises(TypeError, match="issues permits"):
         Permit(
             patient=PATIENT,
             consent=None,
@@ -74,7 +74,7 @@ def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
             token=object(),
         )
     with pytest.raises((TypeError, ValueError)):
-        dataclasses.replace(permit, records=("Observation/other",))
+        dataclasses.replace(permit, records=("Observation/other",), token=object())
     with pytest.raises(dataclasses.FrozenInstanceError):
         permit.records = ()  # type: ignore[misc]
     with pytest.raises((TypeError, ValueError)):

@@ -5,7 +5,7 @@ import pytest
 from iamata.consent.labels import CATEGORIES
 from iamata.consent.profiles import PCF
 from iamata.consent.terms import Meaning, Period, Rule, Ruling, Selector, Terms
-from iamata.consent.wording import HOW_TO_UNDO, describe
+from iamata.consent.wording import HOW_TO_UNDO, ONLY_WHAT_IS_NAMED, describe
 from iamata.model.instants import Instant, parse_day
 
 TERMS = Terms(
@@ -24,6 +24,10 @@ TERMS = Terms(
         ),
     ),
 )
+EMERGENCY = (
+    "Except: everyone who acts as emergency may read your ordinary and restricted records and your records "
+    "about psychiatry, for a declared emergency (breaking the glass)."
+)
 
 
 def test_a_consent_says_who_sees_what_for_what_how_long_and_how_to_undo_it() -> None:
@@ -32,10 +36,8 @@ def test_a_consent_says_who_sees_what_for_what_how_long_and_how_to_undo_it() -> 
     assert describe(TERMS, names=names) == [
         "St. Anna Hospital may read your ordinary records, for treatment or payment.",
         "Except: Nobody may read your records, namely what Dr. X wrote, for any purpose.",
-        "Except: everyone who acts as emergency may read your ordinary and restricted records and your records "
-        "about psychiatry, for a declared emergency (breaking the glass).",
-        "Nothing about psychiatry, HIV, substance use, sexual health, genetics, violence is included unless it "
-        "is named above.",
+        EMERGENCY,
+        ONLY_WHAT_IS_NAMED,
         "This holds until the end of 2027-06-30.",
         HOW_TO_UNDO,
     ]

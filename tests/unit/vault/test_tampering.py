@@ -87,6 +87,7 @@ CHANGES = [
     (JOURNAL, "DELETE FROM entry"),
     (JOURNAL, "DELETE FROM head"),
 ]
+Change = Callable[..., int]
 SCHEMA_CHANGES = [
     "PRAGMA user_version = 2",
     "CREATE TABLE extra (a INTEGER) STRICT",
@@ -134,14 +135,14 @@ def read_head(home: Path) -> bytes:
 
 
 @pytest.fixture
-def change(home: Path) -> Callable[[str, str], int]:
+def change(home: Path) -> Change:
     """Fill a home, and change a file of it behind everyone's back."""
     make_home(home)
 
-    def run(file: str, statement: str) -> int:
+    def run(file: str, statement: str, *values: bytes) -> int:
         connection = sqlite3.connect(home / file, isolation_level=None)
         connection.execute("PRAGMA writable_schema = ON")
-        count = connection.execute(statement).rowcount
+        count = connection.execute(statement, values).rowcount
         connection.close()
         return count
 
@@ -155,9 +156,7 @@ def test_an_untouched_home_passes_every_check(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("file", "statement"), CHANGES)
-def test_a_changed_row_is_found(
-    home: Path, change: Callable[[str, str], int], file: str, statement: str
-) -> None:
+def test_a_changed_row_is_found(home: Path, change: Change, file: str, statement: str) -> None:
     assert change(file, statement) > 0
 
     with pytest.raises(Refused) as refusal:
@@ -169,9 +168,7 @@ def test_a_changed_row_is_found(
 
 @pytest.mark.parametrize("file", [RECORDS, KEYS, OPENINGS, JOURNAL])
 @pytest.mark.parametrize("statement", SCHEMA_CHANGES)
-def test_a_changed_schema_is_found(
-    home: Path, change: Callable[[str, str], int], file: str, statement: str
-) -> None:
+def test_a_changed_schema_is_found(home: Path, change: Change, file: str, statement: str) -> None:
     change(file, statement)
 
     with pytest.raises(Refused, match="HOME_CORRUPT"):
@@ -189,12 +186,12 @@ def test_a_file_that_is_no_store_is_refused_by_name(home: Path, file: str) -> No
     assert refusal.value.detail == Path(file).name
 
 
-def test_an_older_head_does_not_fit_newer_rows(home: Path, change: Callable[[str, str], int]) -> None:
+def test_an_older_head_does_not_fit_newer_rows(home: Path, change: Change) -> None:
     older = read_head(home)
     custody, stores = open_home(home, SeededEntropy("more"))
     append_entries(custody, [make_entry("more")])
     stores.close()
-    change(JOURNAL, "UPDATE head SET content = x'" + older.hex() + "'")
+    change(JOURNAL, "UPDATE head SET content = ?", older)
 
     with pytest.raises(Refused, match="HOME_CORRUPT"):
         verify_home(home)

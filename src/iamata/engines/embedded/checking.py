@@ -5,6 +5,7 @@ byte for each transaction. It ends when its input does, so it never outlives its
 """
 
 import contextlib
+import os
 import signal
 import struct
 import subprocess
@@ -26,7 +27,12 @@ FAILURES_MAX: Final = 3
 
 _FRAME: Final = struct.Struct(">I")
 _GRACE_S: Final = 5
-_PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from iamata.engines.embedded import checking; checking.main()"
+_PROGRAM: Final = """
+import sys
+sys.path[:] = sys.argv[1:]
+from iamata.engines.embedded.checking import main
+main()
+"""
 """The process finds its modules where its parent found them, and nowhere else."""
 
 Check: TypeAlias = tuple[str, bytes, bytes]
@@ -34,10 +40,10 @@ Check: TypeAlias = tuple[str, bytes, bytes]
 
 
 class SignatureChecker:
-    """Checks batches in their order. While one is checked, the next can be sent: two at most may be under way.
+    """Checks batches in their order. While one is checked the next can be sent: two at most are under way.
 
-    An answer is a byte for each transaction, far less than a pipe holds, so that neither side ever waits for
-    the other to read.
+    An answer is a byte for each transaction, far less than a pipe holds, so that neither side ever waits
+    for the other to read.
     """
 
     def __init__(self) -> None:
@@ -127,6 +133,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     with contextlib.suppress(OSError):
         serve(sys.stdin.buffer, sys.stdout.buffer)
+    os._exit(0)  # nobody reads what an orderly end would still flush
 
 
 def _are_valid(checks: Iterable[Check]) -> bool:

@@ -46,9 +46,16 @@ class EmbeddedEngine:
     """A ledger in a folder, ordered by the one process that has it open."""
 
     def __init__(
-        self, folder: Path, genesis: Genesis, *, orderer: SigningKey, clock: Callable[[], int] = read_clock_ms
+        self,
+        folder: Path,
+        genesis: Genesis,
+        *,
+        orderer: SigningKey,
+        clock: Callable[[], int] = read_clock_ms,
     ) -> None:
-        require(orderer.key_id == genesis.orderer, Reason.UNKNOWN_SIGNER, "not the key that orders this ledger")
+        require(
+            orderer.key_id == genesis.orderer, Reason.UNKNOWN_SIGNER, "not the key that orders this ledger"
+        )
         self.genesis = genesis
         self._lock = LedgerLock(folder)
         try:
@@ -157,5 +164,5 @@ class EmbeddedEngine:
 def _decode_leaf(raw: bytes, index: int) -> Leaf:
     try:
         return decode_leaf(raw)
-    except msgspec.DecodeError as error:
-        raise refuse_damage(f"leaf {index} of the log") from error
+    except msgspec.DecodeError:
+        refuse_damage(f"leaf {index} of the log")

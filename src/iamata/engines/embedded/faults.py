@@ -7,7 +7,7 @@ names its place, and anything else stops the engine.
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from iamata.model.reasons import Reason, Refused
 
@@ -33,9 +33,9 @@ def refusing_faults(place: str) -> Iterator[None]:
         raise Refused(_classify(error), f"{place}: {error}") from error
 
 
-def refuse_damage(place: str) -> Refused:
-    """Say which part of the file is not what was written there."""
-    return Refused(Reason.HOME_CORRUPT, place)
+def refuse_damage(place: str) -> NoReturn:
+    """Refuse a file of which this part is not what was written there."""
+    raise Refused(Reason.HOME_CORRUPT, place)
 
 
 def _classify(error: sqlite3.Error) -> Reason:

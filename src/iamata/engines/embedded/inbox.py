@@ -87,10 +87,12 @@ class Inbox:
             self._changed.notify_all()
 
     def end_all(self) -> None:
-        """Tell everybody who still waits that no answer will come; whether it is final, the log will say."""
+        """Tell everybody who still waits that no answer will come; the log knows what became final."""
         with self._changed:
             futures = list(self._unanswered.values())
             self._unanswered.clear()
         for future in futures:
             if not future.done():
-                future.set_exception(Refused(Reason.ENGINE_STOPPED, "the engine stopped before it answered"))
+                future.set_exception(
+                    Refused(Reason.ENGINE_STOPPED, "the engine stopped before it answered")
+                )

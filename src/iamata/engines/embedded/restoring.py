@@ -51,7 +51,7 @@ def restore(file: LedgerFile, state: LedgerState) -> tuple[SegmentIndex, bytes |
 def _begin(
     file: LedgerFile, state: LedgerState, entries: dict[bytes, bytes], segments: SegmentIndex
 ) -> SegmentIndex:
-    """Write the genesis' entries where nothing was ever written, and find them where there is no block yet."""
+    """Write the genesis' entries where nothing was written yet; find them where no block is."""
     first = dict(state.entries.items())
     if not entries:
         segment = Segment(FIRST_SEGMENT, first)
@@ -91,7 +91,7 @@ def _load_frontier(file: LedgerFile, recent: list[StoredBlock]) -> Frontier:
         edge = Frontier.load(size, file.read_tile)
         extended = Frontier.load(recent[0].first_leaf, file.read_tile).extend(leaf_hashes)
     except ValueError as error:
-        raise refuse_damage(f"the tiles of the log: {error}") from error
+        refuse_damage(f"the tiles of the log: {error}")
     require(edge == extended, Reason.HOME_CORRUPT, "the tiles of the log do not match the newest blocks")
     return edge
 

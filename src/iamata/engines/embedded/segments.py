@@ -1,4 +1,4 @@
-"""The stored form of the map: each block appends what it wrote, and garbage is moved out a little at a time.
+"""The stored form of the map: each block appends what it wrote, and garbage moves out bit by bit.
 
 A segment is one block's entries in one blob. An entry is live while no later segment holds its key; the
 ledger never deletes a key. Rows updated in place at random keys would cost five times as much.
@@ -7,7 +7,7 @@ ledger never deletes a key. Rows updated in place at random keys would cost five
 import dataclasses
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 GARBAGE_FREE: Final = 10_000
@@ -34,7 +34,9 @@ class SegmentIndex:
         self._sizes: deque[tuple[int, int]] = deque()
         self._stored = 0
 
-    def plan(self, height: int, fresh: Mapping[bytes, bytes], read_segment: Callable[[int], bytes]) -> Segment:
+    def plan(
+        self, height: int, fresh: Mapping[bytes, bytes], read_segment: Callable[[int], bytes]
+    ) -> Segment:
         """Say what a block should append; take the oldest away while garbage outweighs what is live."""
         moved: dict[bytes, bytes] = {}
         emptied: list[int] = []
@@ -43,9 +45,11 @@ class SegmentIndex:
         for old_height, size in self._sizes:
             if budget <= 0 or stored <= garbage_from:
                 break
-            for key, value in decode_segment(read_segment(old_height)):
-                if self._home.get(key) == old_height and key not in fresh:
-                    moved[key] = value
+            moved |= {
+                key: value
+                for key, value in decode_segment(read_segment(old_height)).items()
+                if self._home.get(key) == old_height and key not in fresh
+            }
             budget, stored = budget - size, stored - size
             emptied.append(old_height)
         return Segment(height, {**moved, **fresh}, tuple(emptied))
@@ -66,17 +70,21 @@ def encode_segment(entries: Mapping[bytes, bytes]) -> bytes:
     return b"".join([pack(len(key), len(value)) + key + value for key, value in entries.items()])
 
 
-def decode_segment(blob: bytes) -> Iterator[tuple[bytes, bytes]]:
+def decode_segment(blob: bytes) -> dict[bytes, bytes]:
     """Read what `encode_segment` wrote; raise ValueError where it was changed."""
+    entries: dict[bytes, bytes] = {}
     offset, end, unpack, head = 0, len(blob), _HEAD.unpack_from, _HEAD.size
-    while offset < end:
-        middle = value_end = end + 1
-        if offset + head <= end:
+    try:
+        while offset < end:
             key_size, value_size = unpack(blob, offset)
-            middle = offset + head + key_size
-            value_end = middle + value_size
-        if value_end > end:
-            message = "a segment of the state ends in the middle of an entry"
-            raise ValueError(message)
-        yield blob[offset + head : middle], blob[middle:value_end]
-        offset = value_end
+            start = offset + head
+            middle = start + key_size
+            offset = middle + value_size
+            entries[blob[start:middle]] = blob[middle:offset]
+    except struct.error as error:
+        message = "a segment of the state ends in the middle of a length"
+        raise ValueError(message) from error
+    if offset != end:
+        message = "a segment of the state ends in the middle of an entry"
+        raise ValueError(message)
+    return entries

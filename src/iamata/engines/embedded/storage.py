@@ -85,7 +85,7 @@ class LedgerFile:
         """Return one stored segment."""
         row = self._find("SELECT entries FROM segment WHERE height = ?", height, place=f"segment {height}")
         if row is None or not isinstance(row[0], bytes):
-            raise refuse_damage(f"segment {height} of the state")
+            refuse_damage(f"segment {height} of the state")
         return row[0]
 
     def load_entries(self) -> tuple[dict[bytes, bytes], SegmentIndex]:
@@ -95,9 +95,9 @@ class LedgerFile:
         with refusing_faults("the segments of the state"):
             for height, blob in self._db.execute("SELECT height, entries FROM segment ORDER BY height"):
                 try:
-                    segment = dict(decode_segment(blob))
-                except (TypeError, ValueError) as error:
-                    raise refuse_damage(f"segment {height} of the state") from error
+                    segment = decode_segment(blob)
+                except (TypeError, ValueError):
+                    refuse_damage(f"segment {height} of the state")
                 entries.update(segment)
                 index.add(Segment(height, segment))
         return entries, index
@@ -127,7 +127,10 @@ class LedgerFile:
     def read_tile(self, level: int, position: int) -> bytes:
         """Return the hashes of one tile of the log, none where there is no such tile."""
         row = self._find(
-            "SELECT hashes FROM tile WHERE level = ? AND position = ?", level, position, place="a tile of the log"
+            "SELECT hashes FROM tile WHERE level = ? AND position = ?",
+            level,
+            position,
+            place="a tile of the log",
         )
         return row[0] if row is not None and isinstance(row[0], bytes) else b""
 
@@ -154,7 +157,7 @@ class LedgerFile:
                 for statement in SCHEMA:
                     self._db.execute(statement)
         if self.read_schema() != SCHEMA:
-            raise refuse_damage("the tables of the ledger are not those that this version makes")
+            refuse_damage("the tables of the ledger are not those that this version makes")
 
     def _append_segment(self, segment: Segment) -> None:
         if segment.entries:
@@ -172,9 +175,9 @@ class LedgerFile:
         if row is None:
             return None
         if tuple(map(type, row)) != _BLOCK_TYPES:
-            raise refuse_damage(f"block {row[0]!r}")
-        *place, header, transactions, leaves = row
-        return StoredBlock(*place, header, _split(transactions), _split(leaves))
+            refuse_damage(f"block {row[0]!r}")
+        height, time_ms, first_leaf, header, transactions, leaves = row
+        return StoredBlock(height, time_ms, first_leaf, header, _split(transactions), _split(leaves))
 
     def _find(self, statement: str, *values: int, place: str) -> tuple[Any, ...] | None:
         with refusing_faults(place):

@@ -54,11 +54,11 @@ class EmbeddedView:
         with self._borrow_file() as file:
             block = file.find_block_of_leaf(index)
             if block is None or index - block.first_leaf >= len(block.leaves):
-                raise refuse_damage(f"no block holds leaf {index}")
+                refuse_damage(f"no block holds leaf {index}")
             try:
                 path = prove_inclusion(index, self.log_size, make_node_reader(file.read_tile))
-            except ValueError as error:
-                raise refuse_damage(f"the tiles of the log around leaf {index}") from error
+            except ValueError:
+                refuse_damage(f"the tiles of the log around leaf {index}")
         return Receipt(
             leaf=block.leaves[index - block.first_leaf].decode("utf-8"),
             index=index,

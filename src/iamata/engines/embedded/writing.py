@@ -95,7 +95,9 @@ class BlockWriter:
             for submission in admitted:
                 submission.future.set_exception(Refused(refused.reason, refused.detail))
             return
-        for index, (submission, reason) in enumerate(zip(admitted, outcome.results, strict=True), first_leaf):
+        for index, (submission, reason) in enumerate(
+            zip(admitted, outcome.results, strict=True), first_leaf
+        ):
             submission.future.set_result(
                 Finality(
                     id=submission.transaction.id,
@@ -113,7 +115,7 @@ class BlockWriter:
         outcome: Outcome,
         borrow_file: BorrowFile,
     ) -> int:
-        # While the block is installed, readers go on seeing the one before: nothing is shown that is not durable.
+        # While a block is installed readers go on seeing the one before: what is shown is durable.
         self.take_view(borrow_file)
         frontier = self.state.frontier
         installed = self.state.install(position, transactions, outcome)

@@ -14,6 +14,7 @@ class RecordMemory(AnchoredMemory):
         super().__init__()
         self._rows: dict[int, tuple[RecordRow, bytes]] = {}
         self._versions: dict[tuple[bytes, int], int] = {}
+        self._newest: dict[bytes, int] = {}
         self._tokens: dict[tuple[int, bytes], None] = {}
 
     def add(
@@ -27,14 +28,14 @@ class RecordMemory(AnchoredMemory):
             for row, body in rows:
                 self._rows[row.sequence] = (row, body)
                 self._versions[row.lookup, row.version] = row.sequence
+                self._newest[row.lookup] = max(row.version, self._newest.get(row.lookup, 0))
                 self.commitments[row.sequence] = row.commitment
             self._tokens.update({(sequence, token): None for token, sequence in tokens})
             self.head = head
 
     def find_newest(self, lookup: bytes) -> RecordRow | None:
         """Return the newest version of a record, or None."""
-        versions = [version for known, version in list(self._versions) if known == lookup]
-        return self.find_version(lookup, max(versions)) if versions else None
+        return self.find_version(lookup, self._newest.get(lookup, 0))
 
     def read_fingerprints(self, lookups: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
         """Return version and fingerprint of the newest version of each record that is there."""
@@ -82,4 +83,5 @@ class RecordMemory(AnchoredMemory):
                 if self.find_anchor(row.sequence) is None:
                     del self.commitments[row.sequence]
             self._tokens = {key: None for key in self._tokens if key[0] in self._rows}
+            self._newest = dict(sorted(self._versions))
             self.head = head

@@ -52,6 +52,11 @@ class WrappedKeyFile(HeadedFile):
 
     def read_all(self) -> Iterator[tuple[str, bytes]]:
         """Read every wrapped key with its patient."""
-        return self.database.read(
-            "SELECT patient, content FROM wrapped_key ORDER BY patient", (), tuple[str, bytes]
+        # At once: the one connection stays locked while somebody reads.
+        return iter(
+            list(
+                self.database.read(
+                    "SELECT patient, content FROM wrapped_key ORDER BY patient", (), tuple[str, bytes]
+                )
+            )
         )

@@ -1,0 +1,158 @@
+"""What a wallet does at a home that serves its custodians: enrol, grant, narrow, withdraw, ask who looked."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from iamata.consent.terms import Terms
+from iamata.crypto.ed25519 import SEED_BYTES
+from iamata.ledger.entries import OwnerKind, Role
+from iamata.ledger.tables import CONSENTS, PATIENTS
+from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
+from iamata.ledger.transactions.patients import EnrolPatient, TakeOver
+from iamata.ledger.transactions.persons import RegisterPerson
+from iamata.model.ids import ConsentId, MemberId, Nonce, PatientId, PersonId, encode_digest
+from iamata.model.instants import MS_PER_MINUTE, Day, Instant
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.home import Home
+from iamata.stores.wallets import WALLET_FILE, create_wallet, load_wallet, save_wallet
+from iamata.workflows import accesses, consents, wallets
+from iamata.workflows.accesses import CheckedAccess
+from iamata.workflows.author import Author
+from iamata.workflows.messages import AccessListRequest
+from iamata.workflows.wallets import Identity, KeptTerms, Wallet
+
+
+def open_or_create(folder: Path) -> Wallet:
+    """Load a wallet, or make one where there is none."""
+    return load_wallet(folder) if (folder / WALLET_FILE).exists() else create_wallet(folder)
+
+
+def sign_as(home: Home, wallet: Wallet, member: str) -> tuple[Identity, Author]:
+    """Return who a wallet is to a member, and the author that signs for it."""
+    identity = wallets.find_identity(wallet, member=MemberId(member), network=home.engine.network)
+    return identity, home.author(wallets.get_key(identity))
+
+
+def admit_person(home: Home, folder: Path, *, member: str, roles: tuple[Role, ...]) -> Identity:
+    """Register a person; the key is made in the wallet, and kept before the ledger hears of it."""
+    office, wallet = home.get_office(member), open_or_create(folder)
+    identity = draw_identity(home, member, OwnerKind.PERSON, office.author.make_id())
+    save_wallet(folder, wallets.add_identity(wallet, identity))
+    person = home.author(wallets.get_key(identity))
+    office.author.submit(
+        RegisterPerson,
+        person=PersonId(identity.id),
+        possession=person.prove_possession(f"person/{identity.id}"),
+        roles=roles,
+        sign_in=wallets.draw_sign_in(person, identity.id),
+    )
+    return identity
+
+
+def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) -> Identity:
+    """Put a patient's own key in place: enrol, or take over from the custodian who held one."""
+    office, wallet = home.get_office(member), open_or_create(folder)
+    identity = draw_identity(home, member, OwnerKind.PATIENT, patient)
+    known = PATIENTS.find(office.take_view(), patient)
+    require(known is None or known.is_custodial, Reason.PATIENT_ALREADY_EXISTS, "the patient holds a key already")
+    save_wallet(folder, wallets.add_identity(wallet, identity))
+    possession = home.author(wallets.get_key(identity)).prove_possession(f"patient/{patient}")
+    office.author.submit(EnrolPatient if known is None else TakeOver, patient=patient, possession=possession)
+    return identity
+
+
+def grant(
+    home: Home, folder: Path, *, member: str, terms: Terms, until_day: Day, replaces: str | None = None
+) -> ConsentId:
+    """Sign terms, hand them to the custodian, and await that it is bound to them."""
+    wallet = load_wallet(folder)
+    identity, author = sign_as(home, wallet, member)
+    salted, consent = wallets.salt_terms(terms, author), ConsentId(author.make_id())
+    signed = wallets.sign_grant(
+        author,
+        salted,
+        consent=consent,
+        patient=PatientId(identity.id),
+        custodian=identity.member,
+        until_day=until_day,
+        replaces=None if replaces is None else ConsentId(replaces),
+    )
+    kept = KeptTerms(
+        consent=consent, patient=PatientId(identity.id), terms=terms, salt=salted.salt, until_day=until_day
+    )
+    save_wallet(folder, wallets.keep_terms(wallet, kept))
+    consents.accept_grant(home.get_office(member), signed.text, salted)
+    return consent
+
+
+def restrict(home: Home, folder: Path, *, consent: ConsentId, terms: Terms) -> None:
+    """Narrow a consent with the patient's signature alone, then hand the custodian the opening."""
+    wallet = load_wallet(folder)
+    member, author = find_custodian(home, wallet, consent)
+    salted = wallets.salt_terms(terms, author)
+    kept = next(one for one in wallet.kept if one.consent == consent)
+    narrowed = KeptTerms(
+        consent=consent,
+        patient=kept.patient,
+        terms=terms,
+        salt=salted.salt,
+        until_day=kept.until_day,
+        narrows=True,
+    )
+    save_wallet(folder, wallets.keep_terms(wallet, narrowed))
+    author.submit(RestrictConsent, consent=consent, terms=salted.commit())
+    consents.accept_restriction(home.get_office(member), kept.patient, salted)
+
+
+def withdraw(home: Home, folder: Path, *, consent: ConsentId) -> None:
+    """Withdraw a consent with the patient's signature alone."""
+    _, author = find_custodian(home, load_wallet(folder), consent)
+    author.submit(WithdrawConsent, consent=consent)
+
+
+def share(home: Home, folder: Path, *, member: str, recipient: str, minutes: int) -> str:
+    """Write a share code for one recipient."""
+    identity, author = sign_as(home, load_wallet(folder), member)
+    return wallets.write_share_code(
+        author,
+        custodian=identity.member,
+        patient=PatientId(identity.id),
+        recipient=MemberId(recipient),
+        until_ms=author.clock() + minutes * MS_PER_MINUTE,
+    )
+
+
+def list_accesses(home: Home, folder: Path) -> Iterator[CheckedAccess]:
+    """Ask every custodian who looked; the list is joined here, in the patient's own wallet, and nowhere else."""
+    for identity in load_wallet(folder).identities:
+        if identity.kind is OwnerKind.PATIENT and identity.member in home.offices:
+            author = home.author(wallets.get_key(identity))
+            asked = author.state(
+                AccessListRequest,
+                custodian=identity.member,
+                patient=PatientId(identity.id),
+                nonce=Nonce(author.make_id()),
+                expires_ms=Instant(author.clock() + MS_PER_MINUTE),
+            )
+            proofs = accesses.list_accesses(home.offices[identity.member], asked.text)
+            yield from accesses.check_accesses(proofs, home.engine.genesis, custodian=identity.member)
+
+
+def find_custodian(home: Home, wallet: Wallet, consent: ConsentId) -> tuple[MemberId, Author]:
+    """Return the custodian of a consent, and the author that signs for its patient."""
+    entry = CONSENTS.find(home.engine.snapshot(), consent)
+    if entry is None or not any(one.consent == consent for one in wallet.kept):
+        raise Refused(Reason.UNKNOWN_CONSENT, consent)
+    return entry.custodian, sign_as(home, wallet, entry.custodian)[1]
+
+
+def draw_identity(home: Home, member: str, kind: OwnerKind, owner: str) -> Identity:
+    """Draw a new key for one member."""
+    return Identity(
+        network=home.engine.network,
+        kind=kind,
+        member=MemberId(member),
+        id=owner,
+        seed=encode_digest(os.urandom(SEED_BYTES)),
+    )

@@ -1,0 +1,175 @@
+"""Kill the engine at random moments, and look for anything acknowledged that is not there any more.
+
+A child process is forked for each life, so that starting costs little; it takes up the same home, submits
+from several threads, and tells its parent over a pipe of every transaction that became final.
+"""
+
+import os
+import random
+import select
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.embedded.checking import SignatureChecker
+from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
+from iamata.ledger.entries import MemberKind
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.leaves import decode_leaf
+from iamata.ledger.transactions.access import AnchorReads
+from iamata.ledger.transactions.records import AnchorRecords
+from iamata.model.ids import AnchorId, MemberId, encode_digest
+from iamata.ports import Finality
+from iamata.workflows.author import Author
+from iamata.workflows.founding import draw_founder, write_genesis
+from iamata.workflows.replaying import replay
+
+LIVES: Final = 200
+LIFE_S_MAX: Final = 0.2
+AT_WORK: Final = 0.75
+"""So many lives count their time from the first answer; the others from birth, to be killed at start as well."""
+LIVES_PER_CHECK: Final = 20
+START_S_MAX: Final = 10
+BUDGET_S: Final = 110
+"""A machine too slow for all lives within this time fails the test rather than pass it with fewer."""
+SUBMITTERS: Final = 4
+WINDOWS: Final = (1, 4, 24)
+"""Transactions that a submitter has under way; the last fill batches that go to the checking process."""
+
+
+class Home:
+    """One ledger that lives through all of it."""
+
+    def __init__(self, folder: Path) -> None:
+        founder = draw_founder(MemberId("hospital-a"), "A", MemberKind.HOSPITAL, os.urandom)
+        seed = os.urandom(32)
+        self.folder = folder
+        self.node = SigningKey.from_seed(founder.signing_seed)
+        self.orderer = SigningKey.from_seed(seed)
+        self.genesis: Genesis = write_genesis(
+            "crash", [founder], orderer_seed=seed, created_ms=read_clock_ms(), entropy=os.urandom
+        )
+
+    def open(self) -> EmbeddedEngine:
+        return EmbeddedEngine(self.folder, self.genesis, orderer=self.orderer)
+
+
+@pytest.mark.slow
+def test_killed_engine_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    home, chance, begin = Home(tmp_path), random.Random(20_261_124), time.monotonic()
+    acknowledged: list[Finality] = []
+    unchecked: list[Finality] = []
+    fruitful = 0
+
+    for life in range(1, LIVES + 1):
+        assert time.monotonic() - begin < BUDGET_S, f"only {life} lives in {BUDGET_S} s"
+        told = _live_and_be_killed(
+            home,
+            after_s=chance.uniform(0, LIFE_S_MAX),
+            is_at_work=chance.random() < AT_WORK,
+            window=chance.choice(WINDOWS),
+        )
+        fruitful += bool(told)
+        unchecked += told
+        if life % LIVES_PER_CHECK == 0:
+            _check(home, unchecked)
+            acknowledged += unchecked
+            unchecked = []
+
+    assert fruitful > LIVES / 2
+    assert len({finality.id for finality in acknowledged}) == len(acknowledged) > LIVES
+    _check(home, acknowledged)
+    _check_replay(home)
+
+
+def _live_and_be_killed(home: Home, *, after_s: float, is_at_work: bool, window: int) -> list[Finality]:
+    """Fork a child that works on the home, kill it, and return what it had acknowledged."""
+    source, sink = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(source)
+        _work(home, sink, window)
+    os.close(sink)
+    first = _read(source, START_S_MAX) if is_at_work else b""
+    deadline, later = time.monotonic() + after_s, b""
+    while (left_s := deadline - time.monotonic()) > 0:
+        later += _read(source, left_s)
+    os.kill(child, signal.SIGKILL)
+    while piece := os.read(source, 65_536):
+        later += piece
+    os.close(source)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the child ended by itself"
+    return list(_decode(first + later))
+
+
+def _read(source: int, wait_s: float) -> bytes:
+    """Read what comes within some time, if anything does."""
+    readable, _, _ = select.select([source], [], [], wait_s)
+    return os.read(source, 65_536) if readable else b""
+
+
+def _work(home: Home, sink: int, window: int) -> None:
+    """Submit without end from several threads; write a line for each answer, whole or not at all."""
+    try:
+        engine = home.open()
+        author = Author(engine, home.node, read_clock_ms, os.urandom)
+        for number in range(SUBMITTERS):
+            threading.Thread(target=_submit, args=(engine, author, sink, window, number), daemon=True).start()
+        threading.Event().wait()
+    finally:
+        os._exit(1)  # a forked child must not run its parent's tests
+
+
+def _submit(engine: EmbeddedEngine, author: Author, sink: int, window: int, number: int) -> None:
+    kind = (AnchorReads, AnchorRecords)[number % 2]
+    while True:
+        futures = [
+            engine.submit(
+                author.write(
+                    kind, anchor=AnchorId(author.make_id()), root=encode_digest(os.urandom(32)), count=1
+                )
+            )
+            for _ in range(window)
+        ]
+        for future in futures:
+            os.write(sink, msgspec.json.encode(future.result()) + b"\n")
+
+
+def _decode(received: bytes) -> Iterator[Finality]:
+    *lines, rest = received.split(b"\n")
+    assert rest == b"", "a line was cut, though it fits in one write"
+    for line in lines:
+        yield msgspec.json.decode(line, type=Finality)
+
+
+def _check(home: Home, acknowledged: list[Finality]) -> None:
+    """Find every acknowledged transaction in the log, at its place and with its result."""
+    engine = home.open()
+    log = dict(engine.events(0))
+    engine.close()
+    for finality in acknowledged:
+        leaf = log[finality.index]
+        found = (leaf.id, leaf.height, leaf.time_ms, leaf.reason)
+        assert found == (finality.id, finality.height, finality.time_ms, finality.reason)
+
+
+def _check_replay(home: Home) -> None:
+    """Replay everything from the genesis, and come to the same log, app hash and state."""
+    engine = home.open()
+    view, checker = engine.snapshot(), SignatureChecker()
+    report = replay(home.genesis, engine.read_blocks(), checker)
+    checker.close()
+    leaves = [decode_leaf(leaf) for block in engine.read_blocks() for leaf in block.leaves]
+
+    assert (report.app_hash, report.blocks) == (view.app_hash, view.height)
+    assert report.transactions == len(leaves) == view.log_size
+    assert all(view.get(key) == value for key, value in report.state.entries.items())
+    engine.close()
