@@ -1,5 +1,7 @@
 """What a disclosure can rest on, and whether it holds in this block."""
 
+from typing import dataclass_transform
+
 import msgspec
 
 from iamata.ledger.context import Context
@@ -8,6 +10,7 @@ from iamata.model.ids import AccessId, ConsentId, MemberId, PatientId
 from iamata.model.reasons import Reason, require
 
 
+@dataclass_transform(frozen_default=True)
 class Basis(msgspec.Struct, frozen=True, gc=False, tag_field="type", forbid_unknown_fields=True):
     """Why records may leave their custodian."""
 
@@ -56,8 +59,9 @@ def is_in_force(consent: Consent, patient: Patient, *, day: int) -> bool:
     """Tell whether a consent binds on a day: neither over, nor expired, nor lapsed after a take-over."""
     if consent.status is not ConsentStatus.ACTIVE or day > consent.until_day or patient.is_erased:
         return False
-    awaits_patient = consent.is_custodial and not consent.is_confirmed and patient.confirm_until_day is not None
-    return not awaits_patient or day <= patient.confirm_until_day
+    if not consent.is_custodial or consent.is_confirmed or patient.confirm_until_day is None:
+        return True
+    return day <= patient.confirm_until_day
 
 
 def describe_basis(basis: AnyBasis) -> str:

@@ -4,7 +4,7 @@ Every list has a limit; every entry is canonical JSON in the authenticated map.
 """
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated, Final, dataclass_transform
 
 import msgspec
 
@@ -28,6 +28,7 @@ KEYS_MAX: Final = 8
 RESTRICTIONS_MAX: Final = 32
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Entry(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):

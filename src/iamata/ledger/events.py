@@ -1,5 +1,7 @@
 """What happened, as the log says it: one event for each accepted transaction. Views fold these."""
 
+from typing import dataclass_transform
+
 import msgspec
 
 from iamata.ledger.entries import ReviewOutcome
@@ -19,6 +21,7 @@ from iamata.model.ids import (
 from iamata.model.instants import Day, Instant
 
 
+@dataclass_transform(frozen_default=True)
 class Event(
     msgspec.Struct, frozen=True, gc=False, tag_field="type", omit_defaults=True, forbid_unknown_fields=True
 ):

@@ -18,6 +18,7 @@ from iamata.ledger.tables import KEYS, Bytes, Scratch, Tables
 from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING
 from iamata.ledger.window import WINDOW_MS, Window
 from iamata.model.ids import NetworkId, TxId
+from iamata.model.instants import Instant
 from iamata.model.reasons import ACCEPTED, Reason, Refused, require
 
 BLOCK_TRANSACTIONS_MAX: Final = 10_000
@@ -66,7 +67,7 @@ def apply_block(
                 Leaf(
                     id=transaction.id,
                     height=position.height,
-                    time_ms=position.time_ms,
+                    time_ms=Instant(position.time_ms),
                     reason=reason,
                     event=event,
                 )

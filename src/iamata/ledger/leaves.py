@@ -9,9 +9,6 @@ from iamata.model.canonical import encode_struct
 from iamata.model.ids import TxId
 from iamata.model.instants import Instant
 
-AnyEvent = Union[tuple(events.Event.__subclasses__())]  # type: ignore[valid-type]  # noqa: UP007  computed
-
-
 class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Which transaction a block took in, and what came of it: 0, or the number of a reason."""
 
@@ -21,10 +18,6 @@ class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_f
     reason: int
     event: Any = msgspec.UNSET
     """An event where the transaction was accepted."""
-
-
-class _TypedLeaf(Leaf, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
-    event: AnyEvent | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_leaf(leaf: Leaf) -> bytes:
@@ -37,4 +30,14 @@ def decode_leaf(raw: bytes) -> Leaf:
     return _LEAVES.decode(raw)
 
 
-_LEAVES: Final = msgspec.json.Decoder(_TypedLeaf)
+_ANY_EVENT: Final = Union[(*events.Event.__subclasses__(), msgspec.UnsetType)]  # noqa: UP007  computed
+_TYPED_LEAF: Final = msgspec.defstruct(
+    "Leaf",
+    [("event", _ANY_EVENT, msgspec.UNSET)],
+    bases=(Leaf,),
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+)
+_LEAVES: Final[msgspec.json.Decoder[Leaf]] = msgspec.json.Decoder(_TYPED_LEAF)

@@ -4,7 +4,7 @@ A transaction is the payload of a JWS; a statement is the payload of a JWS that 
 signed by somebody else than its submitter: a patient's grant, a proof that a key's holder wants it.
 """
 
-from typing import Annotated, ClassVar, Final, Generic, TypeVar
+from typing import Annotated, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
 import msgspec
 
@@ -22,6 +22,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=COUNT_MAX)]
 CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=COUNT_MAX)]
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Transaction(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, tag_field="type"
 ):
@@ -32,6 +33,7 @@ class Transaction(
     expires_ms: Instant
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Statement(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Name the network that a statement is for, so that it means nothing on another."""
 

@@ -105,7 +105,7 @@ def grant_consent(tx: GrantConsent, ctx: Context) -> ConsentGranted:
     require(not patient.is_custodial, Reason.PATIENT_CUSTODIAL)
     require(grant.replaces is msgspec.UNSET, Reason.MALFORMED)
 
-    return write_grant(grant, patient, Consent(**describe_grant(grant)), ctx)
+    return write_grant(grant, patient, open_consent(grant), ctx)
 
 
 def replace_consent(tx: ReplaceConsent, ctx: Context) -> ConsentGranted:
@@ -120,7 +120,7 @@ def replace_consent(tx: ReplaceConsent, ctx: Context) -> ConsentGranted:
     require(replaced.status is ConsentStatus.ACTIVE, Reason.CONSENT_NOT_ACTIVE)
 
     ctx.state.consents[replaced_id] = msgspec.structs.replace(replaced, status=ConsentStatus.REPLACED)
-    return write_grant(grant, patient, Consent(**describe_grant(grant), replaces=replaced_id), ctx)
+    return write_grant(grant, patient, open_consent(grant, replaces=replaced_id), ctx)
 
 
 def grant_custodial_consent(tx: GrantCustodialConsent, ctx: Context) -> ConsentGranted:
@@ -131,7 +131,7 @@ def grant_custodial_consent(tx: GrantCustodialConsent, ctx: Context) -> ConsentG
     require(grant.replaces is msgspec.UNSET, Reason.MALFORMED)
     check_approvals(tx, ctx)
 
-    return write_grant(grant, patient, Consent(**describe_grant(grant), is_custodial=True), ctx)
+    return write_grant(grant, patient, open_consent(grant, is_custodial=True), ctx)
 
 
 def confirm_consent(tx: ConfirmConsent, ctx: Context) -> ConsentConfirmed:
@@ -233,14 +233,16 @@ def require_own_consent(consent_id: ConsentId, ctx: Context) -> tuple[Consent, P
     return consent, patient
 
 
-def describe_grant(grant: Grant) -> dict[str, object]:
-    """Name what an entry takes over from a grant."""
-    return {
-        "patient": grant.patient,
-        "custodian": grant.custodian,
-        "terms": grant.terms,
-        "until_day": grant.until_day,
-    }
+def open_consent(grant: Grant, *, is_custodial: bool = False, replaces: ConsentId | None = None) -> Consent:
+    """Turn a grant into the entry that the state will hold."""
+    return Consent(
+        patient=grant.patient,
+        custodian=grant.custodian,
+        terms=grant.terms,
+        until_day=grant.until_day,
+        is_custodial=is_custodial,
+        replaces=replaces,
+    )
 
 
 def write_grant(grant: Grant, patient: Patient, consent: Consent, ctx: Context) -> ConsentGranted:

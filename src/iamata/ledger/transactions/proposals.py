@@ -1,7 +1,7 @@
 """Proposals: what no member may decide alone, carried out by the vote that reaches the quorum."""
 
 from collections.abc import Callable
-from typing import Any, Final, Union
+from typing import Any, Final, Union, dataclass_transform
 
 import msgspec
 
@@ -16,6 +16,7 @@ from iamata.model.instants import Day
 from iamata.model.reasons import Reason, require
 
 
+@dataclass_transform(frozen_default=True)
 class Action(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
     """What is to be decided."""
 
