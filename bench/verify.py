@@ -28,7 +28,9 @@ def measure() -> dict[str, Figure]:
 
 
 def _fill(engine: EmbeddedEngine, hospitals: list[Hospital]) -> None:
-    futures = [engine.submit(raw) for hospital in hospitals for raw in hospital.write_mix(TRANSACTIONS_EACH)]
+    futures = [
+        engine.submit(raw) for hospital in hospitals for raw in hospital.write_mix(TRANSACTIONS_EACH)
+    ]
     for future in futures:
         future.result()
 

@@ -39,6 +39,12 @@ def test_nothing_imports_what_is_forbidden(library: str) -> None:
     assert list(find_importers(library)) == []
 
 
+def test_only_a_decision_makes_a_permit() -> None:
+    makers = find_importers("iamata.consent.permits.issue_permit")
+
+    assert [place for place in makers if not place.startswith("consent/")] == []
+
+
 def test_only_the_node_reads_the_environment() -> None:
     readers = [
         f"{source.name}:{node.lineno}"

@@ -17,53 +17,33 @@ from typing import Final
 import msgspec
 import pytest
 
-from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
-from iamata.ledger.entries import MemberKind
-from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.ledger.transactions.records import AnchorRecords
-from iamata.model.ids import AnchorId, MemberId, encode_digest
+from iamata.model.ids import AnchorId, encode_digest
 from iamata.ports import Finality
+from iamata.testing.town import Town
 from iamata.workflows.author import Author
-from iamata.workflows.founding import draw_founder, write_genesis
 from iamata.workflows.replaying import replay
 
 LIVES: Final = 200
-LIFE_S_MAX: Final = 0.2
+LIFE_S_MAX: Final = 0.12
 AT_WORK: Final = 0.75
-"""So many lives count their time from the first answer; the others from birth, to be killed at start as well."""
+"""So many lives count their time from the first answer; the others from birth, to be killed at start."""
 LIVES_PER_CHECK: Final = 20
 START_S_MAX: Final = 10
 BUDGET_S: Final = 110
 """A machine too slow for all lives within this time fails the test rather than pass it with fewer."""
 SUBMITTERS: Final = 4
-WINDOWS: Final = (1, 4, 24)
+WINDOWS: Final = (1, 4, 16)
 """Transactions that a submitter has under way; the last fill batches that go to the checking process."""
-
-
-class Home:
-    """One ledger that lives through all of it."""
-
-    def __init__(self, folder: Path) -> None:
-        founder = draw_founder(MemberId("hospital-a"), "A", MemberKind.HOSPITAL, os.urandom)
-        seed = os.urandom(32)
-        self.folder = folder
-        self.node = SigningKey.from_seed(founder.signing_seed)
-        self.orderer = SigningKey.from_seed(seed)
-        self.genesis: Genesis = write_genesis(
-            "crash", [founder], orderer_seed=seed, created_ms=read_clock_ms(), entropy=os.urandom
-        )
-
-    def open(self) -> EmbeddedEngine:
-        return EmbeddedEngine(self.folder, self.genesis, orderer=self.orderer)
 
 
 @pytest.mark.slow
 def test_killed_engine_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    home, chance, begin = Home(tmp_path), random.Random(20_261_124), time.monotonic()
+    home, chance, begin = Town(tmp_path), random.Random(20_261_124), time.monotonic()
     acknowledged: list[Finality] = []
     unchecked: list[Finality] = []
     fruitful = 0
@@ -89,7 +69,7 @@ def test_killed_engine_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
     _check_replay(home)
 
 
-def _live_and_be_killed(home: Home, *, after_s: float, is_at_work: bool, window: int) -> list[Finality]:
+def _live_and_be_killed(home: Town, *, after_s: float, is_at_work: bool, window: int) -> list[Finality]:
     """Fork a child that works on the home, kill it, and return what it had acknowledged."""
     source, sink = os.pipe()
     child = os.fork()
@@ -116,13 +96,15 @@ def _read(source: int, wait_s: float) -> bytes:
     return os.read(source, 65_536) if readable else b""
 
 
-def _work(home: Home, sink: int, window: int) -> None:
+def _work(home: Town, sink: int, window: int) -> None:
     """Submit without end from several threads; write a line for each answer, whole or not at all."""
     try:
         engine = home.open()
         author = Author(engine, home.node, read_clock_ms, os.urandom)
         for number in range(SUBMITTERS):
-            threading.Thread(target=_submit, args=(engine, author, sink, window, number), daemon=True).start()
+            threading.Thread(
+                target=_submit, args=(engine, author, sink, window, number), daemon=True
+            ).start()
         threading.Event().wait()
     finally:
         os._exit(1)  # a forked child must not run its parent's tests
@@ -150,7 +132,7 @@ def _decode(received: bytes) -> Iterator[Finality]:
         yield msgspec.json.decode(line, type=Finality)
 
 
-def _check(home: Home, acknowledged: list[Finality]) -> None:
+def _check(home: Town, acknowledged: list[Finality]) -> None:
     """Find every acknowledged transaction in the log, at its place and with its result."""
     engine = home.open()
     log = dict(engine.events(0))
@@ -161,7 +143,7 @@ def _check(home: Home, acknowledged: list[Finality]) -> None:
         assert found == (finality.id, finality.height, finality.time_ms, finality.reason)
 
 
-def _check_replay(home: Home) -> None:
+def _check_replay(home: Town) -> None:
     """Replay everything from the genesis, and come to the same log, app hash and state."""
     engine = home.open()
     view, checker = engine.snapshot(), SignatureChecker()

@@ -58,7 +58,7 @@ def write_story(world: World) -> list[bytes]:
         commitment = world.derive_commitment(name)
         declared = {"emergency": emergency, "patient": patient, "commitment": commitment}
 
-        def disclose(kind: str, basis: Any, *, by: Party = node, whose: Party = anna) -> bytes:  # noqa: ANN401
+        def disclose(kind: str, basis: Any, *, by: Party = node, whose: Party = anna) -> bytes:
             access, sealed = world.derive_id("access", kind, whose.id), world.derive_commitment(kind)
             return by.author.write(
                 Disclose, access=access, patient=whose.id, basis=basis, commitment=sealed
@@ -124,8 +124,8 @@ def read_from(tiles: dict[tuple[int, int], bytes]) -> Callable[[int, int], bytes
     return lambda level, position: tiles.get((level, position), b"")
 
 
-def restore(world: World, tiles: dict[tuple[int, int], bytes], rng: Any) -> LedgerState:  # noqa: ANN401
-    """Rebuild a ledger from what an engine would have stored: pairs, tiles, the last header, recent leaves."""
+def restore(world: World, tiles: dict[tuple[int, int], bytes], rng: Any) -> LedgerState:
+    """Rebuild a ledger from what an engine stores: pairs, tiles, the last header, recent leaves."""
     engine = world.memory
     header = read_header(engine.blocks[-1].header, orderer=engine.genesis.orderer)
     pairs = list(engine.state.entries.items())
@@ -156,7 +156,7 @@ def test_a_ledger_restored_anywhere_goes_on_to_the_same_app_hash(
     order: list[int],
     restarts: list[bool],
     sizes: list[int],
-    rng: Any,  # noqa: ANN401
+    rng: Any,
 ) -> None:
     """LED-LOG-6: with replays of the story thrown in, so that the window matters too."""
     hashes = []

@@ -76,7 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def patient(self, number: int) -> PatientId:
         return PatientId(self.world.derive_id("patient", str(number)))
 
-    def key(self, number: int) -> Any:  # noqa: ANN401  an author
+    def key(self, number: int) -> Any:
         return self.world.stranger(f"patient {number}")
 
     def consent(self, number: int) -> ConsentId:
@@ -133,7 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(
         consent=NUMBER, number=NUMBER, signer=NUMBER, at=st.sampled_from(HOSPITALS), days=st.integers(-1, 3)
     )
-    def grant(self, consent: int, number: int, signer: int, at: str, days: int) -> None:  # noqa: PLR0913
+    def grant(self, consent: int, number: int, signer: int, at: str, days: int) -> None:
         node = self.world.node(at)
         party = Party(self.patient(number), node.custodian, self.key(signer))
         grant = self.world.state_grant(str(consent), party, days=days)
@@ -151,7 +151,7 @@ class LedgerMachine(RuleBasedStateMachine):
         kind=st.sampled_from([ConfirmConsent, WithdrawConsent, RestrictConsent]),
     )
     def change_consent(self, consent: int, signer: int, kind: type) -> None:
-        fields = {"consent": self.consent(consent)}
+        fields: dict[str, str] = {"consent": self.consent(consent)}
         if kind is RestrictConsent:
             fields["terms"] = self.world.derive_commitment("less", str(signer))
         self.send(self.key(signer).write(kind, **fields))

@@ -15,6 +15,7 @@ import pytest
 from iamata.ledger.bases import ConsentBasis
 from iamata.ledger.transactions.access import Disclose
 from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
+from iamata.model.ids import ConsentId
 from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE
 from iamata.testing.clock import FIRST_MS
 from iamata.testing.linkage import Attacker, Trace, read_traces
@@ -63,7 +64,7 @@ RULE = Habits(wait_as_the_rule_says)
 
 
 def live(seed: str, habits: Habits) -> tuple[list[Trace], dict[str, str]]:
-    """Let patients of three hospitals live for some weeks; return what the export shows, and whose it is."""
+    """Let patients of three hospitals live some weeks; return what the export shows, and whose it is."""
     world, rng = World.found(seed), random.Random(seed)
     deeds: list[tuple[int, Callable[[], object]]] = []
     owners: dict[str, str] = {}
@@ -71,20 +72,24 @@ def live(seed: str, habits: Habits) -> tuple[list[Trace], dict[str, str]]:
         name, parties = str(number), dict[str, Party]()
         for custodian in CUSTODIANS:
             at_ms = FIRST_MS + rng.randrange(30 * MS_PER_DAY) + 1
-            deeds.append(
-                (
-                    at_ms,
-                    lambda c=custodian, n=name, p=parties: p.update(
-                        {c: world.enrol_patient(n, custodian=c)}
-                    ),
-                )
-            )
+            deeds.append((at_ms, plan_enrolment(world, name, custodian, parties)))
             owners[world.derive_id("patient", custodian, name)] = name
         deeds += plan_consents(world, rng, name, parties, habits)
     for at_ms, deed in sorted(deeds, key=lambda one: one[0]):
         world.clock.now_ms = max(at_ms, world.clock.now_ms)
         deed()
     return read_traces(world.memory.blocks, world.memory.leaves), owners
+
+
+def plan_enrolment(
+    world: World, name: str, custodian: str, parties: dict[str, Party]
+) -> Callable[[], object]:
+    """Plan that a custodian enrols a patient, on a visit of its own."""
+
+    def enrol() -> None:
+        parties[custodian] = world.enrol_patient(name, custodian=custodian)
+
+    return enrol
 
 
 def plan_consents(
@@ -101,13 +106,13 @@ def plan_consents(
         sent_ms = decided_ms + delay_ms
         sent_day = sent_ms // MS_PER_DAY
         until_day = sent_day + days if habits.is_own_period_shown else compute_common_last_day(sent_day)
-        consent = world.derive_id("consent", custodian, name)
+        consent = ConsentId(world.derive_id("consent", custodian, name))
 
-        def grant(c: str = custodian, u: int = until_day, k: str = consent) -> None:
+        def grant(c: str = custodian, u: int = until_day, k: ConsentId = consent) -> None:
             signed = world.state_grant(name, parties[c], consent=k, until_day=u)
             world.node(c).author.submit(GrantConsent, grant=signed)
 
-        def disclose(c: str = custodian, k: str = consent) -> None:
+        def disclose(c: str = custodian, k: ConsentId = consent) -> None:
             world.node(c).author.submit(
                 Disclose,
                 access=world.node(c).author.make_id(),
@@ -116,7 +121,7 @@ def plan_consents(
                 commitment=world.derive_commitment("x"),
             )
 
-        def withdraw(c: str = custodian, k: str = consent) -> None:
+        def withdraw(c: str = custodian, k: ConsentId = consent) -> None:
             parties[c].author.submit(WithdrawConsent, consent=k)
 
         plans.append((sent_ms, grant))

@@ -3,10 +3,6 @@
 from typing import Any
 
 import msgspec
-from ledger_consents import settle_custodial, take_over
-from ledger_emergencies import break_glass
-from ledger_members import suspend
-from ledger_patients import erase
 
 from iamata.ledger.bases import ConsentBasis, EmergencyBasis, PolicyBasis
 from iamata.ledger.entries import ImplicitPolicy
@@ -18,12 +14,16 @@ from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
+from ledger_consents import settle_custodial, take_over
+from ledger_emergencies import break_glass
+from ledger_members import suspend
+from ledger_patients import erase
 
 CASES = Cases("access")
 OPEN_POLICY = msgspec.structs.replace(DEFAULT_PARAMETERS, policy=ImplicitPolicy.BASIC_NORMAL)
 
 
-def disclose(world: World, patient: Party, basis: Any, *, by: str = "hospital-a") -> bytes:  # noqa: ANN401
+def disclose(world: World, patient: Party, basis: Any, *, by: str = "hospital-a") -> bytes:
     """Write a disclosure."""
     return world.node(by).author.write(
         Disclose,

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ledger_patients import erase
-
 from iamata.ledger.entries import RESTRICTIONS_MAX, Role
 from iamata.ledger.transactions.consents import (
     ConfirmConsent,
@@ -19,11 +17,14 @@ from iamata.ledger.transactions.consents import (
 from iamata.ledger.transactions.members import LeaveNetwork
 from iamata.ledger.transactions.patients import TakeOver
 from iamata.ledger.transactions.persons import RevokePerson
+from iamata.model.ids import ConsentId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason
+from iamata.model.instants import Day
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
 from iamata.workflows.author import Author
+from ledger_patients import erase
 
 CASES = Cases("consents")
 
@@ -33,23 +34,25 @@ def enrol_anna(world: World, *, is_custodial: bool = False) -> Party:
     return world.enrol_patient("anna", custodian="hospital-a", is_custodial=is_custodial)
 
 
-def vouch(world: World, name: str, *, member: str = "hospital-a", **changes: Any) -> Any:  # noqa: ANN401
+def vouch(world: World, name: str, *, member: str = "hospital-a", **changes: Any) -> Any:
     """Let a registrar approve the consent `c1`."""
     registrar = world.register_person(name, member=member, roles=(Role.REGISTRAR,))
     return approve(world, registrar.author, **changes)
 
 
-def approve(world: World, author: Author, **changes: Any) -> Any:  # noqa: ANN401
+def approve(world: World, author: Author, **changes: Any) -> Any:
     """Let any key approve the consent `c1`."""
     fields = {
         "consent": world.derive_id("consent", "c1"),
+        "patient": world.derive_id("patient", "hospital-a", "anna"),
         "terms": world.derive_commitment("terms", "c1"),
+        "until_day": Day(world.today + 365),
         "evidence": world.derive_commitment("evidence"),
     }
     return author.state(StaffApproval, **(fields | changes))
 
 
-def grant_custodial(world: World, anna: Party, first: Any, second: Any) -> dict[str, Any]:  # noqa: ANN401
+def grant_custodial(world: World, anna: Party, first: Any, second: Any) -> dict[str, Any]:
     """Describe a custodial consent `c1`."""
     return {
         "grant": world.state_grant("c1", anna),
@@ -59,12 +62,12 @@ def grant_custodial(world: World, anna: Party, first: Any, second: Any) -> dict[
     }
 
 
-def settle_custodial(world: World) -> tuple[Party, str]:
+def settle_custodial(world: World) -> tuple[Party, ConsentId]:
     """Let the custodian sign for Anna, on the word of two."""
     anna = enrol_anna(world, is_custodial=True)
     fields = grant_custodial(world, anna, vouch(world, "rosa"), vouch(world, "rolf"))
     world.node("hospital-a").author.submit(GrantCustodialConsent, **fields)
-    return anna, fields["grant"].payload.consent
+    return anna, ConsentId(fields["grant"].payload.consent)
 
 
 def take_over(world: World, anna: Party) -> Author:

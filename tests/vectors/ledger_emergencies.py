@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from ledger_patients import erase
-
 from iamata.ledger.entries import ReviewOutcome, Role
 from iamata.ledger.transactions.emergencies import DeclareEmergency, ReviewEmergency
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
+from ledger_patients import erase
 
 CASES = Cases("emergencies")
 

@@ -3,13 +3,13 @@
 import base64
 import json
 
+from iamata.crypto.jws import sign_jws
 from iamata.ledger.bases import PolicyBasis
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
 from iamata.ledger.transaction import TRANSACTION_TYP
-from iamata.ledger.transactions.consents import Grant, GrantConsent
 from iamata.ledger.transactions.access import Disclose
+from iamata.ledger.transactions.consents import Grant, GrantConsent
 from iamata.ledger.transactions.members import LeaveNetwork
-from iamata.crypto.jws import sign_jws
 from iamata.model.instants import MS_PER_MINUTE
 from iamata.model.reasons import Reason
 from iamata.testing.clock import FIRST_MS

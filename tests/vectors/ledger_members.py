@@ -25,7 +25,7 @@ WEAK_KEY = encode_digest(bytes([1, *bytes(31)]))
 """The neutral element: a signature that holds for every message is easily found."""
 
 
-def invite(world: World, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of an invitation
+def invite(world: World, **changes: Any) -> dict[str, Any]:
     """Describe an invitation of a laboratory."""
     return {
         "invitation": world.derive_id("invitation"),
@@ -37,7 +37,7 @@ def invite(world: World, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fie
     } | changes
 
 
-def write_invitation(world: World, author: Author | None = None, **changes: Any) -> bytes:  # noqa: ANN401  as above
+def write_invitation(world: World, author: Author | None = None, **changes: Any) -> bytes:
     """Let hospital A, or whoever it is, offer the place."""
     signer = author or world.node("hospital-a").author
     body = InviteMember(
@@ -49,12 +49,12 @@ def write_invitation(world: World, author: Author | None = None, **changes: Any)
     return sign_transaction(body, signer.key)
 
 
-def submit_invitation(world: World, **changes: Any) -> None:  # noqa: ANN401  as above
+def submit_invitation(world: World, **changes: Any) -> None:
     """Let hospital A offer the place, successfully."""
     await_finality(world.engine, write_invitation(world, **changes))
 
 
-def apply_with(world: World, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  fields of an application
+def apply_with(world: World, **changes: Any) -> dict[str, Any]:
     """Let the laboratory sign its application with the invitation's key."""
     fields = {
         "invitation": world.derive_id("invitation"),
@@ -68,9 +68,8 @@ def suspend(world: World, member: str) -> None:
     """Let hospital B, the regulator and one more suspend a member."""
     others = [name for name in world.founders if name != member]
     proposal = world.derive_id("suspend", member)
-    world.administrator(others[0]).author.submit(
-        OpenProposal, proposal=proposal, action=SuspendMember(member=MemberId(member)), until_day=world.today + 1
-    )
+    first, action = world.administrator(others[0]).author, SuspendMember(member=MemberId(member))
+    first.submit(OpenProposal, proposal=proposal, action=action, until_day=world.today + 1)
     for name in others[1:]:
         world.administrator(name).author.submit(CastVote, proposal=proposal, is_approval=True)
 

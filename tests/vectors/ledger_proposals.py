@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from ledger_members import apply_with, submit_invitation, suspend
 
 from iamata.ledger.entries import Role
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
@@ -23,16 +22,17 @@ from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import World
+from ledger_members import apply_with, submit_invitation, suspend
 
 CASES = Cases("proposals")
 
 
-def propose(world: World, action: Any, *, days: int = 7) -> dict[str, Any]:  # noqa: ANN401  any action
+def propose(world: World, action: Any, *, days: int = 7) -> dict[str, Any]:
     """Describe a proposal."""
     return {"proposal": world.derive_id("proposal"), "action": action, "until_day": world.today + days}
 
 
-def open_one(world: World, action: Any) -> dict[str, Any]:  # noqa: ANN401  any action
+def open_one(world: World, action: Any) -> dict[str, Any]:
     """Let hospital A open a proposal; return what a vote in favour says."""
     fields = propose(world, action)
     world.administrator("hospital-a").author.submit(OpenProposal, **fields)

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from ledger_patients import erase
-
 from iamata.ledger.transactions.records import AnchorRecords, EraseRecords
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
+from ledger_patients import erase
 
 CASES = Cases("records")
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 import ledger_access
 import ledger_consents
 import ledger_emergencies
@@ -11,8 +13,6 @@ import ledger_patients
 import ledger_persons
 import ledger_proposals
 import ledger_records
-import pytest
-
 from iamata.ledger.transactions import HANDLERS
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Case, build_vector, read_vector, replay_vector, write_vector
@@ -36,9 +36,6 @@ CASES = [
 ]
 LEDGER_REASONS = [reason for reason in Reason if reason < Reason.NO_CONSENT]
 UNREACHED = (
-    Reason.ALREADY_INVITED,
-    Reason.CONSENT_NEEDS_CONFIRMATION,
-    Reason.RESTRICTION_NOT_LIFTABLE,
     Reason.UNKNOWN_ACCESS,
     Reason.UNKNOWN_RECIPIENT,
 )

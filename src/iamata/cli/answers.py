@@ -78,7 +78,6 @@ CLASSES: Final[dict[Reason, ReasonClass]] = {
             Reason.ALREADY_VOTED,
             Reason.PROPOSAL_NOT_APPLICABLE,
             Reason.LAST_MEMBER,
-            Reason.ALREADY_INVITED,
             Reason.PATIENT_ALREADY_EXISTS,
             Reason.CONSENT_ALREADY_EXISTS,
             Reason.CONSENT_NOT_ACTIVE,

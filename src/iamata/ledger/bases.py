@@ -5,7 +5,7 @@ from typing import dataclass_transform
 import msgspec
 
 from iamata.ledger.context import Context
-from iamata.ledger.entries import Consent, ConsentStatus, ImplicitPolicy, Patient
+from iamata.ledger.entries import Consent, ConsentStatus, ImplicitPolicy, Patient, ReviewOutcome
 from iamata.model.ids import AccessId, ConsentId, MemberId, PatientId
 from iamata.model.reasons import Reason, require
 
@@ -51,6 +51,7 @@ def check_basis(basis: AnyBasis, *, custodian: MemberId, patient_id: PatientId, 
         emergency = ctx.state.emergencies[basis.emergency]
         require(emergency.patient == patient_id, Reason.BASIS_NOT_ACTIVE)
         require(ctx.time_ms <= emergency.until_ms, Reason.EMERGENCY_OVER)
+        require(emergency.outcome is not ReviewOutcome.UNJUSTIFIED, Reason.EMERGENCY_OVER)
         require(ctx.state.persons[emergency.person].is_active, Reason.BASIS_NOT_ACTIVE)
         ctx.require_active(emergency.member)
 

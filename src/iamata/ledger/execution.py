@@ -79,9 +79,18 @@ def apply_block(
 def check_admission(
     entries: Bytes, window: Window, position: Position, transaction: SignedTransaction
 ) -> None:
-    """Refuse what no block could accept, before it costs a place in one."""
+    """Refuse what no block could accept, before it costs a place in one.
+
+    Whoever the ledger does not know has nothing to lose, so a transaction by which a signer introduces
+    itself must be one that would be accepted now.
+    """
     owner = KEYS.find(entries, transaction.key)
     _check_envelope(transaction, owner, window=window, position=position)
+    if owner is None:
+        context = Context(
+            state=Tables(Scratch(entries)), time_ms=position.time_ms, key=transaction.key, signer=None
+        )
+        HANDLERS[type(transaction.body)](transaction.body, context)
 
 
 def _apply(  # noqa: PLR0913  the loop's whole state, in one place

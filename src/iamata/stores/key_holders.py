@@ -26,14 +26,14 @@ class LocalKeyHolder:
         require(len(kek) == KEK_BYTES, Reason.INPUT_INVALID, f"the vault's key must have {KEK_BYTES} bytes")
         self._kek = kek
         self._member = member
-        self._wrapping = self.derive("wrap")
+        self._wrapping = aead.Key(self.derive("wrap"))
 
     def __repr__(self) -> str:
         return f"LocalKeyHolder({self._member})"
 
     def wrap(self, data_key: bytes, *, patient: str, nonce: bytes) -> bytes:
         """Seal a patient's data key for storage."""
-        return nonce + aead.seal(self._wrapping, nonce, data_key, associated=self._bind(patient))
+        return nonce + self._wrapping.seal(nonce, data_key, associated=self._bind(patient))
 
     def unwrap(self, wrapped: bytes, *, patient: str) -> bytes:
         """Open what `wrap` sealed for this patient, or refuse."""
@@ -41,7 +41,7 @@ class LocalKeyHolder:
         if len(nonce) != aead.NONCE_BYTES:
             raise Refused(Reason.CANNOT_OPEN, f"the wrapped key of {patient or 'the member'}")
         try:
-            return aead.open_sealed(self._wrapping, nonce, sealed, associated=self._bind(patient))
+            return self._wrapping.open_sealed(nonce, sealed, associated=self._bind(patient))
         except Refused as error:
             raise Refused(Reason.CANNOT_OPEN, f"the wrapped key of {patient or 'the member'}") from error
 

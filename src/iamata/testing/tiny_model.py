@@ -61,9 +61,9 @@ class TinyModel:
     """Watches accepted transactions, and raises AssertionError where one breaks a promise."""
 
     def __init__(self, nodes: Mapping[KeyId, MemberId], administrators: Mapping[KeyId, MemberId]) -> None:
-        self.members: dict[str, str] = {**nodes}
+        self.members: dict[str, str] = dict(nodes.items())
         """Member by its node's key."""
-        self.administrators: dict[str, str] = {**administrators}
+        self.administrators: dict[str, str] = dict(administrators.items())
         """Member by its administrator's key."""
         self.active: list[str] = sorted(nodes.values())
         self.patients: dict[str, ModelPatient] = {}

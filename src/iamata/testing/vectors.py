@@ -122,7 +122,7 @@ def replay_vector(vector: Vector) -> Expected:
 
 
 def judge(state: LedgerState, raw: bytes, *, at_ms: int) -> Expected:
-    """Put one transaction to the rules: in a block of its own, where it can be read and its signatures hold."""
+    """Put one transaction to the rules: in a block of its own, if it reads and its signatures hold."""
     try:
         transaction = read_transaction(raw)
     except Refused as refused:

@@ -182,8 +182,14 @@ class World:
         return patient
 
     def state_grant(
-        self, name: str, patient: Party, /, *, days: int = 365, **changes: Any
-    ) -> Signed[Grant]:  # noqa: ANN401
+        self,
+        name: str,
+        patient: Party,
+        /,
+        *,
+        days: int = 365,
+        **changes: Any,  # noqa: ANN401  fields of the grant
+    ) -> Signed[Grant]:
         """Let a patient sign terms; `changes` replace fields of the grant."""
         fields: dict[str, Any] = {
             "consent": self.derive_id("consent", name),

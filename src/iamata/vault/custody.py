@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from iamata.crypto import aead
+from iamata.crypto import aead, hkdf
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import JournalStore, KeyHolder, OpeningStore, RecordStore, WrappedKeyStore
@@ -44,10 +44,11 @@ class Custody:
         self.journal = Shelf("journal", stores.journal, holder.derive("head"))
         self.openings = Shelf("openings", stores.openings, holder.derive("head"))
         self.index_key = holder.derive("index")
-        self.journal_key = holder.derive("journal")
-        self.opening_key = holder.derive("opening")
+        self._journal_secret = holder.derive("journal")
+        self.opening_key = aead.Key(holder.derive("opening"))
         self._holder = holder
-        self._data_keys: dict[str, bytes] = {}
+        self._data_keys: dict[str, aead.Key] = {}
+        self._journal_keys: dict[int, aead.Key] = {}
 
     def __repr__(self) -> str:
         return f"Custody({self.member})"
@@ -57,14 +58,14 @@ class Custody:
         for shelf in (self.records, self.keys, self.journal, self.openings):
             shelf.store.close()
 
-    def get_data_key(self, patient: str) -> bytes:
+    def get_data_key(self, patient: str) -> aead.Key:
         """Return a patient's data key, or refuse where it was destroyed or never made."""
         key = self.find_data_key(patient)
         if key is None:
             raise Refused(Reason.ERASED, f"the key of {patient or 'the member'}")
         return key
 
-    def find_data_key(self, patient: str) -> bytes | None:
+    def find_data_key(self, patient: str) -> aead.Key | None:
         """Return a patient's data key, or None."""
         key = self._data_keys.get(patient)
         if key is None:
@@ -72,8 +73,18 @@ class Custody:
                 wrapped = self.keys.store.find(patient)
                 if wrapped is None:
                     return None
-                key = self._holder.unwrap(wrapped, patient=patient)
+                key = aead.Key(self._holder.unwrap(wrapped, patient=patient))
                 self._remember(patient, key)
+        return key
+
+    def get_journal_key(self, block: int) -> aead.Key:
+        """Return the key of one block of the journal; a key may seal only so many entries."""
+        key = self._journal_keys.get(block)
+        if key is None:
+            secret = hkdf.derive(
+                self._journal_secret, salt=b"", info=str(block).encode("ascii"), size_bytes=aead.KEY_BYTES
+            )
+            key = self._journal_keys[block] = aead.Key(secret)
         return key
 
     def make_data_keys(self, patients: Iterable[str]) -> None:
@@ -95,7 +106,7 @@ class Custody:
                 wrapped, head=self.keys.encode_head(Head(count=head.count + len(wrapped), digest=digest))
             )
             for patient, key in fresh.items():
-                self._remember(patient, key)
+                self._remember(patient, aead.Key(key))
 
     def destroy_data_key(self, patient: str) -> bool:
         """Destroy a patient's data key here and in its file; tell whether there was one."""
@@ -115,7 +126,7 @@ class Custody:
         """Refuse a wrapped key that this custody's key holder cannot open for this patient."""
         self._holder.unwrap(wrapped, patient=patient)
 
-    def _remember(self, patient: str, key: bytes) -> None:
+    def _remember(self, patient: str, key: aead.Key) -> None:
         if len(self._data_keys) >= DATA_KEYS_CACHED_MAX:
             self._data_keys.pop(next(iter(self._data_keys)))
         self._data_keys[patient] = key

@@ -14,16 +14,16 @@ _contexts = threading.local()
 """zstd's contexts are fast to use again, and may serve one thread at a time."""
 
 
-def seal_envelope(key: bytes, plaintext: bytes, *, nonce: bytes, associated: bytes) -> bytes:
+def seal_envelope(key: aead.Key, plaintext: bytes, *, nonce: bytes, associated: bytes) -> bytes:
     """Seal bytes and put the nonce before them."""
-    return nonce + aead.seal(key, nonce, plaintext, associated=associated)
+    return nonce + key.seal(nonce, plaintext, associated=associated)
 
 
-def open_envelope(key: bytes, envelope: bytes, *, associated: bytes) -> bytes:
+def open_envelope(key: aead.Key, envelope: bytes, *, associated: bytes) -> bytes:
     """Open what `seal_envelope` made, or refuse."""
     require(len(envelope) >= aead.NONCE_BYTES + aead.TAG_BYTES, Reason.CANNOT_OPEN)
     nonce, sealed = envelope[: aead.NONCE_BYTES], envelope[aead.NONCE_BYTES :]
-    return aead.open_sealed(key, nonce, sealed, associated=associated)
+    return key.open_sealed(nonce, sealed, associated=associated)
 
 
 def compress(plain: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from iamata.crypto import aead, hkdf
+from iamata.crypto import aead
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import AccessId, Commitment, PatientId, decode_digest, encode_digest
@@ -110,7 +110,7 @@ def open_entry(custody: Custody, row: JournalRow) -> OpenedEntry:
     """Open an entry, or refuse a row that was changed."""
     name = f"journal entry {row.sequence}"
     try:
-        plain = open_envelope(_derive_key(custody, row.sequence), row.sealed, associated=_bind(row))
+        plain = open_envelope(custody.get_journal_key(row.sequence // ENTRIES_PER_KEY), row.sealed, associated=_bind(row))
         salt, (header, _, payload) = plain[:SALT_BYTES], plain[SALT_BYTES:].partition(b"\n")
         decoded = _HEADERS.decode(header)
     except (Refused, msgspec.MsgspecError) as error:
@@ -145,7 +145,7 @@ def _seal_entry(custody: Custody, entry: OpenedEntry, nonce: bytes) -> JournalRo
     row = JournalRow(
         header.sequence, header.kind, header.patient, header.id, decode_digest(entry.commitment), b""
     )
-    key = _derive_key(custody, header.sequence)
+    key = custody.get_journal_key(header.sequence // ENTRIES_PER_KEY)
     sealed = seal_envelope(key, entry.salt + _spell(entry), nonce=nonce, associated=_bind(row))
     return msgspec.structs.replace(row, sealed=sealed)
 
@@ -157,11 +157,6 @@ def _spell(entry: OpenedEntry) -> bytes:
 def _bind(row: JournalRow) -> bytes:
     place = f"\x00{row.sequence}\x00{row.kind}\x00{row.patient}\x00{row.id}"
     return _LABEL + place.encode("utf-8", "replace")
-
-
-def _derive_key(custody: Custody, sequence: int) -> bytes:
-    block = str(sequence // ENTRIES_PER_KEY).encode("ascii")
-    return hkdf.derive(custody.journal_key, salt=b"", info=block, size_bytes=aead.KEY_BYTES)
 
 
 _HEADERS: Final = msgspec.json.Decoder(EntryHeader)

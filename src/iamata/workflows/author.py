@@ -32,7 +32,7 @@ class Author:
         """Draw a new random id."""
         return compute_random_id(self.entropy(RANDOM_ID_BYTES))
 
-    def write(self, kind: type[Transaction], **fields: Any) -> bytes:  # noqa: ANN401  the transaction's own fields
+    def write(self, kind: type[Transaction], /, **fields: Any) -> bytes:  # noqa: ANN401  the transaction's own fields
         """Sign a transaction for this network that expires in a few minutes."""
         body = kind(
             network=self.engine.network,
@@ -42,11 +42,11 @@ class Author:
         )
         return sign_transaction(body, self.key)
 
-    def submit(self, kind: type[Transaction], **fields: Any) -> Finality:  # noqa: ANN401  as above
+    def submit(self, kind: type[Transaction], /, **fields: Any) -> Finality:  # noqa: ANN401  as above
         """Sign, submit and await a transaction; raise its refusal where the ledger says no."""
         return await_finality(self.engine, self.write(kind, **fields))
 
-    def state(self, kind: type[Statement], **fields: Any) -> Signed[Any]:  # noqa: ANN401  the statement's own fields
+    def state(self, kind: type[Statement], /, **fields: Any) -> Signed[Any]:  # noqa: ANN401  the statement's own fields
         """Sign a statement that somebody else's transaction will carry."""
         return sign_statement(kind(network=self.engine.network, **fields), self.key)
 

@@ -1,12 +1,12 @@
 """When a wallet sends transactions that say the same thing to several custodians.
 
-Sent together, they would tell every reader of the ledger that their pseudonyms are one patient. So each goes
-at an instant of its own, drawn from the whole of a day that has not begun yet: then all that a reader learns
-is the day, which the ledger's periods name anyway. A withdrawal never waits, and one transaction alone has no
-sibling.
+Sent together, they would tell every reader of the ledger that their pseudonyms are one patient. So each
+goes at an instant of its own, drawn from the whole of a day that has not begun yet: then all that a
+reader learns is the day, which the ledger's periods name anyway. A withdrawal never waits, and one
+transaction alone has no sibling.
 
-The ledger also shows a grant's last day. Terms name the patient's own choice, which only patient and custodian
-see; sibling grants show a last day that is the same for everybody who sends on that day.
+The ledger also shows a grant's last day. Terms name the patient's own choice, which only patient and
+custodian see; sibling grants show a last day that is the same for everybody who sends on that day.
 """
 
 from typing import Final

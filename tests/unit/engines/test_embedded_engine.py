@@ -6,21 +6,18 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from iamata.engines.embedded.engine import EmbeddedEngine
 from iamata.ledger.receipts import check_receipt, check_state_proof
 from iamata.model.reasons import ACCEPTED, Reason, Refused
-
-if TYPE_CHECKING:
-    from conftest import Town
+from iamata.testing.town import Town
 
 ANSWER_TIMEOUT_S = 20
 
 
-def test_acknowledged_transaction_is_in_the_log_with_a_receipt(town: "Town") -> None:
+def test_acknowledged_transaction_is_in_the_log_with_a_receipt(town: Town) -> None:
     engine = town.open()
     finality = engine.submit(town.write_anchors(engine, 1)[0]).result(ANSWER_TIMEOUT_S)
 
@@ -29,7 +26,7 @@ def test_acknowledged_transaction_is_in_the_log_with_a_receipt(town: "Town") -> 
     assert (finality.reason, leaf.id, leaf.reason) == (ACCEPTED, finality.id, ACCEPTED)
 
 
-def test_same_transaction_twice_shares_one_answer(town: "Town") -> None:
+def test_same_transaction_twice_shares_one_answer(town: Town) -> None:
     engine = town.open()
     [raw] = town.write_anchors(engine, 1)
 
@@ -42,7 +39,7 @@ def test_same_transaction_twice_shares_one_answer(town: "Town") -> None:
     assert None in answers
 
 
-def test_final_transaction_is_replayed_when_it_comes_again_even_after_a_restart(town: "Town") -> None:
+def test_final_transaction_is_replayed_when_it_comes_again_even_after_a_restart(town: Town) -> None:
     engine = town.open()
     [raw] = town.write_anchors(engine, 1)
     engine.submit(raw).result(ANSWER_TIMEOUT_S)
@@ -54,7 +51,7 @@ def test_final_transaction_is_replayed_when_it_comes_again_even_after_a_restart(
     assert [_find_reason(at_once), _find_reason(later)] == [Reason.REPLAYED, Reason.REPLAYED]
 
 
-def test_forged_copy_does_not_answer_for_the_true_transaction(town: "Town") -> None:
+def test_forged_copy_does_not_answer_for_the_true_transaction(town: Town) -> None:
     engine = town.open()
     [raw] = town.write_anchors(engine, 1)
     signed, _, signature = raw.rpartition(b".")
@@ -66,7 +63,7 @@ def test_forged_copy_does_not_answer_for_the_true_transaction(town: "Town") -> N
     assert answers[1].result(ANSWER_TIMEOUT_S).reason == ACCEPTED
 
 
-def test_forgery_among_many_is_found_by_the_checking_process(town: "Town") -> None:
+def test_forgery_among_many_is_found_by_the_checking_process(town: Town) -> None:
     engine = town.open()
     raws = town.write_anchors(engine, 300)
     forged = raws[123][:-86] + raws[124][-86:]
@@ -77,7 +74,7 @@ def test_forgery_among_many_is_found_by_the_checking_process(town: "Town") -> No
     assert reasons == [None] * 123 + [Reason.BAD_SIGNATURE] + [None] * 176
 
 
-def test_submitted_transaction_cannot_be_taken_back(town: "Town") -> None:
+def test_submitted_transaction_cannot_be_taken_back(town: Town) -> None:
     engine = town.open()
     future = engine.submit(town.write_anchors(engine, 1)[0])
 
@@ -85,7 +82,7 @@ def test_submitted_transaction_cannot_be_taken_back(town: "Town") -> None:
     assert future.result(ANSWER_TIMEOUT_S).reason == ACCEPTED
 
 
-def test_close_while_busy_answers_everybody(town: "Town") -> None:
+def test_close_while_busy_answers_everybody(town: Town) -> None:
     engine = town.open()
     futures = [engine.submit(raw) for raw in town.write_anchors(engine, 500)]
 
@@ -94,7 +91,7 @@ def test_close_while_busy_answers_everybody(town: "Town") -> None:
     assert all(future.done() and future.result().reason == ACCEPTED for future in futures)
 
 
-def test_closed_engine_refuses(town: "Town") -> None:
+def test_closed_engine_refuses(town: Town) -> None:
     engine = town.open()
     [raw, other] = town.write_anchors(engine, 2)
     engine.submit(raw).result(ANSWER_TIMEOUT_S)
@@ -108,7 +105,7 @@ def test_closed_engine_refuses(town: "Town") -> None:
         view.prove_leaf(0)
 
 
-def test_restart_finds_the_same_state(town: "Town") -> None:
+def test_restart_finds_the_same_state(town: Town) -> None:
     engine = town.open()
     for raw in town.write_anchors(engine, 5):
         engine.submit(raw).result(ANSWER_TIMEOUT_S)
@@ -120,7 +117,7 @@ def test_restart_finds_the_same_state(town: "Town") -> None:
     assert (after.height, after.time_ms, after.app_hash) == (before.height, before.time_ms, before.app_hash)
 
 
-def test_events_follow_a_cursor(town: "Town") -> None:
+def test_events_follow_a_cursor(town: Town) -> None:
     engine = town.open()
     answers = [engine.submit(raw).result(ANSWER_TIMEOUT_S) for raw in town.write_anchors(engine, 10)]
 
@@ -131,7 +128,7 @@ def test_events_follow_a_cursor(town: "Town") -> None:
     assert len(list(engine.events(-3))) == 10
 
 
-def test_snapshot_stays_consistent_while_the_writer_writes(town: "Town") -> None:
+def test_snapshot_stays_consistent_while_the_writer_writes(town: Town) -> None:
     engine = town.open()
     first = engine.submit(town.write_anchors(engine, 1)[0]).result(ANSWER_TIMEOUT_S)
     raws, is_over, faults = town.write_anchors(engine, 3_000), threading.Event(), []
@@ -159,7 +156,7 @@ def test_snapshot_stays_consistent_while_the_writer_writes(town: "Town") -> None
     assert faults == []
 
 
-def test_close_leaves_no_file_open(town: "Town") -> None:
+def test_close_leaves_no_file_open(town: Town) -> None:
     engine = town.open()
     engine.submit(town.write_anchors(engine, 1)[0]).result(ANSWER_TIMEOUT_S)
     with ThreadPoolExecutor(6) as pool:
@@ -175,14 +172,14 @@ def test_close_leaves_no_file_open(town: "Town") -> None:
     assert not [path for path in still_open if path.is_relative_to(town.folder)]
 
 
-def test_second_engine_on_the_same_home_is_refused(town: "Town") -> None:
+def test_second_engine_on_the_same_home_is_refused(town: Town) -> None:
     town.open()
 
     with pytest.raises(Refused, match="HOME_IN_USE"):
         town.open()
 
 
-def test_second_process_on_the_same_home_is_refused(town: "Town") -> None:
+def test_second_process_on_the_same_home_is_refused(town: Town) -> None:
     town.open()
     program = (
         "import sys, pathlib; from iamata.engines.embedded.lock import LedgerLock; "
@@ -192,27 +189,30 @@ def test_second_process_on_the_same_home_is_refused(town: "Town") -> None:
 
     answer = subprocess.run(  # noqa: S603  our own interpreter
         [sys.executable, "-c", program, str(town.folder)],
-        capture_output=True, text=True, check=False, env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
 
     assert "HOME_IN_USE" in answer.stderr
 
 
-def test_another_genesis_on_the_same_folder_is_refused(town: "Town", tmp_path: Path) -> None:
+def test_another_genesis_on_the_same_folder_is_refused(town: Town, tmp_path: Path) -> None:
     town.open().close()
-    stranger = type(town)(tmp_path)
+    stranger = Town(tmp_path)
 
     with pytest.raises(Refused, match="FOREIGN_NETWORK"):
         stranger.open()
 
 
-def test_another_orderer_is_refused(town: "Town") -> None:
+def test_another_orderer_is_refused(town: Town) -> None:
     with pytest.raises(Refused, match="UNKNOWN_SIGNER"):
         EmbeddedEngine(town.folder, town.genesis, orderer=town.node)
 
 
-def test_missing_folder_is_named(town: "Town") -> None:
-    with pytest.raises(Refused, match="HOME_NOT_FOUND.*nowhere"):
+def test_missing_folder_is_named(town: Town) -> None:
+    with pytest.raises(Refused, match=r"HOME_NOT_FOUND.*nowhere"):
         EmbeddedEngine(town.folder / "nowhere", town.genesis, orderer=town.orderer)
 
 

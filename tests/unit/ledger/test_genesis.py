@@ -35,16 +35,16 @@ def refusal(raw: bytes) -> Reason:
     return refused.value.reason
 
 
-def change(**changes: Any) -> bytes:  # noqa: ANN401  fields
+def change(**changes: Any) -> bytes:
     return encode_struct(msgspec.structs.replace(GENESIS, **changes))
 
 
-def change_second(**changes: Any) -> bytes:  # noqa: ANN401  fields
+def change_second(**changes: Any) -> bytes:
     first, second, *others = GENESIS.founders
     return change(founders=(first, msgspec.structs.replace(second, **changes), *others))
 
 
-def change_parameters(**changes: Any) -> bytes:  # noqa: ANN401  fields
+def change_parameters(**changes: Any) -> bytes:
     return change(parameters=msgspec.structs.replace(DEFAULT_PARAMETERS, **changes))
 
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iamata.crypto.authmap import AuthMap
+from iamata.ledger.bases import ConsentBasis
 from iamata.ledger.entries import Entry, KeyOwner, OwnerKind, Patient
 from iamata.ledger.tables import SPECS, Scratch, Tables
 from iamata.ledger.transactions.access import Disclose
-from iamata.ledger.bases import ConsentBasis
 from iamata.model.canonical import encode_canonical
 from iamata.model.ids import KeyId, MemberId
 from iamata.model.reasons import Refused

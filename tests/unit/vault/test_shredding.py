@@ -8,11 +8,13 @@ import pytest
 from iamata.model.ids import AnchorId, compute_random_id
 from iamata.model.reasons import Refused
 from iamata.ports import NO_PATIENT
+from iamata.stores.key_holders import LocalKeyHolder
 from iamata.testing.entropy import SeededEntropy
 from iamata.testing.vault_samples import (
     ANNA,
     BORIS,
     KEK,
+    MEMBER,
     SECRET_WORDS,
     make_entry,
     make_opening,
@@ -57,9 +59,9 @@ def is_whole(custody: Custody) -> bool:
 def test_after_shredding_no_file_holds_key_wrapped_key_or_text(custody: Custody, home: Path) -> None:
     fill(custody)
     append_entries(custody, [make_entry("1")])
-    key = custody.get_data_key(ANNA)
     wrapped = custody.keys.store.find(ANNA)
     assert wrapped is not None
+    key = LocalKeyHolder(KEK, member=MEMBER).unwrap(wrapped, patient=ANNA)
     sealed = next(row for row in custody.records.store.read_of_patient(ANNA))
     before = read_files(home)
     assert any(wrapped in content for content in before.values())

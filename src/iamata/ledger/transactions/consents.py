@@ -39,7 +39,9 @@ class StaffApproval(Statement):
     typ: ClassVar[str] = "iamata-approval+jwt"
 
     consent: ConsentId
+    patient: PatientId
     terms: Commitment
+    until_day: Day
     evidence: Commitment
 
 
@@ -204,16 +206,17 @@ def check_grant(grant: Grant, *, key: KeyId, ctx: Context) -> Patient:
 
 def check_approvals(tx: GrantCustodialConsent, ctx: Context) -> None:
     """Refuse unless two different active persons of the custodian approved just this."""
-    persons = []
+    grant, persons = tx.grant.payload, []
     for approval in (tx.first, tx.second):
         said = approval.payload
-        wanted = (tx.grant.payload.consent, tx.grant.payload.terms, tx.evidence)
-        require((said.consent, said.terms, said.evidence) == wanted, Reason.STAFF_SIGNATURES_MISSING)
+        is_same = (said.consent, said.patient, said.terms) == (grant.consent, grant.patient, grant.terms)
+        is_same = is_same and (said.until_day, said.evidence) == (grant.until_day, tx.evidence)
+        require(is_same, Reason.STAFF_SIGNATURES_MISSING)
         owner = ctx.state.keys[approval.key]
         person = ctx.state.persons.find(owner.owner)
         require(person is not None and approval.key in person.keys, Reason.STAFF_SIGNATURES_MISSING)
         if person is not None:
-            is_own_staff = person.member == tx.grant.payload.custodian and person.is_active
+            is_own_staff = person.member == grant.custodian and person.is_active
             require(is_own_staff, Reason.STAFF_SIGNATURES_MISSING)
         persons.append(owner.owner)
     require(persons[0] != persons[1], Reason.STAFF_SIGNATURES_MISSING)
