@@ -2,13 +2,14 @@
 
 import sys
 
-from bench import ledger, state, verify
+from bench import ledger, records, state, verify
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
     "ledger": ledger.measure,
     "state": state.measure,
     "verify": verify.measure,
+    "records": records.measure,
 }
 """Append only: one line for each module beside this one."""
 

@@ -158,7 +158,7 @@ class AnchoredStore(HeadedStore, Protocol):
         ...
 
 
-class RecordRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RecordRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One version of one record as it is stored, but for its body. Nothing here says what it is about."""
 
     sequence: int

@@ -16,7 +16,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """v3-ActReason, or a system, a bar and a code."""
 
 
-class RecordFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordFacts(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What a decision may know about a record: everything that terms can select by, and no content."""
 
     record: str

@@ -4,6 +4,7 @@
 payload does not help; once payload and salt are erased the commitment means nothing, and still verifies.
 """
 
+import functools
 import hashlib
 import re
 from hmac import compare_digest
@@ -19,11 +20,10 @@ _KIND: Final = re.compile(r"[a-z.-]{1,64}")
 
 def commit(kind: str, salt: bytes, payload: bytes) -> Commitment:
     """Commit to a payload; its kind keeps commitments of different meaning apart."""
-    if _KIND.fullmatch(kind) is None or len(salt) != SALT_BYTES:
-        message = f"a commitment takes a kind of a-z.- and a salt of {SALT_BYTES} bytes"
+    if len(salt) != SALT_BYTES:
+        message = f"a commitment takes a salt of {SALT_BYTES} bytes"
         raise ValueError(message)
-    preimage = _PREFIX + kind.encode("ascii") + b"\x00" + salt + payload
-    return Commitment(encode_digest(hashlib.sha256(preimage).digest()))
+    return Commitment(encode_digest(hashlib.sha256(_spell_kind(kind) + salt + payload).digest()))
 
 
 def is_opening(commitment: Commitment, kind: str, salt: bytes, payload: bytes) -> bool:
@@ -31,3 +31,11 @@ def is_opening(commitment: Commitment, kind: str, salt: bytes, payload: bytes) -
     if len(salt) != SALT_BYTES:
         return False
     return compare_digest(commit(kind, salt, payload).encode("ascii"), commitment.encode("utf-8"))
+
+
+@functools.lru_cache(maxsize=64)
+def _spell_kind(kind: str) -> bytes:
+    if _KIND.fullmatch(kind) is None:
+        message = "the kind of a commitment is spelt with a-z, full stop and hyphen"
+        raise ValueError(message)
+    return _PREFIX + kind.encode("ascii") + b"\x00"

@@ -41,7 +41,7 @@ class PreparedRecord(msgspec.Struct, frozen=True, kw_only=True):
     identifiers: tuple[Identifier, ...] = ()
 
 
-class RecordHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+class RecordHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """What a commitment binds beside the body: whose record this is, and what a decision may know of it."""
 
     version: int
@@ -49,7 +49,7 @@ class RecordHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     facts: RecordFacts
 
 
-class SealedFacts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class SealedFacts(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
     """What the vault must know of a record without opening its body."""
 
     salt: bytes
@@ -58,7 +58,7 @@ class SealedFacts(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     """Under these the record's identifiers are found."""
 
 
-class OpenedRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OpenedRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A record in the clear, with the salt that opens its commitment."""
 
     header: RecordHeader

@@ -5,8 +5,9 @@ from typing import Final
 
 import msgspec
 
+from iamata.crypto import aead
 from iamata.model.ids import encode_digest
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Reason, Refused
 from iamata.ports import RecordRow
 from iamata.vault.custody import Custody
 from iamata.vault.envelopes import decompress, open_envelope
@@ -50,11 +51,8 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
     except Refused as error:
         raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
     commitment = commit_record(facts.salt, facts.header, body)
-    require(
-        commitment == encode_digest(row.commitment),
-        Reason.CANNOT_OPEN,
-        f"the commitment of record row {row.sequence}",
-    )
+    if commitment != encode_digest(row.commitment):
+        raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {row.sequence}")
     return OpenedRecord(
         header=decode_header(facts.header),
         body=body,
@@ -65,7 +63,7 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
     )
 
 
-def _open_facts(row: RecordRow, key: bytes, place: bytes) -> SealedFacts:
+def _open_facts(row: RecordRow, key: aead.Key, place: bytes) -> SealedFacts:
     try:
         return _FACTS.decode(open_envelope(key, row.facts, associated=FACTS + place))
     except (Refused, msgspec.MsgspecError) as error:

@@ -87,7 +87,7 @@ class Database:
         with self._refusing_faults(), self._reading() as connection:
             cursor = connection.execute(statement, values)
             while rows := cursor.fetchmany(ROWS_PER_FETCH):
-                yield from [msgspec.convert(row, kind) for row in rows]
+                yield from msgspec.convert(rows, list[kind])  # type: ignore[valid-type]  # a value
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
