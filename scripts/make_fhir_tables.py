@@ -15,7 +15,9 @@ from typing import Any, Final
 
 TABLE: Final = pathlib.Path(__file__).parent.parent / "src/iamata/fhir/tables/r4.py"
 
-_WANTED: Final = re.compile(r"(SearchParameter-.*|CompartmentDefinition-patient|CodeSystem-resource-types)\.json")
+_WANTED: Final = re.compile(
+    r"(SearchParameter-.*|CompartmentDefinition-patient|CodeSystem-resource-types)\.json"
+)
 _PATH: Final = re.compile(r"[A-Za-z]+(\.[A-Za-z]+)+")
 _ABSTRACT: Final = ("Resource", "DomainResource")
 
@@ -62,7 +64,9 @@ def _read_package(package: pathlib.Path) -> Iterator[dict[str, Any]]:
                     yield json.load(content)
 
 
-def _list_paths(resource: str, parameters: list[str], expressions: dict[tuple[str, str], list[str]]) -> list[str]:
+def _list_paths(
+    resource: str, parameters: list[str], expressions: dict[tuple[str, str], list[str]]
+) -> list[str]:
     """List the element paths of a type's parameters, in the compartment's order."""
     paths: dict[str, None] = {}
     for parameter in parameters:
@@ -89,7 +93,8 @@ def _render_paths(paths: dict[str, list[str]]) -> str:
     lines = ""
     for resource in sorted(paths):
         lines += f'    "{resource}": {_render_tuple([_render_path(path) for path in paths[resource]])},\n'
-    note = '"""Where a reference to a patient puts a resource of this type into that patient\'s compartment."""\n'
+    words = "Where a reference to a patient puts a resource of this type into that patient's compartment."
+    note = f'"""{words}"""\n'
     return f"PATIENT_PATHS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {{\n{lines}}}\n{note}"
 
 

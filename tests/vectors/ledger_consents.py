@@ -18,9 +18,8 @@ from iamata.ledger.transactions.members import LeaveNetwork
 from iamata.ledger.transactions.patients import TakeOver
 from iamata.ledger.transactions.persons import RevokePerson
 from iamata.model.ids import ConsentId
-from iamata.model.instants import MS_PER_DAY
+from iamata.model.instants import MS_PER_DAY, Day
 from iamata.model.reasons import Reason
-from iamata.model.instants import Day
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
 from iamata.workflows.author import Author

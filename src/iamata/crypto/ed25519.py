@@ -64,7 +64,7 @@ def check_public_key(key: KeyId) -> None:
     """Refuse a key under which a signature would not bind one signer to one message.
 
     Such are the points of low order (one signature holds for many messages), second spellings of a point
-    (y ≥ p, or a negative zero as x), encodings of no point at all, and points outside the prime-order group.
+    (y ≥ p, or a negative zero as x), encodings of no point, and points outside the prime-order group.
     """
     try:
         point = decode_digest(key)

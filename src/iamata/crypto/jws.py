@@ -24,8 +24,8 @@ _FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/...")
 """Turns what base64url does not use into a character that no encoder writes."""
 _PADDING: Final = (b"", b"===", b"==", b"=")
 
-# The header is {"alg":"Ed25519","kid":"<43 characters>","typ":"<typ>"}. Cut at multiples of three bytes, its
-# base64url falls into three parts with spellings of their own: a constant, the key, a constant for each typ.
+# The header is {"alg":"Ed25519","kid":"<43 characters>","typ":"<typ>"}. Cut at multiples of three bytes,
+# its base64url falls into three parts spelt by themselves: a constant, the key, a constant for each typ.
 _HEAD: Final = b'{"alg":"Ed25519","kid":"'
 _AFTER_KEY: Final = b'",'
 _KEY_CHARS: Final = 43

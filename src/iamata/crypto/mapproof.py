@@ -2,7 +2,7 @@
 
 A key lives in the bucket that the first two bytes of its SHA-256 name. A bucket is its entries
 `SHA-256(key) ‖ SHA-256(value)` in ascending order; its digest is SHA-256(0x00 ‖ entries), or 32 zero bytes
-when it is empty. Sixteen levels of SHA-256(0x01 ‖ left ‖ right) join 65,536 buckets into one root, which is a
+when it is empty. Sixteen levels of SHA-256(0x01 ‖ left ‖ right) join 65,536 buckets into one root, a
 function of content alone.
 """
 

@@ -45,7 +45,7 @@ def compute_root(leaf_hashes: Sequence[bytes]) -> bytes:
 
 
 def compute_range_root(start: int, size: int, read_node: NodeReader) -> bytes:
-    """Compute the root over `size` leaves from `start`, a node of the tree, out of complete ones below it."""
+    """Compute the root over `size` leaves from `start`, out of the complete nodes below it."""
     complete = []
     while size:
         level = size.bit_length() - 1
@@ -93,7 +93,9 @@ def prove_consistency(first: int, second: int, read_node: NodeReader) -> list[by
     return nodes[::-1]
 
 
-def verify_inclusion(*, leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+def verify_inclusion(
+    *, leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> bool:
     """Check an inclusion proof (2.1.3.2)."""
     if not 0 <= index < size <= SIZE_MAX or not _are_hashes(proof):
         return False

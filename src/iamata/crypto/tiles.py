@@ -78,7 +78,7 @@ def compute_changed_tiles(
 
 
 def make_node_reader(read_tile: TileReader) -> NodeReader:
-    """Read complete subtrees' roots out of tiles; the reader remembers each tile: make one for each proof."""
+    """Read complete subtrees' roots out of tiles; it remembers each tile, so make one a proof."""
     tiles: dict[tuple[int, int], bytes] = {}
 
     def read_node(level: int, index: int) -> bytes:

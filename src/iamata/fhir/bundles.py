@@ -21,7 +21,9 @@ ALONE: Final = ("batch", "searchset")
 WHOLE: Final = ("transaction", "collection", "document", "message")
 
 _UUID_URL: Final = re.compile(r"urn:uuid:([A-Za-z0-9\-.]{1,64})", re.ASCII)
-_REST_URL: Final = re.compile(r"(https?://.*/)[A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+_REST_URL: Final = re.compile(
+    r"(https?://.*/)[A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+)
 
 
 class Bundle(msgspec.Struct, frozen=True, gc=False):
@@ -88,7 +90,9 @@ def read_bundle(content: bytes) -> Bundle:
     except ValueError as error:
         raise Refused(Reason.RESOURCE_INVALID, "not a bundle") from error
     require(len(bundle.entry) <= BUNDLE_ENTRIES_MAX, Reason.INPUT_TOO_LARGE, "too many entries")
-    require(bundle.type in ALONE or bundle.type in WHOLE, Reason.RESOURCE_INVALID, "a bundle of no use here")
+    require(
+        bundle.type in ALONE or bundle.type in WHOLE, Reason.RESOURCE_INVALID, "a bundle of no use here"
+    )
     return bundle
 
 
@@ -132,7 +136,9 @@ def _read_request(head: Head, request: Request) -> tuple[str | None, str | None]
     """Read what is asked for: the id that a PUT names, and the search that decides about a POST."""
     address, _, search = request.url.partition("?")
     resource_type, _, resource_id = address.strip("/").partition("/")
-    require(resource_type in ("", head.resource_type), Reason.RESOURCE_INVALID, "request and resource differ")
+    require(
+        resource_type in ("", head.resource_type), Reason.RESOURCE_INVALID, "request and resource differ"
+    )
     if request.method == "POST":
         query = request.if_none_exist
         return None, None if query is None else f"{head.resource_type}?{query.removeprefix('?')}"

@@ -27,7 +27,9 @@ def find_patients(elements: Tree, resource_type: str, resource_id: str) -> tuple
     for path in PATIENT_PATHS.get(resource_type, ()):
         for element in find_elements(elements, path):
             if type(element) is dict:
-                if type(literal := element.get("reference")) is str and (match := _PATIENT.fullmatch(literal)):
+                if type(literal := element.get("reference")) is str and (
+                    match := _PATIENT.fullmatch(literal)
+                ):
                     patients[match[1]] = None
                 elif _may_be_patient(elements, element, literal, path[-1]):
                     is_unclear = True

@@ -12,11 +12,28 @@ _YEAR, _MONTH, _DAY = 4, 7, 10
 
 _MOMENTS: Final = (
     *("effectiveDateTime", "effectiveInstant", "onsetDateTime", "performedDateTime", "occurrenceDateTime"),
-    *("authoredOn", "authored", "started", "date", "dateTime", "recordedDate", "created", "recorded", "issued"),
+    *(
+        "authoredOn",
+        "authored",
+        "started",
+        "date",
+        "dateTime",
+        "recordedDate",
+        "created",
+        "recorded",
+        "issued",
+    ),
     *("dateWritten", "sent", "effectiveTime"),
 )
 """Elements that say when the data came to be, the clinically relevant first."""
-_PERIODS: Final = ("effectivePeriod", "onsetPeriod", "performedPeriod", "occurrencePeriod", "period", "billablePeriod")
+_PERIODS: Final = (
+    "effectivePeriod",
+    "onsetPeriod",
+    "performedPeriod",
+    "occurrencePeriod",
+    "period",
+    "billablePeriod",
+)
 
 _AUTHORS: Final = (
     *(("author",), ("performer",), ("performer", "actor"), ("recorder",), ("asserter",), ("requester",)),
@@ -35,7 +52,9 @@ _RELATED: Final = (
 )
 
 
-def state_facts(resource: Resource, *, resource_type: str, resource_id: str, labels: tuple[str, ...]) -> RecordFacts:
+def state_facts(
+    resource: Resource, *, resource_type: str, resource_id: str, labels: tuple[str, ...]
+) -> RecordFacts:
     """Gather the facts of a resource whose references are resolved."""
     elements = resource.elements
     return RecordFacts(

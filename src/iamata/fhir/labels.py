@@ -107,5 +107,9 @@ def _compile(table: _Table) -> LabelRules:
                     prefixes[code.replace(".", "")] = prefixes.get(code.replace(".", ""), ()) + given
     sensitive = sorted({code: None for rule in table.rule for code in rule.labels})
     return LabelRules(
-        version=table.version, sensitive=tuple(sensitive), by_code=by_code, by_prefix=by_prefix, by_type=by_type
+        version=table.version,
+        sensitive=tuple(sensitive),
+        by_code=by_code,
+        by_prefix=by_prefix,
+        by_type=by_type,
     )

@@ -9,7 +9,9 @@ def find_elements(node: object, path: Path) -> list[object]:
     """List what stands at a path; nothing where the resource has none."""
     found = [node]
     for name in path:
-        found = [child for parent in found if type(parent) is dict and (child := parent.get(name)) is not None]
+        found = [
+            child for parent in found if type(parent) is dict and (child := parent.get(name)) is not None
+        ]
         if any(type(child) is list for child in found):
             found = [item for child in found for item in (child if type(child) is list else [child])]
     return found

@@ -57,7 +57,11 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def prepare_document(
-    content: bytes, *, find_identifier: FindIdentifier, rules: LabelRules, only: frozenset[int] | None = None
+    content: bytes,
+    *,
+    find_identifier: FindIdentifier,
+    rules: LabelRules,
+    only: frozenset[int] | None = None,
 ) -> Batch:
     """Prepare what a compact document holds, a bundle or a single resource."""
     if read_type(content) == "Bundle":
@@ -66,7 +70,11 @@ def prepare_document(
 
 
 def prepare_bundle(
-    content: bytes, *, find_identifier: FindIdentifier, rules: LabelRules, only: frozenset[int] | None = None
+    content: bytes,
+    *,
+    find_identifier: FindIdentifier,
+    rules: LabelRules,
+    only: frozenset[int] | None = None,
 ) -> Batch:
     """Prepare a compact bundle's entries; `only` picks some where each entry stands alone."""
     try:
@@ -114,7 +122,9 @@ def _prepare(
     return Batch(prepared=tuple(prepared), existing=len(existing), faults=tuple(faults))
 
 
-def _name_all(readers: Iterable[Reader], references: References) -> tuple[list[Draft], list[int], list[Fault]]:
+def _name_all(
+    readers: Iterable[Reader], references: References
+) -> tuple[list[Draft], list[int], list[Fault]]:
     """Read the entries, let each be referred to, and set apart those whose record is already there."""
     drafts: list[Draft] = []
     existing: list[int] = []
@@ -161,5 +171,7 @@ def _finish(draft: Draft, references: References, rules: LabelRules) -> Prepared
         body=body,
         patients=patients,
         identifiers=draft.identifiers,
-        facts=state_facts(resource, resource_type=resource_type, resource_id=draft.resource_id, labels=labels),
+        facts=state_facts(
+            resource, resource_type=resource_type, resource_id=draft.resource_id, labels=labels
+        ),
     )

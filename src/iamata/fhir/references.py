@@ -42,7 +42,9 @@ class References:
         """Let a full URL, or an id that its record will not keep, mean `Type/id`."""
         self._targets[name] = target
 
-    def add_identifiers(self, resource_type: str, resource_id: str, identifiers: Sequence[Identifier]) -> None:
+    def add_identifiers(
+        self, resource_type: str, resource_id: str, identifiers: Sequence[Identifier]
+    ) -> None:
         """Let conditional references find an entry of this very bundle."""
         for system, value in identifiers:
             self._identified[resource_type, system, value].append(resource_id)
@@ -101,6 +103,8 @@ class References:
 def _read_string(spelled: bytes) -> str:
     """Read the inside of a JSON string; one that holds an escaped quote is no reference."""
     try:
-        return msgspec.json.decode(b'"' + spelled + b'"', type=str) if b"\\" in spelled else spelled.decode()
+        return (
+            msgspec.json.decode(b'"' + spelled + b'"', type=str) if b"\\" in spelled else spelled.decode()
+        )
     except ValueError as error:
         raise Refused(Reason.REFERENCE_UNRESOLVED, "malformed reference") from error

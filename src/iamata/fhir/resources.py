@@ -52,7 +52,7 @@ _TREES: Final = msgspec.json.Decoder(dict[str, object])
 
 
 def compact(raw: bytes) -> bytes:
-    """Drop the white space between tokens and keep each token as it was spelled; refuse what is not JSON."""
+    """Drop the white space between tokens and keep each token as it was spelt; refuse what is not JSON."""
     try:
         return msgspec.json.format(raw.removeprefix(codecs.BOM_UTF8), indent=-1)
     except RecursionError as error:
@@ -138,7 +138,11 @@ def _survey(elements: dict[str, object]) -> tuple[int, list[Coding]]:
             children = node
             if type(node) is dict:
                 keys += len(node)
-                if "code" in node and type(system := node.get("system")) is str and type(node["code"]) is str:
+                if (
+                    "code" in node
+                    and type(system := node.get("system")) is str
+                    and type(node["code"]) is str
+                ):
                     codings.append((system, node["code"]))
                 children = node.values()
             for child in children:  # type: ignore[attr-defined]
@@ -150,7 +154,9 @@ def _survey(elements: dict[str, object]) -> tuple[int, list[Coding]]:
 
 
 def _refuse_duplicates(body: bytes) -> None:
-    json.loads(body, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str, parse_constant=_refuse)
+    json.loads(
+        body, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str, parse_constant=_refuse
+    )
 
 
 def _require_distinct(pairs: list[tuple[str, object]]) -> None:

@@ -43,7 +43,9 @@ def walk_tar(packed: BinaryIO, codec: str, *, meter: Meter, limits: Limits) -> I
             archive.members = []  # type: ignore[attr-defined]  # the library would remember them all
             if not member.isdir():
                 is_plain = member.isreg() and not member.issparse()
-                content = archive.extractfile(member) if is_plain and is_safe_name(member.name, limits) else None
+                content = (
+                    archive.extractfile(member) if is_plain and is_safe_name(member.name, limits) else None
+                )
                 yield member.name, Refused(Reason.ARCHIVE_UNSAFE, _UNSAFE) if content is None else content
 
 
@@ -62,7 +64,12 @@ def is_safe_name(name: str, limits: Limits) -> bool:
     """Tell whether a member's name stays inside the archive on every system."""
     path = PurePosixPath(name)
     is_plain = "\\" not in name and ":" not in name and "\0" not in name
-    return 0 < len(name) <= limits.name_chars_max and is_plain and not path.is_absolute() and ".." not in path.parts
+    return (
+        0 < len(name) <= limits.name_chars_max
+        and is_plain
+        and not path.is_absolute()
+        and ".." not in path.parts
+    )
 
 
 def _open_zipped(
@@ -71,7 +78,10 @@ def _open_zipped(
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG) or not is_safe_name(member.orig_filename, limits):
         return Refused(Reason.ARCHIVE_UNSAFE, _UNSAFE)
-    if member.flag_bits & _ENCRYPTED or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if member.flag_bits & _ENCRYPTED or member.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+    ):
         return Refused(Reason.ARCHIVE_BROKEN, "encrypted, or packed in an unusual way")
     try:
         with broken_is_refused():
@@ -92,5 +102,7 @@ def _check_directory(packed: BinaryIO, limits: Limits) -> None:
     if tail[max(0, locator) :].startswith(_ZIP64_MARK):
         require(locator >= _ZIP64_RECORD_BYTES, Reason.ARCHIVE_BROKEN)
         (directory_bytes,) = struct.unpack_from("<Q", tail, locator - _ZIP64_RECORD_BYTES + _ZIP64_SIZE_AT)
-    require(directory_bytes <= limits.zip_directory_bytes_max, Reason.INPUT_TOO_LARGE, "the zip's directory")
+    require(
+        directory_bytes <= limits.zip_directory_bytes_max, Reason.INPUT_TOO_LARGE, "the zip's directory"
+    )
     packed.seek(0)

@@ -73,7 +73,9 @@ def read_units(
 class _Intake:
     """One import: what it reads with, and what still waits."""
 
-    def __init__(self, find_identifier: FindIdentifier, rules: LabelRules, limits: Limits, progress: Progress) -> None:
+    def __init__(
+        self, find_identifier: FindIdentifier, rules: LabelRules, limits: Limits, progress: Progress
+    ) -> None:
         self.waiting: Waiting = {}
         self._prepare_document = partial(prepare_document, find_identifier=find_identifier, rules=rules)
         self._prepare_resources = partial(prepare_resources, find_identifier=find_identifier, rules=rules)
@@ -93,13 +95,17 @@ class _Intake:
                 if again is None:
                     yield _state_problem(source.name, state_fault(None, source.refused))
             elif again is None or key in again:
-                only = None if again is None else frozenset(index for index in again[key] if index is not None)
+                only = (
+                    None if again is None else frozenset(index for index in again[key] if index is not None)
+                )
                 try:
                     yield from self._read_source(key, source, only)
                 except Refused as refused:
                     yield _state_problem(source.name, state_fault(None, refused))
 
-    def _read_source(self, key: Key, source: Source, only: frozenset[int] | None) -> Iterator[Unit | Problem]:
+    def _read_source(
+        self, key: Key, source: Source, only: frozenset[int] | None
+    ) -> Iterator[Unit | Problem]:
         if source.kind is Kind.DOCUMENT:
             batch = self._prepare_document(self._read_document(source.stream), only=only)
             yield from self._sort_out(key, batch)

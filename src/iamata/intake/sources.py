@@ -52,7 +52,9 @@ _KINDS: Final = {
 _PACKED_KINDS: Final = (Kind.TAR, Kind.ZIP)
 
 
-def read_sources(paths: Sequence[Path], *, limits: Limits, progress: Progress) -> Iterator[Source | Unreadable]:
+def read_sources(
+    paths: Sequence[Path], *, limits: Limits, progress: Progress
+) -> Iterator[Source | Unreadable]:
     """Open every document below the paths, in an order that is the same each time."""
     progress.bytes_total += sum(_measure(path) for path, _ in _list_files(paths))
     for path, is_named in _list_files(paths):
@@ -89,7 +91,9 @@ def _read_members(
         if isinstance(content, Refused):
             yield Unreadable(name=name, refused=content)
         elif kind in _PACKED_KINDS:
-            yield Unreadable(name=name, refused=Refused(Reason.INPUT_INVALID, "an archive inside an archive"))
+            yield Unreadable(
+                name=name, refused=Refused(Reason.INPUT_INVALID, "an archive inside an archive")
+            )
         elif kind is not None:
             stream = unpack(content, codec, meter=meter, limits=limits) if codec else content
             yield Source(name=name, kind=kind, stream=stream)

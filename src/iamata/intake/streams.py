@@ -113,7 +113,9 @@ class XzStream(io.RawIOBase):
         return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=self._memory_bytes_max)
 
 
-def unpack(packed: IO[bytes] | io.RawIOBase, codec: str, *, meter: Meter, limits: Limits) -> io.BufferedReader:
+def unpack(
+    packed: IO[bytes] | io.RawIOBase, codec: str, *, meter: Meter, limits: Limits
+) -> io.BufferedReader:
     """Open a stream that is packed with `gz`, `xz` or nothing."""
     stream = packed
     if codec == "gz":

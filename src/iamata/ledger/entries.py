@@ -245,5 +245,3 @@ class Roll(Entry):
     """The active members, in alphabetical order: the electorate."""
 
     active: tuple[MemberId, ...]
-
-

@@ -93,7 +93,11 @@ def _decode(decoder: "msgspec.json.Decoder[Any]", payload: bytes) -> Any:  # noq
 
 
 def _classify(error: msgspec.ValidationError) -> Reason:
-    return Reason.UNKNOWN_TYPE if "Invalid value" in str(error) and "$.type" in str(error) else Reason.MALFORMED
+    return (
+        Reason.UNKNOWN_TYPE
+        if "Invalid value" in str(error) and "$.type" in str(error)
+        else Reason.MALFORMED
+    )
 
 
 def _read_hook(kind: Any, value: Any) -> Signed[Any]:  # noqa: ANN401  the library's signature

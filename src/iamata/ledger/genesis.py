@@ -25,7 +25,16 @@ from iamata.ledger.entries import (
 from iamata.ledger.parameters import check_parameters
 from iamata.ledger.transaction import DisplayName
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Commitment, Digest, KeyId, MemberId, NetworkId, PersonId, SealingKey, encode_digest
+from iamata.model.ids import (
+    Commitment,
+    Digest,
+    KeyId,
+    MemberId,
+    NetworkId,
+    PersonId,
+    SealingKey,
+    encode_digest,
+)
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 
@@ -112,7 +121,9 @@ def compute_first_entries(genesis: Genesis) -> dict[bytes, bytes]:
     """Compute the map that the first block finds."""
     entries: dict[bytes, Entry] = {
         tables.PARAMETERS.key(tables.CURRENT): genesis.parameters,
-        tables.ROLLS.key(tables.CURRENT): Roll(active=tuple(sorted(one.member for one in genesis.founders))),
+        tables.ROLLS.key(tables.CURRENT): Roll(
+            active=tuple(sorted(one.member for one in genesis.founders))
+        ),
     }
     for founder in genesis.founders:
         entries |= describe_founder(founder)

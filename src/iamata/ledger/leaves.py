@@ -9,6 +9,7 @@ from iamata.model.canonical import encode_struct
 from iamata.model.ids import TxId
 from iamata.model.instants import Instant
 
+
 class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Which transaction a block took in, and what came of it: 0, or the number of a reason."""
 
@@ -30,7 +31,7 @@ def decode_leaf(raw: bytes) -> Leaf:
     return _LEAVES.decode(raw)
 
 
-_ANY_EVENT: Final = Union[(*events.Event.__subclasses__(), msgspec.UnsetType)]  # noqa: UP007  computed
+_ANY_EVENT: Final = Union[(*events.Event.__subclasses__(), msgspec.UnsetType)]
 _TYPED_LEAF: Final = msgspec.defstruct(
     "Leaf",
     [("event", _ANY_EVENT, msgspec.UNSET)],

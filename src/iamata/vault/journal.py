@@ -110,7 +110,9 @@ def open_entry(custody: Custody, row: JournalRow) -> OpenedEntry:
     """Open an entry, or refuse a row that was changed."""
     name = f"journal entry {row.sequence}"
     try:
-        plain = open_envelope(custody.get_journal_key(row.sequence // ENTRIES_PER_KEY), row.sealed, associated=_bind(row))
+        plain = open_envelope(
+            custody.get_journal_key(row.sequence // ENTRIES_PER_KEY), row.sealed, associated=_bind(row)
+        )
         salt, (header, _, payload) = plain[:SALT_BYTES], plain[SALT_BYTES:].partition(b"\n")
         decoded = _HEADERS.decode(header)
     except (Refused, msgspec.MsgspecError) as error:

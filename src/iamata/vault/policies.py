@@ -1,4 +1,4 @@
-"""What governs a patient's records: the ledger says which consents are in force, our openings say what they are."""
+"""What governs a patient's records: the ledger says what is in force, and our openings what it says."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ CARE: Final = (TREATMENT, *EMERGENCIES)
 """All that a consent may serve which the custodian signed for a patient without a key."""
 
 
-def read_policy(
+def read_policy(  # noqa: PLR0913  all that it rests on
     view: LedgerView,
     custody: Custody,
     patient_id: PatientId,

@@ -92,7 +92,9 @@ def test_keys_of_one_bucket_come_and_go_in_any_order() -> None:
         if value is not None:
             content[key] = value
         assert authmap.root == compute_root_by_definition(content)
-        assert all(verify_map_proof(authmap.root, one, content.get(one), authmap.prove(one)) for one in CROWD)
+        assert all(
+            verify_map_proof(authmap.root, one, content.get(one), authmap.prove(one)) for one in CROWD
+        )
 
 
 @settings(max_examples=40, deadline=None)

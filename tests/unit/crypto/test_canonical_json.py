@@ -68,7 +68,10 @@ def list_published_numbers(readme: str) -> Iterator[bytes]:
         block = hashlib.sha256(block).digest()
         for at in range(0, 32, 8):
             number = block[at : at + 8][::-1]
-            if struct.unpack(">d", number)[0] != 0 and (int.from_bytes(number, "big") >> 52) & 0x7FF != 0x7FF:
+            if (
+                struct.unpack(">d", number)[0] != 0
+                and (int.from_bytes(number, "big") >> 52) & 0x7FF != 0x7FF
+            ):
                 yield number
 
 

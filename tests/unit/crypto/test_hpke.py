@@ -149,7 +149,10 @@ def test_the_independent_schedule_reproduces_every_published_value(shared_data: 
             exported = schedule.export(unhex(export, "exporter_context"), export["L"])
             assert exported == unhex(export, "exported_value")
         if vector["aead_id"] != 0xFFFF:
-            assert (schedule.key, schedule.base_nonce) == (unhex(vector, "key"), unhex(vector, "base_nonce"))
+            assert (schedule.key, schedule.base_nonce) == (
+                unhex(vector, "key"),
+                unhex(vector, "base_nonce"),
+            )
 
 
 def test_the_independent_schedule_reproduces_every_published_ciphertext(shared_data: Path) -> None:
@@ -167,7 +170,9 @@ def test_the_independent_schedule_reproduces_every_published_ciphertext(shared_d
             sequence = int.from_bytes(schedule.base_nonce, "big") ^ int.from_bytes(
                 unhex(case, "nonce"), "big"
             )
-            ciphertext = schedule.encrypt(unhex(case, "pt"), sequence=sequence, associated=unhex(case, "aad"))
+            ciphertext = schedule.encrypt(
+                unhex(case, "pt"), sequence=sequence, associated=unhex(case, "aad")
+            )
             assert ciphertext == unhex(case, "ct")
             count += 1
 
@@ -180,7 +185,9 @@ def test_sealing_keys_are_those_of_the_vectors(shared_data: Path) -> None:
 
 
 @given(secrets, st.binary(max_size=300), st.binary(max_size=100))
-def test_the_independent_recipient_opens_what_we_seal(private: bytes, plaintext: bytes, info: bytes) -> None:
+def test_the_independent_recipient_opens_what_we_seal(
+    private: bytes, plaintext: bytes, info: bytes
+) -> None:
     recipient = derive_sealing_key(private)
 
     sealed = seal(recipient, plaintext, info=info)

@@ -48,7 +48,9 @@ def test_a_token_is_what_rfc_7515_says() -> None:
     assert base64.urlsafe_b64decode(signature + b"==") == KEY.sign(header + b"." + payload)
 
 
-@given(st.binary(max_size=300), st.binary(min_size=32, max_size=32), st.sampled_from(["a", "ab", "abc", TYP]))
+@given(
+    st.binary(max_size=300), st.binary(min_size=32, max_size=32), st.sampled_from(["a", "ab", "abc", TYP])
+)
 def test_what_is_signed_is_read_back_and_verifies(payload: bytes, seed: bytes, typ: str) -> None:
     jws = decode_jws(sign_jws(SigningKey.from_seed(seed), typ=typ, payload=payload), typ=typ)
 

@@ -141,7 +141,9 @@ def test_a_changed_proof_shows_nothing(size: int, data: st.DataObject) -> None:
 
 
 def test_an_empty_tree_begins_nothing_that_can_be_shown() -> None:
-    assert not verify_consistency(first=0, second=0, first_root=EMPTY_ROOT, second_root=EMPTY_ROOT, proof=[])
+    assert not verify_consistency(
+        first=0, second=0, first_root=EMPTY_ROOT, second_root=EMPTY_ROOT, proof=[]
+    )
     assert not verify_consistency(first=0, second=1, first_root=EMPTY_ROOT, second_root=LEAVES[0], proof=[])
 
 

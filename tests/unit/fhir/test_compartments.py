@@ -28,7 +28,9 @@ def test_a_version_of_a_patient_is_the_patient() -> None:
 
 
 def test_several_patients_are_listed_once_each() -> None:
-    actors = [{"actor": {"reference": name}} for name in ("Patient/a", "Location/l", "Patient/b", "Patient/a")]
+    actors = [
+        {"actor": {"reference": name}} for name in ("Patient/a", "Location/l", "Patient/b", "Patient/a")
+    ]
     assert _find("Appointment", participant=actors) == ("Patient/a", "Patient/b")
 
 
@@ -57,7 +59,14 @@ def test_a_patient_that_cannot_be_followed_is_unclear(subject: dict[str, Any]) -
 
 @pytest.mark.parametrize(
     "performer",
-    [{"reference": "#o"}, {"type": "Organization", "identifier": {"value": "1"}}, {"display": "x"}, "text", 7, None],
+    [
+        {"reference": "#o"},
+        {"type": "Organization", "identifier": {"value": "1"}},
+        {"display": "x"},
+        "text",
+        7,
+        None,
+    ],
 )
 def test_others_may_be_vague(performer: Any) -> None:
     contained = [{"resourceType": "Organization", "id": "o"}]

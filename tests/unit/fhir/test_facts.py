@@ -28,7 +28,9 @@ def test_a_date_is_the_utc_days_that_it_may_mean(text: str, first: str, last: st
     assert parse_days(text) == (parse_day(first), parse_day(last))
 
 
-@pytest.mark.parametrize("text", ["", "x", "20220613", "2022-13", "2022-06-32", "0000", "9999-12", 7, None, {}, []])
+@pytest.mark.parametrize(
+    "text", ["", "x", "20220613", "2022-13", "2022-06-32", "0000", "9999-12", 7, None, {}, []]
+)
 def test_what_is_no_date_tells_no_day(text: Any) -> None:
     assert parse_days(text) is None
 
@@ -58,7 +60,10 @@ def test_authors_and_related_records_are_listed() -> None:
         "basedOn": [{"reference": "CarePlan/c"}, {"display": "x"}],
     }
     facts = state_facts(
-        Resource(elements=elements, codings=(("s", "c"),)), resource_type="Procedure", resource_id="r", labels=("N",)
+        Resource(elements=elements, codings=(("s", "c"),)),
+        resource_type="Procedure",
+        resource_id="r",
+        labels=("N",),
     )
     assert facts.record == "Procedure/r"
     assert facts.authors == ("Practitioner/a", "Practitioner/b")

@@ -17,7 +17,9 @@ _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 
 
-def _label(*codings: tuple[str, str], security: tuple[tuple[str, str], ...] = (), kind: str = "Observation") -> Any:
+def _label(
+    *codings: tuple[str, str], security: tuple[tuple[str, str], ...] = (), kind: str = "Observation"
+) -> Any:
     resource = {
         "resourceType": kind,
         "meta": {"security": [{"system": system, "code": code} for system, code in security]},

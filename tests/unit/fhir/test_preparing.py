@@ -153,7 +153,9 @@ def test_one_bad_entry_keeps_a_transaction_out() -> None:
     ]
 
 
-@pytest.mark.parametrize("bad", [{"resource": {"resourceType": "Nonsense"}}, {"fullUrl": 7}, {}, 7, None, []])
+@pytest.mark.parametrize(
+    "bad", [{"resource": {"resourceType": "Nonsense"}}, {"fullUrl": 7}, {}, 7, None, []]
+)
 def test_entries_of_a_batch_stand_alone(bad: Any) -> None:
     batch = _prepare(_bundle(_entry(_observation("Patient/p", id="o")), bad, kind="batch"))
     assert _names(batch) == ["Observation/o"]
@@ -219,12 +221,28 @@ def test_only_some_entries_of_a_batch_can_be_asked_for() -> None:
     assert batch.faults == ()
 
 
-_LEAVES = st.sampled_from(["Patient", "Bundle", "batch", "transaction", _A, "Patient/p", "#", "?", "POST", "", 7, None])
+_LEAVES = st.sampled_from(
+    ["Patient", "Bundle", "batch", "transaction", _A, "Patient/p", "#", "?", "POST", "", 7, None]
+)
 _KEYS = st.sampled_from(
-    ["resourceType", "type", "entry", "resource", "fullUrl", "request", "method", "url", "id", "reference", "subject"]
+    [
+        "resourceType",
+        "type",
+        "entry",
+        "resource",
+        "fullUrl",
+        "request",
+        "method",
+        "url",
+        "id",
+        "reference",
+        "subject",
+    ]
 )
 _JUNK = st.recursive(
-    _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5), max_leaves=25
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5),
+    max_leaves=25,
 )
 
 

@@ -12,7 +12,9 @@ from iamata.model.reasons import Reason, Refused
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=8),
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=6), children, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -30,7 +32,10 @@ def _refusal(text: bytes) -> Reason:
 
 
 def test_decimals_keep_their_spelling() -> None:
-    text = b'\xef\xbb\xbf{ "resourceType" : "Observation",\n "valueQuantity": {"value": 1.50, "x": -0.0, "y": 1E+2 } }'
+    text = (
+        b'\xef\xbb\xbf{ "resourceType" : "Observation",\n '
+        b'"valueQuantity": {"value": 1.50, "x": -0.0, "y": 1E+2 } }'
+    )
     body = b'{"resourceType":"Observation","valueQuantity":{"value":1.50,"x":-0.0,"y":1E+2}}'
     assert compact(text) == body
 

@@ -53,9 +53,15 @@ def _reasons(problems: list[Problem]) -> list[Reason]:
     return [problem.reason for problem in problems]
 
 
-@pytest.mark.parametrize(("suffix", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz"), ("tar.xz", "w:xz")])
+@pytest.mark.parametrize(
+    ("suffix", "mode"), [("tar", "w"), ("tar.gz", "w:gz"), ("tgz", "w:gz"), ("tar.xz", "w:xz")]
+)
 def test_tars_are_read_however_they_are_packed(tmp_path: Path, suffix: str, mode: str) -> None:
-    members = [(_info("a.json"), _patient("a")), (_info("d/", tarfile.DIRTYPE), b""), (_info("LICENSE"), b"text")]
+    members = [
+        (_info("a.json"), _patient("a")),
+        (_info("d/", tarfile.DIRTYPE), b""),
+        (_info("LICENSE"), b"text"),
+    ]
     packed = (_info("d/b.ndjson.gz"), gzip.compress(_patient("b") + b"\n\n" + _patient("c")))
     path = _tar(tmp_path / f"x.{suffix}", *members, packed, mode=mode)
     assert _read(path) == (["a", "b", "c"], [])
@@ -84,15 +90,23 @@ def test_zips_are_read(tmp_path: Path) -> None:
         _info("n" * 2_000 + ".json"),
     ],
 )
-def test_unsafe_members_of_a_tar_are_refused_and_the_rest_is_read(tmp_path: Path, bad: tarfile.TarInfo) -> None:
-    path = _tar(tmp_path / "x.tar", (_info("a.json"), _patient("a")), (bad, b""), (_info("b.json"), _patient("b")))
+def test_unsafe_members_of_a_tar_are_refused_and_the_rest_is_read(
+    tmp_path: Path, bad: tarfile.TarInfo
+) -> None:
+    path = _tar(
+        tmp_path / "x.tar", (_info("a.json"), _patient("a")), (bad, b""), (_info("b.json"), _patient("b"))
+    )
     ids, problems = _read(path)
     assert ids == ["a", "b"]
     assert _reasons(problems) == [Reason.ARCHIVE_UNSAFE]
 
 
-@pytest.mark.parametrize(("name", "attributes"), [("../x.json", 0), ("/x.json", 0), ("x.json", 0o120777 << 16)])
-def test_unsafe_members_of_a_zip_are_refused_and_the_rest_is_read(tmp_path: Path, name: str, attributes: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "attributes"), [("../x.json", 0), ("/x.json", 0), ("x.json", 0o120777 << 16)]
+)
+def test_unsafe_members_of_a_zip_are_refused_and_the_rest_is_read(
+    tmp_path: Path, name: str, attributes: int
+) -> None:
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
         info = zipfile.ZipInfo(name)
@@ -120,7 +134,9 @@ def _bomb_of_gzip(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "make"), [("x.zip", _bomb_of_zip), ("x.tar.xz", _bomb_of_tar), ("x.json.gz", _bomb_of_gzip)]
 )
-def test_a_bomb_is_stopped_while_it_goes_off(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+def test_a_bomb_is_stopped_while_it_goes_off(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
     make(tmp_path / name)
     ids, problems = _read(tmp_path / name)
     assert ids == []
@@ -129,7 +145,10 @@ def test_a_bomb_is_stopped_while_it_goes_off(tmp_path: Path, name: str, make: Ca
 
 def test_a_member_that_is_too_large_is_refused_and_the_rest_is_read(tmp_path: Path) -> None:
     path = _tar(
-        tmp_path / "x.tar.gz", (_info("a.json"), os.urandom(9_000)), (_info("b.json"), _patient("b")), mode="w:gz"
+        tmp_path / "x.tar.gz",
+        (_info("a.json"), os.urandom(9_000)),
+        (_info("b.json"), _patient("b")),
+        mode="w:gz",
     )
     ids, problems = _read(path, limits=Limits(document_bytes_max=1_000))
     assert ids == ["b"]
@@ -153,7 +172,9 @@ def test_a_zip_with_a_large_directory_is_refused_before_it_is_read(tmp_path: Pat
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(40):
             archive.writestr(f"{number}.json", _patient(f"{number}"))
-    assert _reasons(_read(path, limits=Limits(zip_directory_bytes_max=1_000))[1]) == [Reason.INPUT_TOO_LARGE]
+    assert _reasons(_read(path, limits=Limits(zip_directory_bytes_max=1_000))[1]) == [
+        Reason.INPUT_TOO_LARGE
+    ]
 
 
 def test_an_xz_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None:
@@ -167,12 +188,14 @@ def test_an_archive_inside_an_archive_is_reported(tmp_path: Path) -> None:
     path = _tar(tmp_path / "x.tar", (_info("a.zip"), b""), (_info("b.json"), _patient("b")))
     ids, problems = _read(path)
     assert ids == ["b"]
-    assert [(problem.source, problem.reason) for problem in problems] == [(f"{path}!a.zip", Reason.INPUT_INVALID)]
+    assert [(problem.source, problem.reason) for problem in problems] == [
+        (f"{path}!a.zip", Reason.INPUT_INVALID)
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.xz", "zip", "json.gz", "json.xz", "ndjson.gz"])
 def test_garbage_is_reported_and_the_rest_is_read(tmp_path: Path, suffix: str) -> None:
-    (tmp_path / f"a.{suffix}").write_bytes(random.Random(7).randbytes(2_000))  # noqa: S311
+    (tmp_path / f"a.{suffix}").write_bytes(random.Random(7).randbytes(2_000))
     (tmp_path / "z.json").write_bytes(_PATIENT)
     ids, problems = _read(tmp_path)
     assert ids == ["p"]
@@ -188,11 +211,13 @@ def test_cut_and_flipped_archives_never_crash(tmp_path: Path, suffix: str) -> No
             archive.writestr("ü.ndjson", _patient("b"))
     elif "tar" in suffix:
         mode = "w:" + suffix.removeprefix("tar").removeprefix(".")
-        _tar(path, (_info("a.json"), _patient("a")), (_info("ü" * 90 + ".ndjson"), _patient("b")), mode=mode)
+        _tar(
+            path, (_info("a.json"), _patient("a")), (_info("ü" * 90 + ".ndjson"), _patient("b")), mode=mode
+        )
     else:
         path.write_bytes(gzip.compress(_PATIENT) if suffix.endswith("gz") else lzma.compress(_PATIENT))
     whole = path.read_bytes()
-    chance = random.Random(suffix)  # noqa: S311
+    chance = random.Random(suffix)
     for _ in range(150):
         flipped = bytearray(whole)
         for _ in range(chance.randint(1, 3)):

@@ -37,7 +37,9 @@ class Shelf:
         self._identified: dict[tuple[str, str | None, str], list[str]] = defaultdict(list)
 
     def read(self, *paths: Path, limits: Limits | None = None) -> "Shelf":
-        for item in read_units(paths, find_identifier=self.find, rules=_RULES, limits=limits, progress=self.progress):
+        for item in read_units(
+            paths, find_identifier=self.find, rules=_RULES, limits=limits, progress=self.progress
+        ):
             if isinstance(item, Problem):
                 self.problems.append(item)
                 continue
@@ -57,14 +59,22 @@ def _doctor(name: str) -> dict[str, Any]:
 
 
 def _claim(name: str, doctor: str) -> dict[str, Any]:
-    return {"resourceType": "Claim", "id": name, "provider": {"reference": f"Practitioner?identifier=s|{doctor}"}}
+    return {
+        "resourceType": "Claim",
+        "id": name,
+        "provider": {"reference": f"Practitioner?identifier=s|{doctor}"},
+    }
 
 
 def _write(path: Path, *resources: Any, kind: str = "transaction") -> Path:
     if path.suffix == ".ndjson":
         path.write_text("".join(json.dumps(resource) + "\n" for resource in resources))
     else:
-        bundle = {"resourceType": "Bundle", "type": kind, "entry": [{"resource": resource} for resource in resources]}
+        bundle = {
+            "resourceType": "Bundle",
+            "type": kind,
+            "entry": [{"resource": resource} for resource in resources],
+        }
         path.write_text(json.dumps(bundle))
     return path
 
@@ -88,7 +98,9 @@ def test_files_may_wait_for_each_other_in_a_chain(tmp_path: Path) -> None:
 
 
 def test_what_waits_in_vain_is_reported_once_and_the_rest_goes_in(tmp_path: Path) -> None:
-    batch = _write(tmp_path / "a.json", _claim("c1", "dr"), _claim("c2", "nobody"), _doctor("x"), kind="batch")
+    batch = _write(
+        tmp_path / "a.json", _claim("c1", "dr"), _claim("c2", "nobody"), _doctor("x"), kind="batch"
+    )
     whole = _write(tmp_path / "b.json", _claim("c3", "dr"), _claim("c4", "nobody"))
     lines = _write(tmp_path / "c.ndjson", _claim("c5", "nobody"), _claim("c6", "dr"), _doctor("dr"))
     shelf = Shelf().read(tmp_path)
@@ -148,14 +160,22 @@ def test_progress_reaches_its_total(tmp_path: Path) -> None:
 
 def test_reports_name_no_content(tmp_path: Path) -> None:
     name = "Frankenstein"
-    _write(tmp_path / "a.json", {"resourceType": name}, {"resourceType": "Claim", "id": name + "!"}, kind="batch")
+    _write(
+        tmp_path / "a.json",
+        {"resourceType": name},
+        {"resourceType": "Claim", "id": name + "!"},
+        kind="batch",
+    )
     (tmp_path / "b.json").write_text('{"resourceType": "Patient", "name": ' + name)
     problems = Shelf().read(tmp_path).problems
     assert len(problems) == 3
     assert not any(name in problem.detail for problem in problems)
 
 
-@given(content=st.binary(max_size=200), suffix=st.sampled_from([".json", ".ndjson", ".zip", ".tar", ".json.gz", ".xz"]))
+@given(
+    content=st.binary(max_size=200),
+    suffix=st.sampled_from([".json", ".ndjson", ".zip", ".tar", ".json.gz", ".xz"]),
+)
 def test_any_file_is_read_or_reported(content: bytes, suffix: str, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.mktemp("any") / f"x{suffix}"
     path.write_bytes(content)
@@ -188,7 +208,9 @@ def test_synthea_is_read_whole(synthea: Shelf) -> None:
 
 def test_all_references_of_synthea_are_resolved(synthea: Shelf, bundles: Path) -> None:
     source = [text for path in bundles.iterdir() for text in _REFERENCE.findall(path.read_bytes())]
-    resolved = [text.decode() for record in synthea.records.values() for text in _REFERENCE.findall(record.body)]
+    resolved = [
+        text.decode() for record in synthea.records.values() for text in _REFERENCE.findall(record.body)
+    ]
     assert sum(b"?identifier=" in text for text in source) == 26_240
     assert sum(text.startswith(b"urn:uuid:") for text in source) == 88_059
     assert len(resolved) == len(source)
@@ -227,10 +249,12 @@ def test_six_sensitive_categories_are_found_in_synthea(synthea: Shelf) -> None:
 
 def test_nothing_but_references_changes(synthea: Shelf, bundles: Path) -> None:
     def blank(text: str | bytes) -> Any:
-        plain = re.sub(r'"reference"\s*:\s*"[^"]*"', '"reference":""', text if isinstance(text, str) else text.decode())
+        plain = re.sub(
+            r'"reference"\s*:\s*"[^"]*"', '"reference":""', text if isinstance(text, str) else text.decode()
+        )
         return json.loads(plain, parse_float=str)
 
-    path = random.Random(3).choice(sorted(bundles.iterdir())[:-2])  # noqa: S311
+    path = random.Random(3).choice(sorted(bundles.iterdir())[:-2])
     for entry in blank(path.read_text(encoding="utf-8"))["entry"]:
         resource = entry["resource"]
         assert blank(synthea.records[f"{resource['resourceType']}/{resource['id']}"].body) == resource
@@ -246,9 +270,8 @@ def test_synthea_is_read_in_little_memory(shared_data: Path) -> None:
     program = f"""
 import pathlib
 from iamata.intake import pipeline, rules
-units = pipeline.read_units(
-    [pathlib.Path({str(shared_data / _SYNTHEA)!r})], find_identifier=lambda *key: ["x"], rules=rules.load_rules()
-)
+archive = pathlib.Path({str(shared_data / _SYNTHEA)!r})
+units = pipeline.read_units([archive], find_identifier=lambda *key: ["x"], rules=rules.load_rules())
 sum(1 for _ in units)
 print(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

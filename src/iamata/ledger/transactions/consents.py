@@ -264,7 +264,9 @@ def write_grant(grant: Grant, patient: Patient, consent: Consent, ctx: Context) 
     )
 
 
-def write_restriction(consent_id: ConsentId, consent: Consent, restriction: Restriction, ctx: Context) -> None:
+def write_restriction(
+    consent_id: ConsentId, consent: Consent, restriction: Restriction, ctx: Context
+) -> None:
     """Append a restriction to a consent."""
     restrictions = (*consent.restrictions, restriction)
     ctx.state.consents[consent_id] = msgspec.structs.replace(consent, restrictions=restrictions)

@@ -35,7 +35,9 @@ def declare_emergency(tx: DeclareEmergency, ctx: Context) -> EmergencyDeclared:
     require(not person.is_privilege_suspended, Reason.PRIVILEGE_SUSPENDED)
     require(not has_overdue_review(person, ctx), Reason.PRIVILEGE_SUSPENDED)
     require(len(person.emergencies) < parameters.emergencies_open_max, Reason.TOO_MANY_OPEN_EMERGENCIES)
-    require(ctx.time_ms < tx.until_ms <= ctx.time_ms + parameters.emergency_ms_max, Reason.EMERGENCY_TOO_LONG)
+    require(
+        ctx.time_ms < tx.until_ms <= ctx.time_ms + parameters.emergency_ms_max, Reason.EMERGENCY_TOO_LONG
+    )
     require(tx.emergency not in ctx.state.emergencies, Reason.EMERGENCY_ALREADY_EXISTS)
     patient = ctx.state.patients[tx.patient]
     require(not patient.is_erased, Reason.PATIENT_ERASED)

@@ -1,4 +1,4 @@
-"""Patients: pseudonyms at one custodian, with keys that the patient, or for a while the custodian, holds."""
+"""Patients: pseudonyms at one custodian, with keys that the patient, or at first the custodian, holds."""
 
 import msgspec
 

@@ -123,9 +123,7 @@ def count_active(voters: tuple[MemberId, ...], ctx: Context) -> int:
 def compute_quorum(ctx: Context) -> int:
     """Compute how many approvals decide: more than the agreed share of the active members."""
     parameters = ctx.state.parameters
-    return (
-        len(ctx.state.roll.active) * parameters.quorum_numerator // parameters.quorum_denominator + 1
-    )
+    return len(ctx.state.roll.active) * parameters.quorum_numerator // parameters.quorum_denominator + 1
 
 
 def check_action(action: AnyAction, ctx: Context) -> Callable[[], None]:

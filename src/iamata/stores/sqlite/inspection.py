@@ -52,7 +52,9 @@ def _refuse_unfinished(path: Path) -> None:
 def _check_pages(connection: sqlite3.Connection, name: str, *, keeps_journal: bool, version: int) -> None:
     try:
         mode = _ask(connection, "journal_mode")
-        require((mode == "wal") is keeps_journal, Reason.HOME_CORRUPT, f"{name} keeps its journal otherwise")
+        require(
+            (mode == "wal") is keeps_journal, Reason.HOME_CORRUPT, f"{name} keeps its journal otherwise"
+        )
         numbers = (_ask(connection, "application_id"), _ask(connection, "user_version"))
         require(numbers == (0, version), Reason.HOME_CORRUPT, f"{name} is of another kind or version")
         found = _ask(connection, "integrity_check(1)")
