@@ -50,7 +50,10 @@ class Engine(Protocol):
     network: NetworkId
 
     def submit(self, raw: bytes) -> "Future[Finality]":
-        """Hand a signed transaction in; the future ends when it is final, or is refused."""
+        """Hand a signed transaction in; the future ends when it is final, or is refused.
+
+        Callbacks of the future run on the thread that writes blocks, so a slow one delays everybody.
+        """
         ...
 
     def snapshot(self) -> LedgerView:

@@ -5,17 +5,18 @@ from typing import Any
 import msgspec
 
 from iamata.ledger.bases import ConsentBasis, EmergencyBasis, PolicyBasis
-from iamata.ledger.entries import ImplicitPolicy
+from iamata.ledger.entries import ImplicitPolicy, Role
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
 from iamata.ledger.transactions.access import AnchorReads, Disclose
 from iamata.ledger.transactions.consents import ReplaceConsent, WithdrawConsent
-from iamata.ledger.transactions.persons import RevokePerson
+from iamata.ledger.transactions.emergencies import ReviewEmergency
+from iamata.ledger.transactions.persons import RevokePerson, SetRoles
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
 from ledger_consents import settle_custodial, take_over
-from ledger_emergencies import break_glass
+from ledger_emergencies import break_glass, review, reviewer
 from ledger_members import suspend
 from ledger_patients import erase
 
@@ -218,6 +219,20 @@ def disclose_in_the_emergency_of_a_revoked_person(world: World) -> bytes:
 def disclose_in_the_emergency_of_a_suspended_member(world: World) -> bytes:
     anna, _, basis = broken_glass(world)
     suspend(world, "hospital-b")
+    return disclose(world, anna, basis)
+
+
+@CASES.add(Reason.EMERGENCY_OVER, "LED-ACC-4", "LED-EMG-10", why="A review closes the emergency.")
+def disclose_in_a_reviewed_emergency(world: World) -> bytes:
+    anna, _, basis = broken_glass(world)
+    reviewer(world).author.submit(ReviewEmergency, **review(world))
+    return disclose(world, anna, basis)
+
+
+@CASES.add(Reason.BASIS_NOT_ACTIVE, "LED-ACC-4", why="Who lost the role has no emergency any more.")
+def disclose_in_the_emergency_of_a_person_without_the_role(world: World) -> bytes:
+    anna, emil, basis = broken_glass(world)
+    world.node("hospital-b").author.submit(SetRoles, person=emil.id, roles=(Role.CLINICIAN,))
     return disclose(world, anna, basis)
 
 

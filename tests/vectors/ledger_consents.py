@@ -137,6 +137,12 @@ def grant_until_yesterday(world: World) -> bytes:
     return world.node("hospital-a").author.write(GrantConsent, grant=grant)
 
 
+@CASES.add(Reason.EXPIRED, "LED-CON-20", why="A patient's word does not lie in wait.")
+def grant_posted_too_late(world: World) -> bytes:
+    grant = world.state_grant("c1", enrol_anna(world), submit_until_day=Day(world.today - 1))
+    return world.node("hospital-a").author.write(GrantConsent, grant=grant)
+
+
 @CASES.add(
     Reason.CONSENT_ALREADY_EXISTS,
     "LED-CON-5",

@@ -158,6 +158,15 @@ def review_by_the_regulator(world: World) -> bytes:
     return reviewer(world, member="regulator").author.write(ReviewEmergency, **review(world))
 
 
+@CASES.add(
+    "emergency.reviewed", "LED-EMG-9", why="A custodian that never reviews disables nobody for ever."
+)
+def review_by_the_regulator_when_the_custodian_is_late(world: World) -> bytes:
+    break_glass(world)
+    world.clock.advance(4 * MS_PER_DAY)
+    return reviewer(world, member="regulator").author.write(ReviewEmergency, **review(world))
+
+
 @CASES.add(Reason.UNKNOWN_EMERGENCY, "LED-EMG-8", why="There is nothing to judge.")
 def review_nothing(world: World) -> bytes:
     return reviewer(world).author.write(ReviewEmergency, **review(world))

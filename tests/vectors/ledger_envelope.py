@@ -152,7 +152,8 @@ def statement_for_another_network(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
     grant = world.state_grant("c1", anna).payload
     foreign = {
-        name: getattr(grant, name) for name in ("consent", "patient", "custodian", "terms", "until_day")
+        name: getattr(grant, name)
+        for name in ("consent", "patient", "custodian", "terms", "until_day", "submit_until_day")
     }
     elsewhere = World.found("elsewhere")
     signer = Author(elsewhere.engine, anna.author.key, world.clock, world.entropy)

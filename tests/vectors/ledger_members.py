@@ -59,7 +59,7 @@ def apply_with(world: World, **changes: Any) -> dict[str, Any]:
     fields = {
         "invitation": world.derive_id("invitation"),
         "signing_key": world.stranger("laboratory").key.key_id,
-        "sealing_key": world.derive_commitment("sealing"),
+        "sealing_key": world.derive_sealing_key("laboratory"),
     }
     return {"application": world.stranger("invitation").state(Application, **(fields | changes))}
 
@@ -158,7 +158,7 @@ def apply_for_a_place_that_was_taken(world: World) -> bytes:
         Application,
         invitation=world.derive_id("2"),
         signing_key=latecomer.key.key_id,
-        sealing_key=world.derive_commitment("sealing"),
+        sealing_key=world.derive_sealing_key("laboratory"),
     )
     return latecomer.write(ApplyAsMember, application=application)
 
@@ -231,5 +231,23 @@ def rotate_back(world: World) -> bytes:
 
 @CASES.add("member.key-rotated", "LED-MEM-15", why="Records can be sealed to another key from now on.")
 def accepts_member_rotate_sealing_key(world: World) -> bytes:
-    sealing_key = world.derive_commitment("new sealing key")
+    sealing_key = world.derive_sealing_key("new")
     return world.node("hospital-a").author.write(RotateSealingKey, sealing_key=sealing_key)
+
+
+@CASES.add(Reason.WEAK_KEY, "LED-KEY-8", why="To a low-order point everybody can open what is sealed.")
+def rotate_to_a_weak_sealing_key(world: World) -> bytes:
+    return world.node("hospital-a").author.write(RotateSealingKey, sealing_key=encode_digest(bytes(32)))
+
+
+@CASES.add(Reason.WEAK_KEY, "LED-KEY-8", why="A key has one spelling.")
+def rotate_to_a_sealing_key_beyond_the_field(world: World) -> bytes:
+    beyond = (2**255 - 19 + 9).to_bytes(32, "little")
+    return world.node("hospital-a").author.write(RotateSealingKey, sealing_key=encode_digest(beyond))
+
+
+@CASES.add(Reason.WEAK_KEY, "LED-KEY-8", why="An applicant brings a key that records can be sealed to.")
+def apply_with_a_weak_sealing_key(world: World) -> bytes:
+    submit_invitation(world)
+    weak = apply_with(world, sealing_key=encode_digest(bytes(32)))
+    return world.stranger("laboratory").write(ApplyAsMember, **weak)

@@ -12,7 +12,7 @@ from iamata.cli.output import IS_DEBUG, IS_JSON
 VerbT = TypeVar("VerbT", bound=Callable[..., None])
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Print the traceback of an error that is our fault.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Print the traceback of an error of ours.")]
 
 
 def make_noun(help_text: str) -> typer.Typer:
@@ -30,7 +30,8 @@ def verb(app: typer.Typer, name: str) -> Callable[[VerbT], VerbT]:
     """Add a command to a group; it takes `--json` and `--debug` beside its own options."""
 
     def add(function: VerbT) -> VerbT:
-        app.command(name)(_with_shared_options(function))
+        summary = inspect.cleandoc(function.__doc__ or "").partition("\n")[0]
+        app.command(name, short_help=summary)(_with_shared_options(function))
         return function
 
     return add
@@ -44,11 +45,10 @@ def _with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
 
     shared = {"as_json": JsonOption, "debug": DebugOption}
     functools.update_wrapper(run, function)
-    del run.__wrapped__  # typer would look through to the function, which lacks the shared options
+    del run.__wrapped__  # type: ignore[attr-defined]  # typer would look through
     run.__annotations__ = get_type_hints(function, include_extras=True) | shared
-    own = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in inspect.signature(function).parameters.values()
-    ]
+    parameters = inspect.signature(function).parameters.values()
+    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
         for name, kind in shared.items()

@@ -18,16 +18,18 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     home: Annotated[
-        Path | None, typer.Option("--home", help="Keep the result in this new folder, for `iamata verify`.")
+        Path | None, typer.Option("--home", metavar="FOLDER", help="Keep the result in this new folder.")
     ] = None,
     records: Annotated[
-        Path | None, typer.Option("--records", help="Import this file, folder or archive instead of the sample.")
+        Path | None,
+        typer.Option("--records", metavar="PATH", help="Import these instead of the sample."),
     ] = None,
 ) -> None:
     """Found a network, import records, consent, read, break a glass, withdraw, erase, and verify it all."""
     if home is not None:
         facts = run_demo(home, records=records, tell=say)
-        show(facts, [f"The home is kept in {home}; check it with: iamata verify {home}"])
+        kept = f"The home is kept in {home}, and everybody's wallet in {home / 'wallets'}."
+        show(facts, [kept, f"Check it again with: iamata verify {home}"])
         return
     with tempfile.TemporaryDirectory(prefix="iamata-demo-") as folder:
         show(run_demo(Path(folder) / "home", records=records, tell=say))

@@ -5,18 +5,22 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import CustodianOption, HomeOption, WalletOption
-from iamata.cli.output import show
+from iamata.cli.options import CustodianOption, ForOption, HomeOption, WalletOption
+from iamata.cli.output import show, spell_table
+from iamata.cli.parties import choose_member, read_day, read_id
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.fhir.demographics import spell_demographics
-from iamata.ledger.entries import ReviewOutcome
-from iamata.model.ids import AccessId, MemberId, PersonId
-from iamata.model.instants import MS_PER_MINUTE, Instant
-from iamata.model.reasons import Reason, Refused
+from iamata.ledger.entries import OwnerKind, ReviewOutcome
+from iamata.ledger.events import EmergencyDeclared
+from iamata.ledger.tables import EMERGENCIES
+from iamata.model.ids import AccessId, PatientId, PersonId
+from iamata.model.instants import MS_PER_MINUTE, Instant, format_instant
+from iamata.model.reasons import Reason, require
 from iamata.node import wallets
-from iamata.node.home import open_home
+from iamata.node.home import Home, open_home
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import emergencies
+from iamata.workflows.author import Author
 
 SEARCH_MINUTES: int = 5
 GLASS_MINUTES: int = 60
@@ -24,58 +28,106 @@ GLASS_MINUTES_MAX: int = 24 * 60
 
 app = make_noun("Breaking the glass, in the open.")
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in a sentence; the patient will read it.")]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence of 12 letters or more.")
+]
 
 
 @verb(app, "declare")
-def declare(  # noqa: PLR0913  who, whom, why
+def declare(
     home: HomeOption,
     wallet: WalletOption,
-    member: Annotated[str, typer.Option("--member", help="The member for which the person acts.")],
     custodian: CustodianOption,
-    family: Annotated[str, typer.Option("--family", help="The patient's family name, exactly.")],
-    given: Annotated[str, typer.Option("--given", help="The patient's first given name, exactly.")],
-    born: Annotated[str, typer.Option("--born", help="The patient's day of birth, YYYY-MM-DD.")],
+    family: Annotated[str, typer.Option("--family", metavar="NAME", help="The family name, exactly.")],
+    given: Annotated[str, typer.Option("--given", metavar="NAME", help="The first given name.")],
+    born: Annotated[str, typer.Option("--born", metavar="DAY", help="The day of birth, YYYY-MM-DD.")],
     reason: ReasonOption,
-    minutes: Annotated[int, typer.Option("--minutes", min=1, max=GLASS_MINUTES_MAX)] = GLASS_MINUTES,
+    member: ForOption = None,
+    minutes: Annotated[
+        int,
+        typer.Option("--minutes", metavar="MINUTES", min=1, max=GLASS_MINUTES_MAX, help="How long."),
+    ] = GLASS_MINUTES,
 ) -> None:
     """Find one patient by exact name and day of birth, and break the glass with your own signature."""
+    read_day(born)
     with open_home(home) as opened:
-        identity, author = wallets.sign_as(opened, load_wallet(wallet), member)
-        search = author.state(
-            emergencies.EmergencySearch,
-            custodian=MemberId(custodian),
-            person=PersonId(identity.id),
-            demographics=spell_demographics(family, given, born),
-            reason=reason,
-            expires_ms=Instant(read_clock_ms() + SEARCH_MINUTES * MS_PER_MINUTE),
+        held = load_wallet(wallet)
+        chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
+        identity, author = wallets.sign_as(opened, held, chosen)
+        patient = search(
+            opened, author, identity.id, custodian=custodian, spelled=(family, given, born), reason=reason
         )
-        patient = emergencies.find_in_emergency(opened.get_office(custodian), search.text)
         declared = emergencies.declare(
             author, patient=patient, reason=reason, duration_ms=minutes * MS_PER_MINUTE
         )
+    ask = f"iamata access ask --member {chosen} --person {wallet} --emergency {declared.emergency}"
     show(
         {"emergency": declared.emergency, "person": identity.id, "minutes": minutes},
         [
-            f"Emergency {declared.emergency} is declared for {minutes} minutes. The patient is told; it will be reviewed.",
-            f"Read with: iamata access ask --purpose BTG --emergency {declared.emergency} --person {identity.id} …",
+            f"Emergency {declared.emergency} holds for {minutes} minutes; {custodian} will review it.",
+            f"Read with: {ask}",
         ],
     )
+
+
+@verb(app, "list")
+def list_(home: HomeOption) -> None:
+    """List the emergencies that were declared, and what their reviews found."""
+    with open_home(home) as opened:
+        rows = list_emergencies(opened)
+    table = [tuple(map(str, row.values())) for row in rows]
+    columns = ("emergency", "declared by", "custodian", "ends", "review")
+    show({"emergencies": rows}, spell_table(columns, table))
 
 
 @verb(app, "review")
 def review(
     home: HomeOption,
     wallet: WalletOption,
-    member: Annotated[str, typer.Option("--member", help="The member for which the reviewer acts.")],
-    emergency: Annotated[str, typer.Option("--emergency", help="The emergency, by id.")],
-    outcome: Annotated[str, typer.Option("--outcome", help="justified or unjustified")],
+    emergency: Annotated[str, typer.Option("--emergency", metavar="ID", help="The emergency.")],
+    outcome: Annotated[str, typer.Option("--outcome", metavar="OUTCOME", help="justified or unjustified")],
     reason: ReasonOption,
+    member: ForOption = None,
 ) -> None:
     """Judge a broken glass; never one of your own member's."""
-    if outcome not in list(ReviewOutcome):
-        raise Refused(Reason.INPUT_INVALID, f"an outcome is one of {', '.join(ReviewOutcome)}")
+    is_outcome = outcome in list(ReviewOutcome)
+    require(is_outcome, Reason.INPUT_INVALID, f"an outcome is one of {', '.join(ReviewOutcome)}")
     with open_home(home) as opened:
-        _, author = wallets.sign_as(opened, load_wallet(wallet), member)
-        emergencies.review(author, AccessId(emergency), ReviewOutcome(outcome), reason=reason)
+        held = load_wallet(wallet)
+        chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
+        _, author = wallets.sign_as(opened, held, chosen)
+        emergencies.review(author, read_id(emergency, AccessId), ReviewOutcome(outcome), reason=reason)
     show({"emergency": emergency, "outcome": outcome}, [f"Emergency {emergency} was found {outcome}."])
+
+
+def search(
+    home: Home, author: Author, person: str, *, custodian: str, spelled: tuple[str, str, str], reason: str
+) -> PatientId:
+    """Ask a custodian for one patient by name and day of birth; it is journalled there."""
+    office = home.get_office(custodian)
+    signed = author.state(
+        emergencies.EmergencySearch,
+        custodian=office.member,
+        person=PersonId(person),
+        demographics=spell_demographics(*spelled),
+        reason=reason,
+        expires_ms=Instant(read_clock_ms() + SEARCH_MINUTES * MS_PER_MINUTE),
+    )
+    return emergencies.find_in_emergency(office, signed.text)
+
+
+def list_emergencies(home: Home) -> list[dict[str, str]]:
+    """Read the emergencies from the log and the state."""
+    view = home.engine.snapshot()
+    return [
+        {
+            "emergency": leaf.event.emergency,
+            "member": entry.member,
+            "custodian": entry.custodian,
+            "until": format_instant(entry.until_ms),
+            "review": str(entry.outcome or f"due by {format_instant(entry.review_until_ms)}"),
+        }
+        for _, leaf in home.engine.events(0)
+        if isinstance(leaf.event, EmergencyDeclared)
+        and (entry := EMERGENCIES.find(view, leaf.event.emergency)) is not None
+    ]

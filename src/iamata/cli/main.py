@@ -4,27 +4,42 @@ import sys
 import traceback
 from typing import Final
 
-from iamata.cli import access, demo, emergency, ledger, network, patient, person, records, sample, wallet
-from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, get_exit_code
+from iamata.cli import (
+    access,
+    consents,
+    demo,
+    devices,
+    emergency,
+    ledger,
+    member,
+    network,
+    patient,
+    person,
+    proposal,
+    records,
+    sample,
+    verify,
+    wallet,
+)
+from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, document_refusal, get_exit_code
 from iamata.cli.commands import make_noun
-from iamata.cli.output import IS_DEBUG, complain
+from iamata.cli.output import IS_DEBUG, IS_JSON, complain
 from iamata.model.reasons import Refused
 
 EXIT_PIPE_CLOSED: Final = 141
 """What a shell reports of a program that wrote to a closed pipe."""
 
-app = make_noun("Iamata: health records that stay home, consent that is proven, learning that can be undone.")
-app.add_typer(network.app, name="network")
-app.add_typer(person.app, name="person")
-app.add_typer(patient.app, name="patient")
-app.add_typer(records.app, name="records")
-app.add_typer(wallet.app, name="wallet")
-app.add_typer(access.app, name="access")
-app.add_typer(emergency.app, name="emergency")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(sample.app, name="sample")
+app = make_noun("Iamata: health records stay home, consent is proven, learning can be undone.")
 demo.add_to(app)
-ledger.add_verify_to(app)
+verify.add_to(app)
+consents.add_to(wallet.app)
+devices.add_to(wallet.app)
+NOUNS: Final = (
+    *(network, member, proposal, person, patient, records, wallet),
+    *(access, emergency, ledger, sample),
+)
+for noun in NOUNS:
+    app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
 
 
 def main() -> None:
@@ -34,12 +49,14 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int | str | None:
     """Run a command and return its exit code."""
+    IS_JSON.set(False)
+    IS_DEBUG.set(False)
     try:
         app(arguments, prog_name="iamata")
     except SystemExit as end:
         return end.code
     except Refused as refused:
-        complain(describe_refusal(refused))
+        complain(describe_refusal(refused), document_refusal(refused))
         return get_exit_code(refused)
     except BrokenPipeError:
         return EXIT_PIPE_CLOSED

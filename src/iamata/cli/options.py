@@ -5,12 +5,45 @@ from typing import Annotated
 
 import typer
 
-HomeOption = Annotated[Path, typer.Option("--home", help="The folder of the node's home.", envvar="IAMATA_HOME")]
-MemberOption = Annotated[str, typer.Option("--member", help="The member that acts, by its id.")]
-PersonOption = Annotated[str, typer.Option("--person", help="The person of its staff who acts, by id.")]
-PatientOption = Annotated[str, typer.Option("--patient", help="The patient, by pseudonym.")]
-PurposeOption = Annotated[
-    str, typer.Option("--purpose", help="What for, as a v3-ActReason code: TREAT, HRESCH, BTG, …")
+HomeOption = Annotated[
+    Path, typer.Option("--home", metavar="FOLDER", help="The folder of the home.", envvar="IAMATA_HOME")
 ]
-WalletOption = Annotated[Path, typer.Option("--wallet", help="The folder of the wallet.")]
-CustodianOption = Annotated[str, typer.Option("--custodian", help="The member that keeps the records, by its id.")]
+WalletOption = Annotated[Path, typer.Option("--wallet", metavar="FOLDER", help="The folder of the wallet.")]
+MemberOption = Annotated[
+    str, typer.Option("--member", metavar="ID", help="The member that acts, by its id.")
+]
+CustodianOption = Annotated[
+    str, typer.Option("--custodian", metavar="ID", help="The member that keeps the records, by its id.")
+]
+PersonOption = Annotated[
+    str, typer.Option("--person", metavar="WHO", help="Who acts: the folder of their wallet, or their id.")
+]
+PatientOption = Annotated[
+    str,
+    typer.Option(
+        "--patient",
+        metavar="WHO",
+        help="Whose: Patient/… as the records say it, a wallet's folder, or the pseudonym.",
+    ),
+]
+PurposeOption = Annotated[
+    str,
+    typer.Option("--purpose", metavar="CODE", help="What for, by its v3-ActReason code: TREAT, HRESCH, …"),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--custodian", metavar="ID", help="At which member; not needed where only one knows the wallet."
+    ),
+]
+ForOption = Annotated[
+    str | None,
+    typer.Option(
+        "--member", metavar="ID", help="For which member; not needed where only one knows the wallet."
+    ),
+]
+ConsentOption = Annotated[
+    str | None,
+    typer.Option("--consent", metavar="ID", help="Which consent; not needed where only one is in force."),
+]
+YesOption = Annotated[bool, typer.Option("--yes", help="Agree beforehand, and do not ask.")]

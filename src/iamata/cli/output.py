@@ -1,4 +1,4 @@
-"""How commands speak: plain lines for people, one JSON document for machines, never both."""
+"""How commands speak: a result on the output, in lines or in JSON; all else on the error stream."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,18 +6,28 @@ from contextvars import ContextVar
 from typing import Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+
+from iamata.model.reasons import Reason, Refused
 
 IS_JSON: ContextVar[bool] = ContextVar("IS_JSON", default=False)
 IS_DEBUG: ContextVar[bool] = ContextVar("IS_DEBUG", default=False)
 
+_GAP = "  "
+
 
 def say(text: str = "") -> None:
-    """Print a line for people."""
+    """Print a line of the result, for people."""
     if not IS_JSON.get():
-        Console(highlight=False, soft_wrap=True).print(text, markup=False)
+        _print(text)
+
+
+def note(text: str) -> None:
+    """Print what is being done, or what deserves a look, on the error stream."""
+    if not IS_JSON.get():
+        _print(text, is_error=True)
 
 
 def show(result: Mapping[str, Any], lines: Iterable[str] = ()) -> None:
@@ -29,24 +39,31 @@ def show(result: Mapping[str, Any], lines: Iterable[str] = ()) -> None:
         say(line)
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table for people."""
-    if IS_JSON.get():
+def spell_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a table whose lines are never cut or folded, so that ids can be copied and searched for."""
+    widths = [max(len(row[place]) for row in (columns, *rows)) for place in range(len(columns))]
+    return [
+        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (columns, *rows)
+    ]
+
+
+def confirm(question: str, *, is_agreed: bool) -> None:
+    """Ask before what cannot be undone, or is signed; who cannot be asked has to say --yes."""
+    if is_agreed:
         return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+    if IS_JSON.get() or not sys.stdin.isatty():
+        raise Refused(Reason.INPUT_INVALID, "nobody can be asked here; agree with --yes")
+    if not typer.confirm(question, err=True):
+        raise Refused(Reason.INPUT_INVALID, "you said no, and nothing was done")
 
 
-def complain(text: str) -> None:
+def complain(text: str, document: Mapping[str, Any] | None = None) -> None:
     """Print what went wrong, on the error stream."""
     if IS_JSON.get():
-        sys.stderr.write(msgspec.json.encode({"error": text}).decode("utf-8") + "\n")
+        sys.stderr.write(msgspec.json.encode(document or {"error": text}).decode("utf-8") + "\n")
     else:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)
+        _print(text, is_error=True)
 
 
 def make_progress() -> Progress:
@@ -61,3 +78,7 @@ def make_progress() -> Progress:
         disable=IS_JSON.get() or not sys.stderr.isatty(),
         transient=True,
     )
+
+
+def _print(text: str, *, is_error: bool = False) -> None:
+    Console(stderr=is_error, highlight=False, soft_wrap=True).print(text, markup=False)

@@ -1,23 +1,46 @@
-"""`iamata patient`: who a custodian knows, by pseudonym."""
+"""`iamata patient`: whom a custodian knows, and what its staff may do for them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import HomeOption, MemberOption, PatientOption
-from iamata.cli.output import show, show_table
+from iamata.cli.options import HomeOption, MemberOption, PatientOption, YesOption
+from iamata.cli.output import confirm, say, show, spell_table
+from iamata.cli.parties import read_day, read_id, read_patient
+from iamata.cli.wording import (
+    DAYS,
+    LabelsOption,
+    PurposesOption,
+    RecipientsOption,
+    write_denial,
+    write_permit,
+)
+from iamata.consent.wording import describe
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.tables import PATIENTS
-from iamata.model.ids import PatientId
+from iamata.model.ids import ConsentId
+from iamata.model.instants import Day, compute_day, format_day
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node import custodial
 from iamata.node.home import open_home
 from iamata.workflows.erasures import erase_patient
 
+EVIDENCE_BYTES_MAX: int = 1024 * 1024
+APPROVERS: int = 2
+
 app = make_noun("Patients of a custodian.")
+
+EvidenceOption = Annotated[
+    Path,
+    typer.Option("--evidence", metavar="FILE", help="The signed form or note; it is kept, sealed, here."),
+]
 
 
 @verb(app, "list")
 def list_patients(home: HomeOption, member: MemberOption) -> None:
-    """List the patients whose records a member keeps."""
+    """List the patients whose records a member keeps, by pseudonym."""
     with open_home(home) as opened:
         office = opened.get_office(member)
         view = office.take_view()
@@ -26,8 +49,8 @@ def list_patients(home: HomeOption, member: MemberOption) -> None:
             for patient, _ in office.custody.keys.store.read_all()
             if patient and (entry := PATIENTS.find(view, patient)) is not None
         ]
-    show({"patients": rows})
-    show_table("Patients", ("pseudonym", "key held by"), [tuple(row.values()) for row in rows])
+    table = [tuple(row.values()) for row in rows]
+    show({"patients": rows}, spell_table(("pseudonym", "key held by"), table))
 
 
 @verb(app, "find")
@@ -39,7 +62,7 @@ def find(
     """Say the pseudonym of the patient whom a FHIR reference names."""
     with open_home(home) as opened:
         office = opened.get_office(member)
-        patient = office.compute_pseudonym(reference)
+        patient = read_patient(opened, reference, member=member)
         is_known = office.find_own_patient(office.take_view(), patient) is not None
     show(
         {"patient": patient, "is_known": is_known},
@@ -47,28 +70,100 @@ def find(
     )
 
 
+@verb(app, "consent")
+def consent(
+    home: HomeOption,
+    member: MemberOption,
+    patient: PatientOption,
+    staff: Annotated[
+        list[Path],
+        typer.Option("--staff", metavar="FOLDER", help="The wallets of two of the staff; give it twice."),
+    ],
+    evidence: EvidenceOption,
+    recipients: RecipientsOption = None,
+    labels: LabelsOption = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="DAY", help="The last day, YYYY-MM-DD; otherwise in a year."),
+    ] = None,
+) -> None:
+    """Consent to treatment for a patient who holds no key: two of the staff vouch for the evidence."""
+    require(len(staff) == APPROVERS, Reason.STAFF_SIGNATURES_MISSING, "--staff twice")
+    until_day = Day(compute_day(read_clock_ms()) + DAYS) if until is None else read_day(until)
+    terms = write_permit(recipients, ["TREAT"], labels, None, until_day=until_day)
+    words, seen = describe(terms), read_evidence(evidence)
+    for line in words:
+        say(line)
+    with open_home(home) as opened:
+        given = custodial.grant(
+            opened,
+            member=member,
+            patient=read_patient(opened, patient, member=member),
+            staff=(staff[0], staff[1]),
+            terms=terms,
+            evidence=seen,
+            until_day=until_day,
+        )
+    show(
+        {"consent": given, "until": format_day(until_day), "terms": words},
+        [f"Consent {given} binds {member}; the patient can confirm it once they hold a key, or it lapses."],
+    )
+
+
+@verb(app, "restrict")
+def restrict(
+    home: HomeOption,
+    member: MemberOption,
+    patient: PatientOption,
+    consent_id: Annotated[str, typer.Option("--consent", metavar="ID", help="The consent.")],
+    evidence: EvidenceOption,
+    recipients: RecipientsOption = None,
+    purposes: PurposesOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Narrow a patient's consent on their behalf; only the patient can undo it."""
+    terms, seen = write_denial(recipients, purposes, labels), read_evidence(evidence)
+    words = describe(terms)
+    for line in words:
+        say(line)
+    chosen = read_id(consent_id, ConsentId)
+    with open_home(home) as opened:
+        who = read_patient(opened, patient, member=member)
+        custodial.restrict(opened, member=member, patient=who, consent=chosen, terms=terms, evidence=seen)
+    show({"consent": chosen, "terms": words}, [f"Consent {chosen} is narrower from this moment on."])
+
+
 @verb(app, "erase")
 def erase(
     home: HomeOption,
     member: MemberOption,
     patient: PatientOption,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002  a switch
+    yes: YesOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Destroy the key to a patient's records, for good, with a trace on the ledger and a receipt."""
-    if not yes:
-        typer.confirm(f"Erase every record of {patient} at {member}? This cannot be undone.", abort=True)
+    confirm(f"Erase every record of {patient} at {member}? This cannot be undone.", is_agreed=yes)
     with open_home(home) as opened:
-        erased = erase_patient(opened.get_office(member), PatientId(patient))
+        who = read_patient(opened, patient, member=member)
+        erased = erase_patient(opened.get_office(member), who)
+    records, height = erased.shredded.records, erased.finality.height
     show(
-        {
-            "patient": patient,
-            "records": erased.shredded.records,
-            "height": erased.finality.height,
-            "receipt": erased.receipt,
-        },
+        {"patient": who, "records": records, "height": height, "receipt": erased.receipt},
         [
-            f"Erased {erased.shredded.records:,} records; on the ledger at height {erased.finality.height}.",
-            "The receipt, to be kept by the patient:",
+            f"Erased {records:,} records; on the ledger at height {height}.",
+            "The receipt, for the patient to keep:",
             erased.receipt,
         ],
     )
+
+
+def read_evidence(path: Path) -> bytes:
+    """Read what two of the staff have seen."""
+    try:
+        with path.open("rb") as file:
+            seen = file.read(EVIDENCE_BYTES_MAX + 1)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
+    require(
+        0 < len(seen) <= EVIDENCE_BYTES_MAX, Reason.INPUT_INVALID, f"{path} is empty or longer than 1 MiB"
+    )
+    return seen

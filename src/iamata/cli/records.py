@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from iamata.cli.answers import get_sentence
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption, PurposeOption
-from iamata.cli.output import make_progress, say, show, show_table
+from iamata.cli.output import make_progress, note, show, spell_table
+from iamata.cli.parties import read_patient, read_person
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
-from iamata.model.ids import PatientId, PersonId
 from iamata.model.instants import format_day
+from iamata.model.reasons import ReasonClass
 from iamata.node.home import Home, open_home
 from iamata.node.importing import ImportReport, import_files
 from iamata.workflows import reads
-from iamata.workflows.records import ImportTally
+from iamata.workflows.records import ImportTally, anchor_records
 
 PROBLEMS_SHOWN_MAX: int = 50
 
@@ -29,7 +31,7 @@ def import_(
     member: MemberOption,
     paths: Annotated[list[Path], typer.Argument(help="FHIR R4 bundles, NDJSON, folders, .tar.xz or .zip.")],
 ) -> None:
-    """Import FHIR R4 records; the same file again adds nothing, a bad entry is named and the rest goes on."""
+    """Import FHIR R4 records. The same again adds nothing; a bad entry is named, and the rest goes on."""
     begun_s = time.perf_counter()
     with open_home(home) as opened:
         report = run_import(opened, member, paths)
@@ -46,26 +48,30 @@ def import_(
             "problems": [describe_problem(problem) for problem in report.problems],
         },
         [
-            f"Added {tally.added:,} records ({tally.added / seconds:,.0f} a second), {tally.unchanged:,} were there.",
-            f"Enrolled {tally.patients_enrolled:,} patients; {tally.anchors} anchors are on the ledger.",
+            f"Records added: {tally.added:,}, {tally.added / seconds:,.0f} a second.",
+            f"Records known already: {tally.unchanged:,}.",
+            f"Patients enrolled: {tally.patients_enrolled:,}. Anchors on the ledger: {tally.anchors:,}.",
         ],
     )
-    for problem in report.problems[:PROBLEMS_SHOWN_MAX]:
-        say("  " + spell_problem(problem))
-    if len(report.problems) > PROBLEMS_SHOWN_MAX:
-        say(f"  … and {len(report.problems) - PROBLEMS_SHOWN_MAX:,} more; --json lists all.")
-    if report.problems:
-        raise typer.Exit(code=2)
+    complain_of(report.problems)
 
 
 @verb(app, "list")
 def list_(
-    home: HomeOption, member: MemberOption, person: PersonOption, patient: PatientOption, purpose: PurposeOption = "TREAT"
+    home: HomeOption,
+    member: MemberOption,
+    person: PersonOption,
+    patient: PatientOption,
+    purpose: PurposeOption = "TREAT",
 ) -> None:
     """List what a person of the staff may read of a patient. The patient will see that you looked."""
     with open_home(home) as opened:
-        office = opened.get_office(member)
-        listed = reads.list_records(office, person=PersonId(person), patient=PatientId(patient), purpose=purpose)
+        listed = reads.list_records(
+            opened.get_office(member),
+            person=read_person(opened, person, member=member),
+            patient=read_patient(opened, patient, member=member),
+            purpose=purpose,
+        )
     rows = [
         {
             "record": one.facts.record,
@@ -75,16 +81,19 @@ def list_(
         }
         for one in listed
     ]
-    show({"records": rows, "may_be_incomplete": True})
-    show_table(
-        "Records; this view may be incomplete",
-        ("record", "version", "labels", "from"),
-        [(one.facts.record, str(one.version), " ".join(one.facts.labels), str(row["from"])) for one, row in zip(listed, rows, strict=True)],
+    table = [
+        (one.facts.record, str(one.version), " ".join(one.facts.labels), str(row["from"]))
+        for one, row in zip(listed, rows, strict=True)
+    ]
+    show(
+        {"records": rows, "may_be_incomplete": True},
+        spell_table(("record", "version", "labels", "from"), table),
     )
+    note(f"{len(rows)} records; this view may be incomplete.")
 
 
 @verb(app, "read")
-def read(  # noqa: PLR0913  who, whose, what, what for
+def read(
     home: HomeOption,
     member: MemberOption,
     person: PersonOption,
@@ -94,9 +103,12 @@ def read(  # noqa: PLR0913  who, whose, what, what for
 ) -> None:
     """Show records to a person of the staff. The patient will see that you looked."""
     with open_home(home) as opened:
-        office = opened.get_office(member)
         opened_records = reads.read_records(
-            office, records, person=PersonId(person), patient=PatientId(patient), purpose=purpose
+            opened.get_office(member),
+            records,
+            person=read_person(opened, person, member=member),
+            patient=read_patient(opened, patient, member=member),
+            purpose=purpose,
         )
     bodies = [one.body.decode("utf-8") for one in opened_records]
     show({"records": bodies}, bodies)
@@ -104,10 +116,14 @@ def read(  # noqa: PLR0913  who, whose, what, what for
 
 @verb(app, "anchor")
 def anchor(home: HomeOption, member: MemberOption) -> None:
-    """Put what is not anchored yet, records and journal, under a Merkle root on the ledger."""
+    """Put records and journal entries that no anchor covers yet under a Merkle root on the ledger."""
     with open_home(home) as opened:
-        count = len(reads.anchor_reads(opened.get_office(member)))
-    show({"anchors": count}, [f"{count} new anchors of the journal are on the ledger."])
+        office = opened.get_office(member)
+        records, journal = len(anchor_records(office)), len(reads.anchor_reads(office))
+    show(
+        {"record_anchors": records, "read_anchors": journal},
+        [f"New anchors on the ledger: {records} of records, {journal} of the journal of reads."],
+    )
 
 
 def run_import(home: Home, member: str, paths: list[Path]) -> ImportReport:
@@ -124,6 +140,16 @@ def run_import(home: Home, member: str, paths: list[Path]) -> ImportReport:
         return import_files(home.get_office(member), paths, progress=counted, tell=tell)
 
 
+def complain_of(problems: list[Problem]) -> None:
+    """Name what was not read, and end with the exit code for bad input."""
+    for problem in problems[:PROBLEMS_SHOWN_MAX]:
+        note(f"Not imported: {spell_problem(problem)}")
+    if len(problems) > PROBLEMS_SHOWN_MAX:
+        note(f"… and {len(problems) - PROBLEMS_SHOWN_MAX:,} more; --json lists all.")
+    if problems:
+        raise typer.Exit(code=ReasonClass.INVALID.value)
+
+
 def describe_problem(problem: Problem) -> dict[str, object]:
     """Say what was not read, for machines."""
     return {
@@ -137,5 +163,5 @@ def describe_problem(problem: Problem) -> dict[str, object]:
 def spell_problem(problem: Problem) -> str:
     """Say what was not read, for people."""
     place = problem.source if problem.index is None else f"{problem.source}, entry {problem.index}"
-    detail = f": {problem.detail}" if problem.detail else ""
-    return f"{place}: {problem.reason.name}{detail}"
+    detail = f" ({problem.detail})" if problem.detail else ""
+    return f"{place}: {get_sentence(problem.reason)}{detail}"

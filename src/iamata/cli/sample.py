@@ -14,16 +14,16 @@ app = make_noun("Synthetic patients; every resource says that it is synthetic.")
 
 
 @verb(app, "generate")
-def generate(  # noqa: PLR0913  the knobs of the generator
+def generate(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
-    patients: Annotated[int, typer.Option("--patients", min=1)] = 100,
+    patients: Annotated[int, typer.Option("--patients", min=1, help="How many.")] = 100,
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same patients.")] = 1,
-    hospitals: Annotated[int, typer.Option("--hospitals", min=1)] = DEFAULT_HOSPITALS,
+    hospitals: Annotated[int, typer.Option("--hospitals", min=1, help="Folders.")] = DEFAULT_HOSPITALS,
     years: Annotated[int, typer.Option("--years", min=1, help="How long each is known.")] = DEFAULT_YEARS,
     overlap_percent: Annotated[
         int, typer.Option("--overlap-percent", min=0, max=100, help="How many go to several hospitals.")
     ] = DEFAULT_OVERLAP_PERCENT,
-    form: Annotated[str, typer.Option("--form", help="bundles or ndjson")] = "bundles",
+    form: Annotated[str, typer.Option("--form", metavar="FORM", help="bundles or ndjson")] = "bundles",
 ) -> None:
     """Make FHIR R4 patients with years of history, at several hospitals."""
     with make_progress() as progress:
@@ -43,4 +43,5 @@ def generate(  # noqa: PLR0913  the knobs of the generator
             report=report,
         )
     facts = {"patients": written.patients, "resources": written.resources, "folder": str(folder)}
-    show(facts, [f"Wrote {written.resources:,} resources of {written.patients:,} synthetic patients to {folder}."])
+    what = f"{written.resources:,} resources of {written.patients:,} synthetic patients"
+    show(facts, [f"Wrote {what} to {folder}."])

@@ -1,42 +1,41 @@
-"""`iamata wallet`: the patient's side. Keys, consents, share codes, and the joined list of who looked."""
+"""`iamata wallet`: the patient's side. Keys, share codes, and the joined list of who looked."""
 
 from typing import Annotated
 
+import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import CustodianOption, HomeOption, WalletOption
-from iamata.cli.output import say, show, show_table
-from iamata.consent.terms import Period, Rule, Ruling, Terms, decode_terms
+from iamata.cli.options import AtOption, CustodianOption, HomeOption, WalletOption
+from iamata.cli.output import show
+from iamata.cli.parties import choose_member, get_member, read_patient
+from iamata.cli.share_codes import shorten
+from iamata.cli.wording import spell_fhir
+from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
-from iamata.engines.embedded.engine import read_clock_ms
-from iamata.ledger.entries import OwnerKind
+from iamata.ledger.entries import Consent, ConsentStatus, OwnerKind
 from iamata.ledger.tables import CONSENTS
-from iamata.model.canonical import encode_struct
-from iamata.model.ids import ConsentId, PatientId
-from iamata.model.instants import Day, Instant, compute_day, format_day, format_instant, parse_day
-from iamata.model.reasons import Reason, Refused
+from iamata.model.ids import PatientId
+from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
 from iamata.node import wallets
-from iamata.node.home import open_home
+from iamata.node.home import Home, open_home
 from iamata.stores.wallets import create_wallet, load_wallet
+from iamata.workflows.accesses import CheckedAccess
+from iamata.workflows.wallets import Identity, KeptTerms, Wallet, find_identity
 
-POLICY: str = "urn:iamata:consent:1"
-DAYS: int = 365
 SHARE_MINUTES: int = 60
 SHARE_MINUTES_MAX: int = 7 * 24 * 60
 
-app = make_noun("A patient's keys and decisions.")
+FhirOption = Annotated[
+    bool, typer.Option("--fhir", help="Print the active consents as FHIR Consents, one a line.")
+]
 
-Labels = Annotated[list[str] | None, typer.Option("--label", help="Only data with this label: N, R, PSY, HIV, …")]
-Except = Annotated[list[str] | None, typer.Option("--except-label", help="But nothing with this label.")]
-Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="What for: TREAT, HRESCH, …")]
-Recipients = Annotated[list[str] | None, typer.Option("--to", help="Whom: member:ID, person:ID or role:NAME.")]
-ConsentOption = Annotated[str, typer.Option("--consent", help="The consent, by id.")]
+app = make_noun("A patient's keys and decisions.")
 
 
 @verb(app, "create")
 def create(wallet: WalletOption) -> None:
-    """Make an empty wallet."""
+    """Make an empty wallet. Enrolling makes one too."""
     create_wallet(wallet)
     show({"wallet": str(wallet)}, [f"Made a wallet in {wallet}; only you can read it. Keep a copy."])
 
@@ -47,83 +46,49 @@ def enrol(
     wallet: WalletOption,
     custodian: CustodianOption,
     patient: Annotated[
-        str | None, typer.Option("--patient", help="The pseudonym, if the custodian has records already.")
+        str | None,
+        typer.Option("--patient", metavar="WHO", help="Patient/… in its records; or you are new there."),
     ] = None,
 ) -> None:
     """Make a key for one custodian, and let it alone speak for you there."""
     with open_home(home) as opened:
         office = opened.get_office(custodian)
-        pseudonym = PatientId(patient or office.author.make_id())
+        if patient is None:
+            pseudonym = PatientId(office.author.make_id())
+        else:
+            pseudonym = read_patient(opened, patient, member=custodian)
         wallets.enrol_patient(opened, wallet, member=custodian, patient=pseudonym)
     show(
-        {"patient": pseudonym, "custodian": custodian},
-        [f"At {custodian} you are {pseudonym}. Only this wallet speaks for you there."],
+        {"patient": pseudonym, "custodian": custodian, "wallet": str(wallet)},
+        [f"At {custodian} you are {pseudonym}. Only {wallet} speaks for you there: keep a copy."],
     )
-
-
-@verb(app, "grant")
-def grant(  # noqa: PLR0913  the words of a consent
-    home: HomeOption,
-    wallet: WalletOption,
-    custodian: CustodianOption,
-    recipients: Recipients = None,
-    purposes: Purposes = None,
-    labels: Labels = None,
-    except_labels: Except = None,
-    until: Annotated[str | None, typer.Option("--until", help="The last day, YYYY-MM-DD.")] = None,
-    replaces: Annotated[str | None, typer.Option("--replaces", help="The consent that this one replaces.")] = None,
-) -> None:
-    """Let somebody use your records; what you sign is said in plain words first."""
-    until_day = read_day(until) if until else Day(compute_day(read_clock_ms()) + DAYS)
-    terms = write_terms(Ruling.PERMIT, recipients, purposes, labels, except_labels, until_day)
-    for line in describe(terms):
-        say(line)
-    with open_home(home) as opened:
-        consent = wallets.grant(
-            opened, wallet, member=custodian, terms=terms, until_day=until_day, replaces=replaces
-        )
-    show(
-        {"consent": consent, "until": format_day(until_day)},
-        [f"Consent {consent} binds {custodian}. Undo it with: iamata wallet withdraw --consent {consent}"],
-    )
-
-
-@verb(app, "restrict")
-def restrict(
-    home: HomeOption,
-    wallet: WalletOption,
-    consent: ConsentOption,
-    recipients: Recipients = None,
-    purposes: Purposes = None,
-    labels: Labels = None,
-) -> None:
-    """Narrow a consent: deny what it permits to somebody, for something, or of something."""
-    terms = write_terms(Ruling.DENY, recipients, purposes, labels, None, None)
-    with open_home(home) as opened:
-        wallets.restrict(opened, wallet, consent=ConsentId(consent), terms=terms)
-    show({"consent": consent}, [f"Consent {consent} is narrower from this moment on."])
-
-
-@verb(app, "withdraw")
-def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption) -> None:
-    """End a consent. It takes effect at once, and nobody can refuse it."""
-    with open_home(home) as opened:
-        wallets.withdraw(opened, wallet, consent=ConsentId(consent))
-    show({"consent": consent}, [f"Consent {consent} is withdrawn: what rested on it is refused from now on."])
 
 
 @verb(app, "share")
 def share(
     home: HomeOption,
     wallet: WalletOption,
-    custodian: CustodianOption,
-    recipient: Annotated[str, typer.Option("--recipient", help="The member that may ask with this code.")],
-    minutes: Annotated[int, typer.Option("--minutes", min=1, max=SHARE_MINUTES_MAX)] = SHARE_MINUTES,
+    recipient: Annotated[
+        str, typer.Option("--recipient", metavar="ID", help="The member that may ask with this code.")
+    ],
+    custodian: AtOption = None,
+    minutes: Annotated[
+        int,
+        typer.Option(
+            "--minutes",
+            metavar="MINUTES",
+            min=1,
+            max=SHARE_MINUTES_MAX,
+            help="For how long it can be used.",
+        ),
+    ] = SHARE_MINUTES,
 ) -> None:
     """Write a code by which one member can ask for your records, once. It permits nothing by itself."""
     with open_home(home) as opened:
-        code = wallets.share(opened, wallet, member=custodian, recipient=recipient, minutes=minutes)
-    show({"share": code, "minutes": minutes}, [code])
+        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
+        asker = get_member(opened, recipient)
+        code = shorten(wallets.share(opened, wallet, member=member, recipient=asker, minutes=minutes))
+    show({"share": code, "custodian": member, "recipient": asker, "minutes": minutes}, [code])
 
 
 @verb(app, "accesses")
@@ -139,66 +104,87 @@ def list_accesses(home: HomeOption, wallet: WalletOption) -> None:
             "person": one.person,
             "purpose": one.purpose,
             "basis": one.basis,
-            "records": str(one.records),
-            "released": "yes" if one.is_released else "no",
-            "confirmed": "yes" if one.is_confirmed else "not confirmed",
-            "proof": "on the ledger" if one.is_proven else "not anchored yet",
+            "records": one.records,
+            "is_released": one.is_released,
+            "is_confirmed": one.is_confirmed,
+            "is_proven": one.is_proven,
         }
         for one in looked
     ]
-    show({"accesses": rows})
-    show_table("Who looked", tuple(rows[0]) if rows else ("nobody",), [tuple(row.values()) for row in rows])
+    proven = sum(one.is_proven for one in looked)
+    show(
+        {"accesses": rows},
+        [*map(spell_access, looked), f"Accesses: {len(looked)}, of which the ledger proves {proven}."],
+    )
 
 
 @verb(app, "show")
-def show_wallet(home: HomeOption, wallet: WalletOption) -> None:
+def show_wallet(
+    home: HomeOption,
+    wallet: WalletOption,
+    fhir: FhirOption = False,  # noqa: FBT002  a switch
+) -> None:
     """Say who you are to whom, and what you have consented to."""
     with open_home(home) as opened:
-        view, held = opened.engine.snapshot(), load_wallet(wallet)
-        consents = [
-            {
-                "consent": kept.consent,
-                "status": str(entry.status),
-                "until": format_day(kept.until_day),
-                "terms": describe(kept.terms),
-            }
-            for kept in held.kept
-            if not kept.narrows and (entry := CONSENTS.find(view, kept.consent)) is not None
-        ]
-    known = [{"member": one.member, "id": one.id, "kind": str(one.kind)} for one in held.identities]
-    lines = [f"To {one['member']} you are {one['id']}, a {one['kind']}." for one in known]
-    for consent in consents:
-        lines += [f"Consent {consent['consent']} is {consent['status']}, until {consent['until']}:"]
-        lines += [f"  {line}" for line in consent["terms"]]
-    show({"identities": known, "consents": consents, "kind": str(OwnerKind.PATIENT)}, lines)
+        held, network = load_wallet(wallet), opened.engine.network
+        consents = list_consents(opened, held)
+    documents = [
+        spell_fhir(kept, find_identity(held, member=entry.custodian, network=network))
+        for kept, entry in consents
+        if entry.status is ConsentStatus.ACTIVE
+    ]
+    facts = {
+        "identities": [{"member": one.member, "id": one.id, "kind": one.kind} for one in held.identities],
+        "consents": [document_consent(kept, entry) for kept, entry in consents],
+    }
+    if fhir:
+        show({"consents": documents}, [msgspec.json.encode(one).decode("utf-8") for one in documents])
+    else:
+        show(facts, spell_wallet(held.identities, consents))
 
 
-def write_terms(  # noqa: PLR0913  the words of a consent
-    decision: Ruling,
-    recipients: list[str] | None,
-    purposes: list[str] | None,
-    labels: list[str] | None,
-    except_labels: list[str] | None,
-    until_day: Day | None,
-) -> Terms:
-    """Put the words of the command into terms, or refuse words that mean nothing."""
-    terms = Terms(
-        decision=decision,
-        recipients=tuple(recipients or ()),
-        purposes=tuple(purposes or ()),
-        labels=tuple(labels or (("N",) if decision is Ruling.PERMIT else ())),
-        validity=Period(last=until_day),
-        recorded_ms=Instant(read_clock_ms()),
-        policy=POLICY,
-        exceptions=(Rule(decision=Ruling.DENY, labels=tuple(except_labels)),) if except_labels else (),
-    )
-    return decode_terms(encode_struct(terms))
+def list_consents(home: Home, held: Wallet) -> list[tuple[KeptTerms, Consent]]:
+    """List the consents in a wallet with what the ledger says of each."""
+    view = home.engine.snapshot()
+    return [
+        (kept, entry)
+        for kept in held.kept
+        if not kept.narrows and (entry := CONSENTS.find(view, kept.consent)) is not None
+    ]
 
 
-def read_day(text: str) -> Day:
-    """Read YYYY-MM-DD, or refuse."""
-    try:
-        return parse_day(text)
-    except ValueError as error:
-        raise Refused(Reason.INPUT_INVALID, f"{text} is no day; write YYYY-MM-DD") from error
+def document_consent(kept: KeptTerms, entry: Consent) -> dict[str, object]:
+    """Describe a consent for machines."""
+    return {
+        "consent": kept.consent,
+        "custodian": entry.custodian,
+        "status": str(entry.status),
+        "until": format_day(kept.terms.validity.last or kept.until_day),
+        "restrictions": len(entry.restrictions),
+        "terms": describe(kept.terms),
+    }
 
+
+def spell_wallet(identities: tuple[Identity, ...], consents: list[tuple[KeptTerms, Consent]]) -> list[str]:
+    """Describe a wallet for people."""
+    lines = [f"To {one.member} you are {one.id}, a {one.kind}." for one in identities]
+    for kept, entry in consents:
+        narrower = f", narrowed {len(entry.restrictions)} times" if entry.restrictions else ""
+        until = format_day(kept.terms.validity.last or kept.until_day)
+        status = f"{entry.status}, until {until}{narrower}"
+        lines += [f"Consent {kept.consent} at {entry.custodian} is {status}:"]
+        lines += [f"  {line}" for line in describe(kept.terms)]
+    return lines or ["This wallet is empty. Enrol with: iamata wallet enrol"]
+
+
+def spell_access(one: CheckedAccess) -> str:
+    """Say in a sentence who looked."""
+    time = format_instant(one.at_ms // MS_PER_SECOND * MS_PER_SECOND)
+    purpose = PLAIN_WORDS.get(one.purpose, one.purpose)
+    what = f"{one.records} records of {one.custodian}, for {purpose}, on {one.basis.replace('/', ' ')}"
+    proof = "proven by the ledger" if one.is_proven else "not on the ledger yet"
+    if not one.is_released:
+        proof = "planned, but nothing left"
+    elif not one.is_confirmed:
+        proof += ", receipt not confirmed"
+    return f"{time}  person {one.person} of {one.recipient}: {what}; {proof}."

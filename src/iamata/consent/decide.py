@@ -17,7 +17,6 @@ from iamata.consent.policy import Basis, Policy, Statement, list_statements
 from iamata.consent.profiles import Profile
 from iamata.consent.requests import RecordFacts, Request
 from iamata.consent.wording import describe
-from iamata.model.ids import PatientId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason
 
@@ -35,10 +34,6 @@ class Decision(msgspec.Struct, frozen=True):
     permits: tuple[Permit, ...]
     """One a basis, as the ledger wants one basis a disclosure; no record is in two of them."""
     refusals: tuple[Refusal, ...]
-
-    def find_permit(self, record: str, *, patient: PatientId) -> Permit | None:
-        """Find the permit that covers a record of a patient."""
-        return next((permit for permit in self.permits if permit.covers(record, patient=patient)), None)
 
 
 class _Candidate(msgspec.Struct, frozen=True):

@@ -21,8 +21,7 @@ from iamata.consent.labels import (
 from iamata.consent.profiles import Profile
 from iamata.consent.purposes import is_known, list_broader
 from iamata.consent.requests import RecordFacts, Request
-from iamata.consent.terms import Meaning, Period, Rule, Ruling
-from iamata.model.instants import DAY_MAX
+from iamata.consent.terms import DataPeriod, Meaning, Rule, Ruling, Span
 from iamata.model.reasons import Reason
 
 _NORMAL_RANK: Final = CONFIDENTIALITY.index(NORMAL)
@@ -94,8 +93,7 @@ class Sieve(msgspec.Struct, frozen=True):
     is_open: bool
     """Nothing is left to ask of a single record."""
     has_period: bool
-    first: int
-    last: int
+    period: DataPeriod
     has_data: bool
     instances: dict[str, None]
     related: dict[str, None]
@@ -105,14 +103,13 @@ class Sieve(msgspec.Struct, frozen=True):
 
 def make_sieve(rule: Rule) -> Sieve:
     """Turn a rule's selectors round for looking up."""
-    has_period = rule.data_period != Period()
+    has_period = not rule.data_period.is_unbounded
     return Sieve(
         rule=rule,
         is_permit=rule.decision is Ruling.PERMIT,
         is_open=not (has_period or rule.data or rule.codes),
         has_period=has_period,
-        first=rule.data_period.first or 0,
-        last=DAY_MAX if rule.data_period.last is None else rule.data_period.last,
+        period=rule.data_period,
         has_data=bool(rule.data),
         instances=_list_references(rule, Meaning.INSTANCE),
         related=_list_references(rule, Meaning.RELATED),
@@ -130,7 +127,7 @@ def passes(sieve: Sieve, facts: RecordFacts) -> bool:
     return not sieve.codes or not sieve.codes.keys().isdisjoint(facts.codes)
 
 
-def is_within(day: int, period: Period) -> bool:
+def is_within(day: int, period: Span) -> bool:
     """Tell whether a day lies in a period."""
     return (period.first is None or period.first <= day) and (period.last is None or day <= period.last)
 
@@ -138,9 +135,12 @@ def is_within(day: int, period: Period) -> bool:
 def _is_in_period(sieve: Sieve, days: tuple[int, int] | None) -> bool:
     if days is None:
         return not sieve.is_permit
+    period, (earliest, latest) = sieve.period, days
     if sieve.is_permit:
-        return sieve.first <= days[0] and days[1] <= sieve.last
-    return days[0] <= sieve.last and sieve.first <= days[1]
+        return is_within(earliest, period) and is_within(latest, period)
+    is_after = period.last is not None and earliest > period.last
+    is_before = period.first is not None and latest < period.first
+    return not (is_after or is_before)
 
 
 def _is_selected(sieve: Sieve, facts: RecordFacts) -> bool:

@@ -1,11 +1,12 @@
 """A permit: the value that a positive decision returns and that the vault demands.
 
 Only `consent.decide` issues one; an architecture test holds everybody else to that. There is no way to
-decode a permit from bytes, and its constructor wants a token that never leaves this module.
+decode a permit from bytes, to copy or to pickle one, and its constructor wants a token that never leaves
+this module.
 """
 
 import dataclasses
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -55,6 +56,10 @@ class Permit:
             message = "only consent.decide issues permits"
             raise TypeError(message)
         object.__setattr__(self, "_covered", dict.fromkeys(self.records))
+
+    def __reduce__(self) -> NoReturn:
+        message = "a permit is neither copied nor pickled"
+        raise TypeError(message)
 
     def covers(self, record: str, *, patient: PatientId) -> bool:
         """Tell whether a record of a patient is among those that this permit names."""

@@ -18,7 +18,7 @@ class ConsentOnFile(msgspec.Struct, frozen=True, kw_only=True):
     consent: ConsentId
     terms: Terms | None
     restrictions: tuple[Terms | None, ...] = ()
-    """Terms that only take away. None stands for an opening that the custodian does not hold."""
+    """Denials that only take away. None stands for an opening that the custodian does not hold."""
     until_day: Day = Day(DAY_MAX)
     """The last day that the ledger knows."""
 
@@ -37,8 +37,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_opening_missing(self) -> bool:
-        """Tell whether some terms are not held, so that nothing may be released."""
-        return any(consent.terms is None or None in consent.restrictions for consent in self.consents)
+        """Tell whether some terms are not held, so that nothing may be released.
+
+        A restriction that denies nothing at its root is not what its holder meant: it counts as not held.
+        """
+        return any(
+            consent.terms is None or not all(map(is_narrowing, consent.restrictions))
+            for consent in self.consents
+        )
 
 
 class Basis(msgspec.Struct, frozen=True, eq=False):
@@ -61,6 +67,11 @@ class Statement(msgspec.Struct, frozen=True):
     def is_patients_grant(self) -> bool:
         """Tell whether the patient's own consent may permit here."""
         return self.basis.consent is not None and not self.is_narrowing
+
+
+def is_narrowing(terms: Terms | None) -> bool:
+    """Tell whether terms are held and can restrict: a permit at the root takes nothing away."""
+    return terms is not None and terms.decision is Ruling.DENY
 
 
 def list_statements(policy: Policy, request: Request, *, day: int) -> tuple[tuple[Statement, ...], Reason]:

@@ -43,11 +43,6 @@ def replay(before: Policy, after: Policy, reads: Iterable[PastRead]) -> tuple[Ch
     return tuple(changes)
 
 
-def count_refused(changes: Iterable[Change]) -> int:
-    """Count the reads that would have lost at least one record: "these 14 would have been refused"."""
-    return len(dict.fromkeys(change.read for change in changes if change.before is None))
-
-
 def _list_answers(policy: Policy, read: PastRead) -> dict[str, Reason | None]:
     decision = decide(policy, read.request, read.records, at_ms=read.at_ms)
     refused = {refusal.record: refusal.reason for refusal in decision.refusals}

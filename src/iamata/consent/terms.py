@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from iamata.model.canonical import encode_struct
-from iamata.model.instants import Day, Instant
+from iamata.model.instants import DAY_MAX, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 
 TERMS_BYTES_MAX: Final = 65_536
@@ -22,6 +22,8 @@ LABELS_MAX: Final = 32
 CODES_MAX: Final = 256
 SELECTORS_MAX: Final = 256
 URI_LENGTH_MAX: Final = 512
+DATA_DAY_MIN: Final = -200_000
+"""A day in the year 1422: data is older than the ledger, and than 1970."""
 
 _FHIR_REFERENCE: Final = r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.\-]{1,64}|(https?://|urn:)[!-~]{1,256}"
 
@@ -35,6 +37,8 @@ Code = Annotated[str, msgspec.Meta(pattern=r"\A([!-{}~]{1,256}\|)?[!-{}~]{1,64}\
 """A code; its system and a bar stand before it unless the element implies the system (`TREAT`, `PSY`)."""
 SystemCode = Annotated[str, msgspec.Meta(pattern=r"\A[!-{}~]{1,256}\|[!-{}~]{1,64}\Z")]
 ResourceType = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z][A-Za-z]{1,63}\Z")]
+DataDay = Annotated[int, msgspec.Meta(ge=DATA_DAY_MIN, le=DAY_MAX)]
+"""Whole UTC days since 1970-01-01, negative before it."""
 Uri = Annotated[str, msgspec.Meta(pattern=rf"\A[!-~]{{1,{URI_LENGTH_MAX}}}\Z")]
 
 
@@ -57,15 +61,34 @@ class Element(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     """A part of terms."""
 
 
-class Period(Element, frozen=True, kw_only=True):
+class Span(Element, frozen=True, kw_only=True):
     """Whole UTC days, both ends included; an end that is not given is open."""
 
-    first: Day | None = None
-    last: Day | None = None
+    first: int | None = None
+    last: int | None = None
 
     def __post_init__(self) -> None:
         if self.first is not None and self.last is not None:
             require(self.first <= self.last, Reason.MALFORMED, "a period that ends before it begins")
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Tell whether every day lies in it."""
+        return self.first is None and self.last is None
+
+
+class Period(Span, frozen=True, kw_only=True):
+    """Days on which a rule can hold."""
+
+    first: Day | None = None
+    last: Day | None = None
+
+
+class DataPeriod(Span, frozen=True, kw_only=True):
+    """Days on which data can have come to be."""
+
+    first: DataDay | None = None
+    last: DataDay | None = None
 
 
 class Selector(Element, frozen=True, kw_only=True):
@@ -88,7 +111,7 @@ class Rule(Element, frozen=True, kw_only=True):
     """v3-Confidentiality and v3-ActCode. What a permit without labels releases is the profile's choice."""
     codes: Annotated[tuple[SystemCode, ...], msgspec.Meta(max_length=CODES_MAX)] = ()
     data: Annotated[tuple[Selector, ...], msgspec.Meta(max_length=SELECTORS_MAX)] = ()
-    data_period: Period = Period()
+    data_period: DataPeriod = DataPeriod()
     """When the data came to be."""
     validity: Period = Period()
     """When the rule holds."""
@@ -134,6 +157,6 @@ def inherit(exception: Rule, terms: Terms) -> Rule:
         labels=exception.labels or terms.labels,
         codes=exception.codes or terms.codes,
         data=exception.data or terms.data,
-        data_period=terms.data_period if exception.data_period == Period() else exception.data_period,
+        data_period=terms.data_period if exception.data_period.is_unbounded else exception.data_period,
         validity=exception.validity,
     )

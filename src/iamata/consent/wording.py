@@ -9,7 +9,7 @@ from typing import Final
 
 from iamata.consent import labels, purposes
 from iamata.consent.profiles import STRICT, Profile
-from iamata.consent.terms import Meaning, Period, Rule, Ruling, Selector, Terms, inherit
+from iamata.consent.terms import Meaning, Rule, Ruling, Selector, Span, Terms, inherit
 from iamata.model.instants import format_day
 
 HOW_TO_UNDO: Final = (
@@ -55,13 +55,13 @@ def describe(
     sentences = [_say_rule(terms, say, profile)]
     for rule in rules[1:]:
         sentences.append(f"Except: {_say_rule(rule, say, profile)}")
-        if rule.validity != Period():
+        if not rule.validity.is_unbounded:
             sentences.append(f"This exception holds {_say_period(rule.validity)}.")
     if profile.is_naming_needed and any(rule.decision is Ruling.PERMIT for rule in rules):
         sentences.append(ONLY_WHAT_IS_NAMED)
     sentences.append(
         "This holds until you change it."
-        if terms.validity == Period()
+        if terms.validity.is_unbounded
         else f"This holds {_say_period(terms.validity)}."
     )
     sentences.append(HOW_TO_UNDO if terms.decision is Ruling.PERMIT else HOW_TO_UNDO_DENIAL)
@@ -86,7 +86,7 @@ def _say_data(rule: Rule, say: Callable[[str], str], profile: Profile) -> str:
         what += f" with the codes {_join(rule.codes)}"
     if rule.data:
         what += f", namely {_join(_say_selector(selector, say) for selector in rule.data)}"
-    if rule.data_period != Period():
+    if not rule.data_period.is_unbounded:
         what += f", made {_say_period(rule.data_period)}"
     return what
 
@@ -110,7 +110,7 @@ def _say_selector(selector: Selector, say: Callable[[str], str]) -> str:
     return _SELECTED[selector.meaning].format(say(selector.reference))
 
 
-def _say_period(period: Period) -> str:
+def _say_period(period: Span) -> str:
     first = "" if period.first is None else f"from {format_day(period.first)}"
     last = "" if period.last is None else f"until the end of {format_day(period.last)}"
     return f"{first} {last}".strip()

@@ -38,8 +38,8 @@ class AuthMap:
         self._values: dict[bytes, bytes] = {}
         self._buckets: list[bytes] = [b""] * BUCKETS
         self._nodes: list[bytes] = _compute_nodes([EMPTY_BUCKET] * BUCKETS)
-        self._snapshots: list[weakref.ref[FrozenMap]] = []
         self._newest: weakref.ref[FrozenMap] | None = None
+        self._is_frozen = False
 
     @classmethod
     def load(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "AuthMap":
@@ -81,19 +81,22 @@ class AuthMap:
         """Set values, and delete where the value is None."""
         buckets = self._compute_buckets(changes)
         levels = _list_levels(buckets)
-        for snapshot in self._find_snapshots():
-            snapshot._preserve(changes, buckets, levels)  # noqa: SLF001  two halves of one mechanism
-        self._newest = None
+        if (newest := self._find_newest()) is not None:
+            newest._preserve(changes, buckets, levels)  # noqa: SLF001  two halves of one mechanism
+        self._is_frozen = False
         self._write(changes, buckets, levels)
 
     def freeze(self) -> "FrozenMap":
         """Return the map as it is now, for any thread to read while this one goes on changing."""
-        newest = self._newest() if self._newest else None
-        if newest is None:
-            newest = FrozenMap(self._values, self._buckets, self._nodes)
-            self._newest = weakref.ref(newest)
-            self._snapshots.append(self._newest)
-        return newest
+        newest = self._find_newest()
+        if newest is not None and self._is_frozen:
+            return newest
+        snapshot = FrozenMap(self._values, self._buckets, self._nodes)
+        if newest is not None:
+            newest._newer = snapshot  # noqa: SLF001  as above
+        self._newest = weakref.ref(snapshot)
+        self._is_frozen = True
+        return snapshot
 
     def _compute_buckets(self, changes: Mapping[bytes, bytes | None]) -> dict[int, bytes]:
         changed: dict[int, bytes] = {}
@@ -122,23 +125,31 @@ class AuthMap:
             for node in level:
                 nodes[node] = sha256(prefix + nodes[2 * node] + nodes[2 * node + 1]).digest()
 
-    def _find_snapshots(self) -> "list[FrozenMap]":
-        # A plain list that only the owner touches: a WeakSet would shrink itself in a reader's thread.
-        living = [(ref, snapshot) for ref in self._snapshots if (snapshot := ref()) is not None]
-        self._snapshots = [ref for ref, _ in living]
-        return [snapshot for _, snapshot in living]
+    def _find_newest(self) -> "FrozenMap | None":
+        """Find the newest snapshot. Each holds its next newer: once the newest is gone, all are."""
+        return None if self._newest is None else self._newest()
 
 
 class FrozenMap:
     """What an `AuthMap` was when it was frozen; readable by any thread, for as long as it is held.
 
-    It shares the owner's lists and remembers what the owner has overwritten since. Why a reader never
-    sees a value of another time, without a lock: single reads and writes of lists and dicts with keys of
-    type bytes or int are atomic under the interpreter's lock, and both sides keep an order.
-    The owner remembers the old value here *before* it overwrites it, and remembers only the first.
-    A reader reads the shared value *before* it looks here. If it read the old value, that is right, and
-    what may stand here by then is the same. If it read a later one, the old one already stood here, and
-    overrules it.
+    It shares the owner's lists. What the owner overwrites it remembers in the newest snapshot alone, so
+    that many snapshots cost it no more than one; an older one finds it along the chain of newer ones.
+    A read costs one look-up for each newer snapshot, so what is held long is for reading now and then.
+
+    Why a reader never sees a value of another time, without a lock: single reads and writes of attributes,
+    lists and dicts with keys of type bytes or int are atomic under the interpreter's lock, and both sides
+    keep an order.
+    The owner remembers a value in the newest snapshot *before* it overwrites it, and only the first that
+    it overwrites while that snapshot is the newest. So along a chain, the entry nearest to its begin is
+    what the begin's value was, every snapshot that is nearer stays without one for good, and entries
+    further on were made later.
+    A reader reads the shared value first, *then* follows the chain to its end, and *then* looks into its
+    snapshots from the newest back to itself; each entry that it finds overrules what it found before.
+    If it read an overwritten shared value, the nearest entry stood in the chain before it followed it: it
+    finds it, and finds it last. If it read the value of its own time, it may meet entries that the owner
+    is making meanwhile; whenever it met one of a later time, the nearest was made before, and it looks
+    there after. So it ends with the nearest entry, or with no entry and the value of its own time.
     """
 
     def __init__(self, values: dict[bytes, bytes], buckets: list[bytes], nodes: list[bytes]) -> None:
@@ -149,6 +160,7 @@ class FrozenMap:
         self._old_buckets: dict[int, bytes] = {}
         self._old_nodes: dict[int, bytes] = {}
         self._length = len(values)
+        self._newer: FrozenMap | None = None
 
     def __len__(self) -> int:
         return self._length
@@ -160,20 +172,33 @@ class FrozenMap:
 
     def get(self, key: bytes) -> bytes | None:
         """Return a key's value, None where there was none."""
-        shared = self._values.get(key)
-        return self._old_values.get(key, shared)
+        value = self._values.get(key)
+        for snapshot in self._list_back():
+            value = snapshot._old_values.get(key, value)
+        return value
 
     def prove(self, key: bytes) -> MapProof:
         """Show what a key's value was, or that it had none."""
         bucket = find_bucket(hash_key(key))
-        shared = self._buckets[bucket]
-        entries = self._old_buckets.get(bucket, shared)
+        entries = self._buckets[bucket]
+        for snapshot in self._list_back():
+            entries = snapshot._old_buckets.get(bucket, entries)
         siblings = [self._read_node(node) for node in _list_siblings(bucket)]
         return MapProof(entries=entries, siblings=b"".join(siblings))
 
     def _read_node(self, node: int) -> bytes:
-        shared = self._nodes[node]
-        return self._old_nodes.get(node, shared)
+        digest = self._nodes[node]
+        for snapshot in self._list_back():
+            digest = snapshot._old_nodes.get(node, digest)
+        return digest
+
+    def _list_back(self) -> "list[FrozenMap]":
+        """List the snapshots from the newest back to this one. To be called after the shared read."""
+        chain, newer = [self], self._newer
+        while newer is not None:
+            chain.append(newer)
+            newer = newer._newer
+        return chain[::-1]
 
     def _preserve(self, keys: Iterable[bytes], buckets: Iterable[int], levels: list[list[int]]) -> None:
         """Remember what the owner is about to overwrite."""

@@ -29,16 +29,21 @@ def derive_sealing_key(private_key: bytes) -> SealingKey:
     return SealingKey(encode_digest(public.public_bytes_raw()))
 
 
+def check_sealing_key(key: SealingKey) -> None:
+    """Refuse a key that is not the canonical encoding of a point outside the small subgroup."""
+    point = _decode_key(key)
+    is_canonical = int.from_bytes(point, "little") < _FIELD
+    try:
+        _PROBE.exchange(X25519PublicKey.from_public_bytes(point))
+    except ValueError as error:  # a low-order point makes an all-zero secret (RFC 7748, 6.1)
+        raise Refused(Reason.WEAK_KEY, "a sealing key") from error
+    require(is_canonical, Reason.WEAK_KEY, "a sealing key")
+
+
 def seal(recipient: SealingKey, plaintext: bytes, *, info: bytes) -> bytes:
     """Encrypt for the holder of a key, bound to `info`; refuse a key that is none."""
     require(len(plaintext) <= PLAINTEXT_BYTES_MAX, Reason.TOO_LARGE)
-    try:
-        point = decode_digest(recipient)
-    except binascii.Error as error:
-        raise Refused(Reason.MALFORMED, "a sealing key") from error
-    require(
-        len(point) == DIGEST_BYTES and encode_digest(point) == recipient, Reason.MALFORMED, "a sealing key"
-    )
+    point = _decode_key(recipient)
     try:
         return _SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(point), info)
     except ValueError as error:  # a low-order point makes an all-zero secret (RFC 7748, 6.1)
@@ -52,3 +57,17 @@ def open_sealed(private_key: bytes, sealed: bytes, *, info: bytes) -> bytes:
         return _SUITE.decrypt(sealed, X25519PrivateKey.from_private_bytes(private_key), info)
     except (InvalidTag, ValueError) as error:
         raise Refused(Reason.CANNOT_OPEN) from error
+
+
+def _decode_key(key: SealingKey) -> bytes:
+    try:
+        point = decode_digest(key)
+    except binascii.Error as error:
+        raise Refused(Reason.MALFORMED, "a sealing key") from error
+    require(len(point) == DIGEST_BYTES and encode_digest(point) == key, Reason.MALFORMED, "a sealing key")
+    return point
+
+
+_FIELD: Final = 2**255 - 19
+_PROBE: Final = X25519PrivateKey.from_private_bytes(bytes(range(PRIVATE_KEY_BYTES)))
+"""Protects nothing: any private key tells a low-order point."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from iamata.consent.labels import CONFIDENTIALITY
-from iamata.consent.terms import Period
+from iamata.consent.terms import Span
 from iamata.fhir import consent_shapes as shapes
 from iamata.fhir.facts import parse_days
 from iamata.model.instants import DAY_MAX, MS_PER_DAY, format_day, format_instant
@@ -95,7 +95,7 @@ def read_period(period: shapes.Period, path: str) -> dict[str, int]:
     return days
 
 
-def write_period(period: Period) -> dict[str, str]:
+def write_period(period: Span) -> dict[str, str]:
     """Write a period by its first and its last day."""
     days = (("start", period.first), ("end", period.last))
     return {name: format_day(day) for name, day in days if day is not None}

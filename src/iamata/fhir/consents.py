@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
-from iamata.consent.terms import Period, Recipient, Rule, Terms
+from iamata.consent.terms import Recipient, Rule, Terms
 from iamata.fhir import consent_shapes as shapes
 from iamata.fhir.consent_elements import (
     ACT_REASON,
@@ -117,7 +117,8 @@ def find_profile(terms: Terms) -> str | None:
         return None
     if any(rule.labels for rule in rules):
         return PROFILE + "Advanced"
-    is_basic = not any((terms.recipients, terms.data, terms.data_period != Period(), terms.exceptions))
+    has_data = bool(terms.data) or not terms.data_period.is_unbounded
+    is_basic = not (terms.recipients or has_data or terms.exceptions)
     return PROFILE + ("Basic" if is_basic else "Intermediate")
 
 

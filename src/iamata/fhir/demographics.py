@@ -32,7 +32,7 @@ def list_demographics(body: bytes) -> list[str]:
     """List the spellings by which a Patient resource is found; none where it lacks name or day of birth."""
     try:
         patient = _PATIENTS.decode(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return []
     return list(
         dict.fromkeys(

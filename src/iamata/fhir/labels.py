@@ -51,7 +51,7 @@ def parse_rules(text: str) -> LabelRules:
     try:
         table = msgspec.convert(tomllib.loads(text), _Table)
         return _compile(table)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise Refused(Reason.INPUT_INVALID, "not a table of label rules") from error
 
 

@@ -5,7 +5,7 @@ from typing import dataclass_transform
 import msgspec
 
 from iamata.ledger.context import Context
-from iamata.ledger.entries import Consent, ConsentStatus, ImplicitPolicy, Patient, ReviewOutcome
+from iamata.ledger.entries import Consent, ConsentStatus, ImplicitPolicy, Patient, Role
 from iamata.model.ids import AccessId, ConsentId, MemberId, PatientId
 from iamata.model.reasons import Reason, require
 
@@ -48,12 +48,18 @@ def check_basis(basis: AnyBasis, *, custodian: MemberId, patient_id: PatientId, 
             Reason.POLICY_FORBIDS,
         )
     else:
-        emergency = ctx.state.emergencies[basis.emergency]
-        require(emergency.patient == patient_id, Reason.BASIS_NOT_ACTIVE)
-        require(ctx.time_ms <= emergency.until_ms, Reason.EMERGENCY_OVER)
-        require(emergency.outcome is not ReviewOutcome.UNJUSTIFIED, Reason.EMERGENCY_OVER)
-        require(ctx.state.persons[emergency.person].is_active, Reason.BASIS_NOT_ACTIVE)
-        ctx.require_active(emergency.member)
+        check_emergency(basis.emergency, patient_id, ctx)
+
+
+def check_emergency(emergency_id: AccessId, patient_id: PatientId, ctx: Context) -> None:
+    """Refuse a glass that is not broken for this patient now, or by somebody who may no longer break it."""
+    emergency = ctx.state.emergencies[emergency_id]
+    require(emergency.patient == patient_id, Reason.BASIS_NOT_ACTIVE)
+    require(ctx.time_ms <= emergency.until_ms and emergency.outcome is None, Reason.EMERGENCY_OVER)
+    person = ctx.state.persons[emergency.person]
+    require(person.is_active and Role.EMERGENCY in person.roles, Reason.BASIS_NOT_ACTIVE)
+    require(not person.is_privilege_suspended, Reason.PRIVILEGE_SUSPENDED)
+    ctx.require_active(emergency.member)
 
 
 def is_in_force(consent: Consent, patient: Patient, *, day: int) -> bool:

@@ -26,6 +26,8 @@ Quantity = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
 
 KEYS_MAX: Final = 8
 RESTRICTIONS_MAX: Final = 32
+CONSENTS_MAX: Final = 64
+"""Consents of one patient that may be in force at a time."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -111,6 +113,8 @@ class Patient(Entry):
     """The custodian holds the key; see DESIGN 5."""
     confirm_until_day: Day | None = None
     """After a take-over: custodial consents lapse when this day is over."""
+    consents: tuple[ConsentId, ...] = ()
+    """Those that may still be in force: a custodian without the opening of any of them denies everything."""
     has_decided: bool = False
     """A consent was once recorded: from then on no implicit policy speaks for the patient."""
     is_erased: bool = False

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from iamata.ledger.context import Context
+from iamata.ledger.context import Context, has_rights
 from iamata.ledger.entries import KeyOwner
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.events import Event
@@ -81,16 +81,20 @@ def check_admission(
 ) -> None:
     """Refuse what no block could accept, before it costs a place in one.
 
-    Whoever the ledger does not know has nothing to lose, so a transaction by which a signer introduces
-    itself must be one that would be accepted now.
+    Whoever has no rights left, or none yet, has nothing to lose, and could fill the log with refusals; so
+    of them only a transaction that would be accepted now goes in.
     """
     owner = KEYS.find(entries, transaction.key)
     _check_envelope(transaction, owner, window=window, position=position)
-    if owner is None:
-        context = Context(
-            state=Tables(Scratch(entries)), time_ms=position.time_ms, key=transaction.key, signer=None
-        )
-        HANDLERS[type(transaction.body)](transaction.body, context)
+    state = Tables(Scratch(entries))
+    if owner is None or not has_rights(owner, state):
+        context = Context(state=state, time_ms=position.time_ms, key=transaction.key, signer=owner)
+        try:
+            HANDLERS[type(transaction.body)](transaction.body, context)
+        except Refused:
+            raise
+        except Exception as error:
+            raise PoisonTransactionError(transaction.id) from error
 
 
 def _apply(  # noqa: PLR0913  the loop's whole state, in one place
@@ -125,6 +129,6 @@ def _check_envelope(
     require(body.network == position.network, Reason.FOREIGN_NETWORK)
     require(body.expires_ms > position.time_ms, Reason.EXPIRED)
     require(body.expires_ms <= position.time_ms + WINDOW_MS, Reason.EXPIRES_TOO_LATE)
-    require(transaction.id not in window, Reason.REPLAYED)
+    require(not window.holds(transaction.id, at_ms=position.time_ms), Reason.REPLAYED)
     is_known = owner is not None and not owner.is_retired
     require(is_known or isinstance(transaction.body, SELF_INTRODUCING), Reason.UNKNOWN_SIGNER)

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from iamata.crypto.ed25519 import check_public_key
+from iamata.crypto.hpke import check_sealing_key
 from iamata.ledger import tables
 from iamata.ledger.entries import (
     Entry,
@@ -23,7 +24,7 @@ from iamata.ledger.entries import (
     Roll,
 )
 from iamata.ledger.parameters import check_parameters
-from iamata.ledger.transaction import DisplayName
+from iamata.ledger.transaction import Count, DisplayName
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import (
     Commitment,
@@ -69,7 +70,7 @@ class Predecessor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The ledger that this one continues, and where it stood."""
 
     network: NetworkId
-    height: int
+    height: Count
     app_hash: Digest
 
 
@@ -107,6 +108,8 @@ def check_genesis(genesis: Genesis) -> None:
     persons = [one.person for founder in genesis.founders for one in founder.administrators]
     for key in keys:
         check_public_key(key)
+    for founder in genesis.founders:
+        check_sealing_key(founder.sealing_key)
     require(len(dict.fromkeys(keys[1:])) == len(keys) - 1, Reason.KEY_ALREADY_USED, "the genesis")
     require(len(dict.fromkeys(members)) == len(members), Reason.MEMBER_ALREADY_EXISTS, "the genesis")
     require(len(dict.fromkeys(persons)) == len(persons), Reason.PERSON_ALREADY_EXISTS, "the genesis")

@@ -10,7 +10,7 @@ import msgspec
 
 from iamata.crypto.authmap import MapProof, verify_map_proof
 from iamata.crypto.merkle import hash_leaf, verify_inclusion
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import Header, compute_app_hash, read_header
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.model.canonical import INTEGER_MAX
@@ -54,6 +54,7 @@ def check_checkpoint(checkpoint: Checkpoint, genesis: Genesis) -> Header:
     is_well_formed = checkpoint.header.isascii() and 0 <= checkpoint.log_size <= INTEGER_MAX
     require(is_well_formed, Reason.MALFORMED, "a checkpoint")
     header = read_header(checkpoint.header.encode("ascii"), orderer=genesis.orderer)
+    require(header.network == compute_network_id(genesis), Reason.FOREIGN_NETWORK, "a checkpoint")
     app_hash = compute_app_hash(
         state_root=decode_digest(checkpoint.state_root),
         log_root=decode_digest(checkpoint.log_root),

@@ -12,17 +12,22 @@ WINDOW_MS: Final = 10 * MS_PER_MINUTE
 
 
 class Window:
-    """The ids of recent blocks, forgotten a block at a time."""
+    """The ids of recent blocks with the times at which the log took them in."""
 
     def __init__(self) -> None:
-        self._ids: dict[TxId, int] = {}
+        self._times: dict[TxId, tuple[int, ...]] = {}
         self._blocks: deque[tuple[int, tuple[TxId, ...]]] = deque()
 
-    def __contains__(self, tx_id: TxId) -> bool:
-        return tx_id in self._ids
-
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._times)
+
+    def holds(self, tx_id: TxId, *, at_ms: int) -> bool:
+        """Tell whether the log took a transaction in within the window before an instant.
+
+        The answer depends on the log alone, not on how much of it happens to be remembered.
+        """
+        times = self._times.get(tx_id)
+        return times is not None and times[-1] >= at_ms - WINDOW_MS
 
     def extend(self, time_ms: int, tx_ids: Iterable[TxId]) -> None:
         """Remember a block's transactions, and forget what the block before had already left behind.
@@ -32,20 +37,25 @@ class Window:
         """
         if self._blocks:
             self._forget_before(self._blocks[-1][0] - WINDOW_MS)
-        ids = tuple(tx_ids)
+        ids = tuple(dict.fromkeys(tx_ids))
         self._blocks.append((time_ms, ids))
         for tx_id in ids:
-            self._ids.setdefault(tx_id, time_ms)
+            self._times[tx_id] = (*self._times.get(tx_id, ()), time_ms)
 
     def forget_last(self) -> None:
         """Take back the newest block, which was not kept after all."""
-        self._forget(*self._blocks.pop())
+        _, tx_ids = self._blocks.pop()
+        for tx_id in tx_ids:
+            self._keep(tx_id, self._times[tx_id][:-1])
 
     def _forget_before(self, time_ms: int) -> None:
         while self._blocks and self._blocks[0][0] < time_ms:
-            self._forget(*self._blocks.popleft())
+            _, tx_ids = self._blocks.popleft()
+            for tx_id in tx_ids:
+                self._keep(tx_id, self._times[tx_id][1:])
 
-    def _forget(self, block_time_ms: int, tx_ids: tuple[TxId, ...]) -> None:
-        for tx_id in tx_ids:
-            if self._ids.get(tx_id) == block_time_ms:
-                del self._ids[tx_id]
+    def _keep(self, tx_id: TxId, times: tuple[int, ...]) -> None:
+        if times:
+            self._times[tx_id] = times
+        else:
+            del self._times[tx_id]

@@ -1,10 +1,16 @@
-"""A ledger in one file for an outsider: the genesis on the first line, then a block a line."""
+"""A ledger in one file for an outsider: the genesis on the first line, then a block a line.
+
+Every line has one spelling. That whole blocks are missing from the end, no export can show by itself: its
+reader compares height and app hash with what another member says.
+"""
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
@@ -40,15 +46,18 @@ def write_export(path: Path, genesis: Genesis, blocks: Iterable[StoredBlock]) ->
     """Write a new file, and return how many blocks it holds."""
     count = 0
     try:
-        with path.open("xb") as file:
-            file.write(encode_struct(genesis) + b"\n")
-            for block in blocks:
-                file.write(encode_struct(_spell(block)) + b"\n")
-                count += 1
+        file = path.open("xb")
     except FileExistsError as error:
         raise Refused(Reason.HOME_ALREADY_EXISTS, str(path)) from error
     except OSError as error:
-        raise Refused(Reason.STORAGE_FULL, f"{path} could not be written") from error
+        raise Refused(Reason.STORAGE_FULL, f"{path}: {error.strerror}") from error
+    with _removing_what_fails(path), file:
+        file.write(encode_struct(genesis) + b"\n")
+        for block in blocks:
+            file.write(encode_struct(_spell(block)) + b"\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
     return count
 
 
@@ -56,46 +65,76 @@ def write_export(path: Path, genesis: Genesis, blocks: Iterable[StoredBlock]) ->
 def read_export(path: Path) -> Iterator[Export]:
     """Read an export block by block, or refuse it at the first line that is none."""
     try:
-        with path.open("rb") as file:
-            genesis = read_genesis(_read_line(file, "the genesis"))
-            yield Export(genesis=genesis, blocks=_read_blocks(file))
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
+        file = path.open("rb")
+    except OSError as error:
+        raise Refused(Reason.FILE_NOT_FOUND, f"{path}: {error.strerror}") from error
+    with file:
+        yield Export(genesis=_read_genesis(file), blocks=_read_blocks(file))
 
 
-def _read_blocks(file: BinaryIO) -> Iterator[StoredBlock]:
+def _read_genesis(file: BufferedReader) -> Genesis:
+    try:
+        return read_genesis(_read_line(file, "the genesis, line 1 of the export,"))
+    except Refused as refused:
+        raise Refused(Reason.FAULT_FOUND, refused.detail) from refused
+
+
+def _read_blocks(file: BufferedReader) -> Iterator[StoredBlock]:
     number = 1
-    while line := _read_line(file, f"block {number}"):
-        try:
-            block = _BLOCKS.decode(line)
-            yield StoredBlock(
-                height=block.height,
-                time_ms=block.time_ms,
-                first_leaf=block.first_leaf,
-                header=block.header.encode("ascii"),
-                transactions=tuple(one.encode("ascii") for one in block.transactions),
-                leaves=tuple(one.encode("utf-8") for one in block.leaves),
-            )
-        except (ValueError, RecursionError) as error:
-            raise Refused(Reason.FAULT_FOUND, f"block {number} of the export cannot be read") from error
+    while file.peek(1):
+        what = f"block {number} of the export"
+        yield _read_block(_read_line(file, what), what)
         number += 1
 
 
-def _read_line(file: BinaryIO, what: str) -> bytes:
+def _read_block(line: bytes, what: str) -> StoredBlock:
+    """Read one line in its one spelling, so that no changed byte means the same."""
+    try:
+        block = _BLOCKS.decode(line)
+        require(encode_struct(block) == line, Reason.FAULT_FOUND, f"{what} is spelled otherwise")
+        return StoredBlock(
+            height=block.height,
+            time_ms=block.time_ms,
+            first_leaf=block.first_leaf,
+            header=block.header.encode("ascii"),
+            transactions=tuple(one.encode("ascii") for one in block.transactions),
+            leaves=tuple(one.encode("utf-8") for one in block.leaves),
+        )
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Refused(Reason.FAULT_FOUND, f"{what} cannot be read") from error
+
+
+def _read_line(file: BufferedReader, what: str) -> bytes:
     line = file.readline(LINE_BYTES_MAX)
     require(len(line) < LINE_BYTES_MAX, Reason.INPUT_TOO_LARGE, what)
-    return line.removesuffix(b"\n")
+    require(line.endswith(b"\n"), Reason.FAULT_FOUND, f"{what} is cut off")
+    return line[:-1]
+
+
+@contextlib.contextmanager
+def _removing_what_fails(path: Path) -> Iterator[None]:
+    """Leave no half of an export behind: it would verify as a shorter ledger."""
+    try:
+        yield
+    except BaseException as failure:
+        path.unlink(missing_ok=True)
+        if isinstance(failure, OSError):
+            raise Refused(Reason.STORAGE_FULL, f"{path}: {failure.strerror}") from failure
+        raise
 
 
 def _spell(block: StoredBlock) -> ExportedBlock:
-    return ExportedBlock(
-        height=block.height,
-        time_ms=block.time_ms,
-        first_leaf=block.first_leaf,
-        header=block.header.decode("ascii"),
-        transactions=tuple(one.decode("ascii") for one in block.transactions),
-        leaves=tuple(one.decode("utf-8") for one in block.leaves),
-    )
+    try:
+        return ExportedBlock(
+            height=block.height,
+            time_ms=block.time_ms,
+            first_leaf=block.first_leaf,
+            header=block.header.decode("ascii"),
+            transactions=tuple(one.decode("ascii") for one in block.transactions),
+            leaves=tuple(one.decode("utf-8") for one in block.leaves),
+        )
+    except UnicodeDecodeError as error:
+        raise Refused(Reason.HOME_CORRUPT, f"block {block.height}") from error
 
 
 _BLOCKS: Final = msgspec.json.Decoder(ExportedBlock)

@@ -6,6 +6,7 @@ member; the demo has several.
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,11 +18,12 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key
+from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
 from iamata.stores.key_holders import LocalKeyHolder
 from iamata.stores.sqlite.home import KEYS_FOLDER, open_member_stores
 from iamata.stores.wallets import create_wallet, save_wallet
 from iamata.vault.custody import Custody
+from iamata.vault.shelf import Head
 from iamata.workflows.author import Author
 from iamata.workflows.erasures import finish_erasures
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
@@ -36,6 +38,8 @@ ORDERER_KEY: Final = "orderer.key"
 SIGNING_KEY: Final = "signing.key"
 SEALING_KEY: Final = "sealing.key"
 VAULT_KEY: Final = "vault.key"
+GENESIS_MODE: Final = 0o644
+"""Everybody may read it: it is what the members agreed on."""
 MEMBERS_MAX: Final = 100
 
 
@@ -67,19 +71,23 @@ class Home:
 
 def create_home(path: Path, name: str, members: Sequence[tuple[MemberId, str, MemberKind]]) -> Genesis:
     """Found a network in an empty folder: keys, genesis, one administrator's wallet for each member."""
-    require(not path.exists() or not any(path.iterdir()), Reason.HOME_ALREADY_EXISTS, str(path))
+    require(not path.exists() or _is_empty_folder(path), Reason.HOME_ALREADY_EXISTS, str(path))
     require(0 < len(members) <= MEMBERS_MAX, Reason.INPUT_INVALID, f"1 to {MEMBERS_MAX} members")
-    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     founders = [draw_founder(member, title, kind, os.urandom) for member, title, kind in members]
     orderer = os.urandom(SEED_BYTES)
     genesis = write_genesis(
         name, founders, orderer_seed=orderer, created_ms=read_clock_ms(), entropy=os.urandom
     )
-    (path / LEDGER_FOLDER).mkdir(mode=FOLDER_MODE)
-    write_key(path / LEDGER_FOLDER / ORDERER_KEY, orderer)
-    for founder in founders:
-        _write_founder(path, founder, genesis)
-    _write_durably(path / GENESIS_FILE, encode_struct(genesis))
+    read_genesis(encode_struct(genesis))  # names become folders: none is made before all are checked
+    with _removing_what_fails(path):
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        write_key(path / LEDGER_FOLDER / ORDERER_KEY, orderer)
+        for founder in founders:
+            _write_founder(path, founder, genesis)
+        # Last, so that a home is whole or none.
+        write_new(path / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
+        with open_home(path):
+            pass
     return genesis
 
 
@@ -106,7 +114,11 @@ def load_genesis(path: Path) -> Genesis:
         with (path / GENESIS_FILE).open("rb") as file:
             return read_genesis(file.read(GENESIS_BYTES_MAX + 1))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise Refused(Reason.HOME_NOT_FOUND, str(path)) from error
+        is_half_made = (path / LEDGER_FOLDER).is_dir()
+        hint = " was never founded to the end: remove it, and found it again" if is_half_made else ""
+        raise Refused(Reason.HOME_NOT_FOUND, f"{path}{hint}") from error
+    except OSError as error:
+        raise Refused(Reason.HOME_CORRUPT, f"{GENESIS_FILE}: {error.strerror}") from error
 
 
 def list_member_folders(path: Path) -> list[Path]:
@@ -121,7 +133,16 @@ def open_custody(folder: Path, member: MemberId) -> Custody:
     return Custody(open_member_stores(folder), holder, member=member, entropy=os.urandom)
 
 
-def _open_office(folder: Path, member: MemberId, engine: EmbeddedEngine, clock: Callable[[], int]) -> Office:
+def _set_up_stores(folder: Path, member: MemberId) -> None:
+    """Make the stores, and a first head under the vault's key, so that another key is noticed at once."""
+    with contextlib.closing(open_custody(folder, member)) as custody:
+        if custody.journal.store.read_head() is None:
+            custody.journal.store.write_head(custody.journal.encode_head(Head()))
+
+
+def _open_office(
+    folder: Path, member: MemberId, engine: EmbeddedEngine, clock: Callable[[], int]
+) -> Office:
     keys = folder / KEYS_FOLDER
     author = Author(engine, SigningKey.from_seed(read_key(keys / SIGNING_KEY)), clock, os.urandom)
     return Office(
@@ -134,6 +155,7 @@ def _write_founder(path: Path, founder: FoundingMember, genesis: Genesis) -> Non
     write_key(keys / SIGNING_KEY, founder.signing_seed)
     write_key(keys / SEALING_KEY, founder.sealing_seed)
     write_key(keys / VAULT_KEY, os.urandom(SEED_BYTES))
+    _set_up_stores(path / MEMBERS_FOLDER / founder.member, founder.member)
     folder = path / WALLETS_FOLDER / f"{founder.member}-administrator"
     identity = Identity(
         network=compute_network_id(genesis),
@@ -145,8 +167,19 @@ def _write_founder(path: Path, founder: FoundingMember, genesis: Genesis) -> Non
     save_wallet(folder, add_identity(create_wallet(folder), identity))
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+@contextlib.contextmanager
+def _removing_what_fails(path: Path) -> Iterator[None]:
+    """Leave nothing behind where founding fails; the folder was empty, so everything in it is ours."""
+    try:
+        yield
+    except BaseException as failure:
+        for part in (LEDGER_FOLDER, MEMBERS_FOLDER, WALLETS_FOLDER):
+            shutil.rmtree(path / part, ignore_errors=True)
+        (path / GENESIS_FILE).unlink(missing_ok=True)
+        if isinstance(failure, OSError):
+            raise Refused(Reason.STORAGE_FULL, f"{path}: {failure.strerror}") from failure
+        raise

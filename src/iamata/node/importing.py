@@ -37,7 +37,8 @@ def import_files(
 ) -> ImportReport:
     """Import everything below some paths; each bad entry is reported, and the rest goes on."""
     importer, report = Importer(office), ImportReport()
-    units = read_units(paths, find_identifier=importer.find_identifier, rules=load_rules(), progress=progress)
+    find = importer.find_identifier
+    units = read_units(paths, find_identifier=find, rules=load_rules(), progress=progress)
     for unit in units:
         if isinstance(unit, Problem):
             report.problems.append(unit)

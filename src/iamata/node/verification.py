@@ -1,6 +1,11 @@
-"""Verify a whole home, or an export: replay the ledger from its genesis, and hold everything stored against it."""
+"""Verify a home, or an export: replay the ledger from its genesis, and hold everything stored against it.
 
+A home is only read: not a byte of it changes, a write-ahead log that a crash left stays what it was.
+"""
+
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -12,13 +17,18 @@ from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.lock import LedgerLock
 from iamata.engines.embedded.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.header import read_header
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
 from iamata.node.exports import read_export
+from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
+from iamata.node.segment_verification import verify_segments
+from iamata.node.wallet_verification import Consented, is_narrowing, verify_wallets
 from iamata.stores.sqlite.home import KEYS_FOLDER
 from iamata.workflows.replaying import ReplayReport, replay
 from iamata.workflows.verification import MemberReport, expect, verify_member
@@ -33,25 +43,37 @@ class HomeReport:
     genesis: Genesis
     ledger: ReplayReport
     members: tuple[MemberReport, ...]
+    identities: int = 0
+    """Keys in the home's wallets, each known to the ledger."""
 
 
 def verify_home(path: Path, *, tell: Tell) -> HomeReport:
     """Check a home that no other process has open; refuse at the first fault, and name it."""
-    genesis = homes.load_genesis(path)
-    folder = path / homes.LEDGER_FOLDER
-    lock = LedgerLock(folder)
+    require((path / homes.GENESIS_FILE).exists(), Reason.HOME_NOT_FOUND, str(path))
+    check_inventory(path)
+    lock = LedgerLock(path / homes.LEDGER_FOLDER)
     try:
-        tell("Replaying the ledger from its genesis")
-        report = verify_ledger(folder, genesis)
-        orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
-        expect(orderer == genesis.orderer, "orderer.key is not the key that orders this ledger")
-        members = []
-        for member_folder in homes.list_member_folders(path):
-            tell(f"Opening what {member_folder.name} keeps")
-            members.append(verify_member_folder(member_folder, report.state))
+        return _verify_still_home(path, tell)
     finally:
         lock.release()
-    return HomeReport(genesis=genesis, ledger=report, members=tuple(members))
+
+
+def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
+    folder, members = path / homes.LEDGER_FOLDER, []
+    with naming_place(homes.GENESIS_FILE):
+        genesis = homes.load_genesis(path)
+    tell("Replaying the ledger from its genesis")
+    with naming_place(homes.LEDGER_FOLDER), holding_ledger_still(folder):
+        orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
+        expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
+        report, consented = verify_ledger(folder, genesis)
+    for member in homes.list_member_folders(path):
+        tell(f"Opening what {member.name} keeps")
+        with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
+            members.append(verify_member_folder(member, report.state))
+    with naming_place(homes.WALLETS_FOLDER):
+        identities = verify_wallets(path, report.state, consented)
+    return HomeReport(genesis=genesis, ledger=report, members=tuple(members), identities=identities)
 
 
 def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeReport:
@@ -63,20 +85,33 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
         return HomeReport(genesis=export.genesis, ledger=report, members=())
 
 
-def verify_ledger(folder: Path, genesis: Genesis) -> ReplayReport:
+def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Consented]:
     """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
-    file = LedgerFile(folder, is_writer=False)
-    try:
+    with contextlib.closing(LedgerFile(folder, is_writer=False)) as file:
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
+        _compare_network(file, genesis)
         leaf_hashes: list[bytes] = []
-        report = replay_with_checker(genesis, _note_leaves(file.read_blocks(), leaf_hashes))
+        narrowings: list[bytes] = []
+        report = replay_with_checker(genesis, _note_leaves(file.read_blocks(), leaf_hashes, narrowings))
         stored, _ = file.load_entries()
-        expect(stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to")
+        expect(
+            stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
+        )
         tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
         expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
-    finally:
-        file.close()
-    return report
+        verify_segments(file, genesis)
+    return report, Consented(report.state, narrowings)
+
+
+def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
+    """Tell a changed genesis from a changed block: everything in a block names the genesis' hash."""
+    for block in itertools.islice(file.read_blocks(), 1):
+        try:
+            header = read_header(block.header, orderer=genesis.orderer)
+        except Refused:
+            return  # the replay will name it
+        is_same = header.network == compute_network_id(genesis)
+        expect(is_same, "genesis.json is not the one that the blocks name")
 
 
 def replay_with_checker(genesis: Genesis, blocks: Iterable[StoredBlock]) -> ReplayReport:
@@ -98,14 +133,28 @@ def verify_member_folder(folder: Path, state: LedgerState) -> MemberReport:
     if member is not None:
         expect(signing == member.signing_key, f"signing.key of {folder.name} is not what the ledger knows")
         expect(sealing == member.sealing_key, f"sealing.key of {folder.name} is not what the ledger knows")
-    custody = homes.open_custody(folder, MemberId(folder.name))
-    try:
+    with contextlib.closing(homes.open_custody(folder, MemberId(folder.name))) as custody:
+        expect(
+            custody.journal.store.read_head() is not None, f"the journal of {folder.name} was never set up"
+        )
         return verify_member(custody, state)
-    finally:
-        custody.close()
 
 
-def _note_leaves(blocks: Iterable[StoredBlock], leaf_hashes: list[bytes]) -> Iterator[StoredBlock]:
+@contextlib.contextmanager
+def naming_place(place: str) -> Iterator[None]:
+    """Say in which part of a home a fault was found."""
+    try:
+        yield
+    except Refused as refused:
+        fault = f"{place}: {refused.detail or refused.reason.name}"
+        raise Refused(Reason.FAULT_FOUND, fault) from refused
+
+
+def _note_leaves(
+    blocks: Iterable[StoredBlock], leaf_hashes: list[bytes], narrowings: list[bytes]
+) -> Iterator[StoredBlock]:
     for block in blocks:
-        leaf_hashes.extend(map(hash_leaf, block.leaves))
         yield block
+        # Resumed for the next block, when the rules have said that these are its leaves.
+        leaf_hashes.extend(map(hash_leaf, block.leaves))
+        narrowings.extend(leaf for leaf in block.leaves if is_narrowing(leaf))

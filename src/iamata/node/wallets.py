@@ -1,8 +1,10 @@
-"""What a wallet does at a home that serves its custodians: enrol, grant, narrow, withdraw, ask who looked."""
+"""What a wallet does at a home of its custodians: enrol, grant, narrow, withdraw, ask who looked."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from iamata.consent.terms import Terms
 from iamata.crypto.ed25519 import SEED_BYTES
@@ -12,7 +14,7 @@ from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.ledger.transactions.patients import EnrolPatient, TakeOver
 from iamata.ledger.transactions.persons import RegisterPerson
 from iamata.model.ids import ConsentId, MemberId, Nonce, PatientId, PersonId, encode_digest
-from iamata.model.instants import MS_PER_MINUTE, Day, Instant
+from iamata.model.instants import MS_PER_MINUTE, Day, Instant, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.stores.wallets import WALLET_FILE, create_wallet, load_wallet, save_wallet
@@ -20,7 +22,11 @@ from iamata.workflows import accesses, consents, wallets
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.author import Author
 from iamata.workflows.messages import AccessListRequest
+from iamata.workflows.siblings import compute_common_last_day
 from iamata.workflows.wallets import Identity, KeptTerms, Wallet
+
+_UNDECIDED: Final = (Reason.TOO_BUSY, Reason.ENGINE_STOPPED)
+"""Refusals after which the ledger may have the transaction, or get it yet."""
 
 
 def open_or_create(folder: Path) -> Wallet:
@@ -38,15 +44,15 @@ def admit_person(home: Home, folder: Path, *, member: str, roles: tuple[Role, ..
     """Register a person; the key is made in the wallet, and kept before the ledger hears of it."""
     office, wallet = home.get_office(member), open_or_create(folder)
     identity = draw_identity(home, member, OwnerKind.PERSON, office.author.make_id())
-    save_wallet(folder, wallets.add_identity(wallet, identity))
     person = home.author(wallets.get_key(identity))
-    office.author.submit(
-        RegisterPerson,
-        person=PersonId(identity.id),
-        possession=person.prove_possession(f"person/{identity.id}"),
-        roles=roles,
-        sign_in=wallets.draw_sign_in(person, identity.id),
-    )
+    with keeping(folder, wallets.add_identity(wallet, identity), instead_of=wallet):
+        office.author.submit(
+            RegisterPerson,
+            person=PersonId(identity.id),
+            possession=person.prove_possession(f"person/{identity.id}"),
+            roles=roles,
+            sign_in=wallets.draw_sign_in(person, identity.id),
+        )
     return identity
 
 
@@ -55,19 +61,26 @@ def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) 
     office, wallet = home.get_office(member), open_or_create(folder)
     identity = draw_identity(home, member, OwnerKind.PATIENT, patient)
     known = PATIENTS.find(office.take_view(), patient)
-    require(known is None or known.is_custodial, Reason.PATIENT_ALREADY_EXISTS, "the patient holds a key already")
-    save_wallet(folder, wallets.add_identity(wallet, identity))
+    require(
+        known is None or known.is_custodial,
+        Reason.PATIENT_ALREADY_EXISTS,
+        "the patient holds a key already",
+    )
     possession = home.author(wallets.get_key(identity)).prove_possession(f"patient/{patient}")
-    office.author.submit(EnrolPatient if known is None else TakeOver, patient=patient, possession=possession)
+    with keeping(folder, wallets.add_identity(wallet, identity), instead_of=wallet):
+        kind = EnrolPatient if known is None else TakeOver
+        office.author.submit(kind, patient=patient, possession=possession)
     return identity
 
 
-def grant(
+def grant(  # noqa: PLR0913  a grant's own fields
     home: Home, folder: Path, *, member: str, terms: Terms, until_day: Day, replaces: str | None = None
 ) -> ConsentId:
     """Sign terms, hand them to the custodian, and await that it is bound to them."""
     wallet = load_wallet(folder)
     identity, author = sign_as(home, wallet, member)
+    common_day = compute_common_last_day(compute_day(author.clock()))
+    require(until_day <= common_day, Reason.INPUT_INVALID, f"a consent lasts until {format_day(common_day)} at most")
     salted, consent = wallets.salt_terms(terms, author), ConsentId(author.make_id())
     signed = wallets.sign_grant(
         author,
@@ -75,14 +88,14 @@ def grant(
         consent=consent,
         patient=PatientId(identity.id),
         custodian=identity.member,
-        until_day=until_day,
+        until_day=common_day,  # the patient's own choice stands in the terms, which the ledger does not see
         replaces=None if replaces is None else ConsentId(replaces),
     )
     kept = KeptTerms(
-        consent=consent, patient=PatientId(identity.id), terms=terms, salt=salted.salt, until_day=until_day
+        consent=consent, patient=PatientId(identity.id), terms=terms, salt=salted.salt, until_day=common_day
     )
-    save_wallet(folder, wallets.keep_terms(wallet, kept))
-    consents.accept_grant(home.get_office(member), signed.text, salted)
+    with keeping(folder, wallets.keep_terms(wallet, kept), instead_of=wallet):
+        consents.accept_grant(home.get_office(member), signed.text, salted)
     return consent
 
 
@@ -100,8 +113,8 @@ def restrict(home: Home, folder: Path, *, consent: ConsentId, terms: Terms) -> N
         until_day=kept.until_day,
         narrows=True,
     )
-    save_wallet(folder, wallets.keep_terms(wallet, narrowed))
-    author.submit(RestrictConsent, consent=consent, terms=salted.commit())
+    with keeping(folder, wallets.keep_terms(wallet, narrowed), instead_of=wallet):
+        author.submit(RestrictConsent, consent=consent, terms=salted.commit())
     consents.accept_restriction(home.get_office(member), kept.patient, salted)
 
 
@@ -124,7 +137,7 @@ def share(home: Home, folder: Path, *, member: str, recipient: str, minutes: int
 
 
 def list_accesses(home: Home, folder: Path) -> Iterator[CheckedAccess]:
-    """Ask every custodian who looked; the list is joined here, in the patient's own wallet, and nowhere else."""
+    """Ask every custodian who looked; the list is joined here, in the patient's own wallet alone."""
     for identity in load_wallet(folder).identities:
         if identity.kind is OwnerKind.PATIENT and identity.member in home.offices:
             author = home.author(wallets.get_key(identity))
@@ -137,6 +150,18 @@ def list_accesses(home: Home, folder: Path) -> Iterator[CheckedAccess]:
             )
             proofs = accesses.list_accesses(home.offices[identity.member], asked.text)
             yield from accesses.check_accesses(proofs, home.engine.genesis, custodian=identity.member)
+
+
+@contextlib.contextmanager
+def keeping(folder: Path, wallet: Wallet, *, instead_of: Wallet) -> Iterator[None]:
+    """Save a wallet before the ledger hears of what is new in it; a refusal there takes it back."""
+    save_wallet(folder, wallet)
+    try:
+        yield
+    except Refused as refused:
+        if refused.reason not in _UNDECIDED:
+            save_wallet(folder, instead_of)
+        raise
 
 
 def find_custodian(home: Home, wallet: Wallet, consent: ConsentId) -> tuple[MemberId, Author]:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from iamata.crypto.ed25519 import SigningKey
+from iamata.crypto.hpke import derive_sealing_key
 from iamata.ledger.entries import MemberKind, Parameters, Role
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
@@ -26,6 +27,7 @@ from iamata.model.ids import (
     MemberId,
     PatientId,
     PersonId,
+    SealingKey,
     compute_random_id,
     encode_digest,
 )
@@ -37,6 +39,8 @@ from iamata.testing.entropy import SeededEntropy, derive_bytes, derive_key
 from iamata.workflows.author import Author
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
 
+SUBMIT_DAYS: Final = 2
+"""How long a custodian may take to post a grant."""
 FOUNDERS: Final[Mapping[str, MemberKind]] = {
     "hospital-a": MemberKind.HOSPITAL,
     "hospital-b": MemberKind.HOSPITAL,
@@ -145,6 +149,10 @@ class World:
         """Derive an id from words."""
         return compute_random_id(derive_bytes(self.seed, "id", *words, length=RANDOM_ID_BYTES))
 
+    def derive_sealing_key(self, *words: str) -> SealingKey:
+        """Derive a key to seal to from words."""
+        return derive_sealing_key(derive_bytes(self.seed, "sealing", *words, length=DIGEST_BYTES))
+
     def derive_commitment(self, *words: str) -> Commitment:
         """Derive what looks like a commitment from words."""
         return Commitment(encode_digest(derive_bytes(self.seed, "commitment", *words, length=DIGEST_BYTES)))
@@ -197,6 +205,7 @@ class World:
             "custodian": patient.custodian,
             "terms": self.derive_commitment("terms", name),
             "until_day": Day(self.today + days),
+            "submit_until_day": Day(self.today + max(days, SUBMIT_DAYS)),
         }
         return patient.author.state(Grant, **(fields | changes))
 

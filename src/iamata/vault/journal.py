@@ -115,7 +115,7 @@ def open_entry(custody: Custody, row: JournalRow) -> OpenedEntry:
         )
         salt, (header, _, payload) = plain[:SALT_BYTES], plain[SALT_BYTES:].partition(b"\n")
         decoded = _HEADERS.decode(header)
-    except (Refused, msgspec.MsgspecError) as error:
+    except (Refused, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, name) from error
     entry = OpenedEntry(
         header=decoded, payload=payload, salt=salt, commitment=Commitment(encode_digest(row.commitment))

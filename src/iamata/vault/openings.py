@@ -87,7 +87,7 @@ def open_opening(custody: Custody, row: OpeningRow) -> Opening:
     try:
         plain = open_envelope(custody.opening_key, row.sealed, associated=_bind(row.name, row.patient))
         content = msgspec.msgpack.decode(plain, type=_Content)
-    except (Refused, msgspec.MsgspecError) as error:
+    except (Refused, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, f"the opening {row.name}") from error
     return Opening(
         name=row.name,

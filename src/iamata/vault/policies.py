@@ -2,10 +2,13 @@
 
 from typing import Final
 
-from iamata.consent.policy import ConsentOnFile, Policy
+import msgspec
+
+from iamata.consent.policy import ConsentOnFile, Policy, list_statements
 from iamata.consent.profiles import STRICT, ImplicitPolicy, Profile
 from iamata.consent.purposes import EMERGENCIES, TREATMENT
-from iamata.consent.terms import Terms, decode_terms
+from iamata.consent.requests import Request
+from iamata.consent.terms import Rule, Ruling, Terms, decode_terms, inherit
 from iamata.ledger.bases import is_in_force
 from iamata.ledger.entries import Consent, Patient
 from iamata.ledger.tables import CONSENTS, CURRENT, PARAMETERS
@@ -13,7 +16,7 @@ from iamata.model.ids import Commitment, ConsentId, PatientId
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
-from iamata.vault.openings import Opening, find_opening, list_openings
+from iamata.vault.openings import Opening, find_opening
 
 TERMS: Final = "terms"
 """Kind of the commitment to the terms of a consent or a restriction."""
@@ -36,12 +39,15 @@ def read_policy(  # noqa: PLR0913  all that it rests on
     if parameters is None:
         raise Refused(Reason.HOME_CORRUPT, "the ledger has no parameters")
     consents = []
-    for opening in list_openings(custody, patient_id):
-        consent = CONSENTS.find(view, opening.name) if opening.kind == TERMS else None
-        if consent is not None and is_in_force(consent, patient, day=day):
-            on_file = _read_consent(custody, ConsentId(opening.name), consent, opening)
-            if not _oversteps(consent, on_file.terms):
-                consents.append(on_file)
+    for consent_id in patient.consents:
+        consent = CONSENTS.find(view, consent_id)
+        if consent is None or not is_in_force(consent, patient, day=day):
+            continue
+        on_file = _read_consent(custody, consent_id, consent)
+        if consent.is_custodial and not consent.is_confirmed:
+            consents += _keep_to_care(on_file)
+        else:
+            consents.append(on_file)
     return Policy(
         patient=patient_id,
         profile=profile,
@@ -52,12 +58,23 @@ def read_policy(  # noqa: PLR0913  all that it rests on
     )
 
 
-def _read_consent(
-    custody: Custody, consent_id: ConsentId, consent: Consent, opening: Opening
-) -> ConsentOnFile:
+def may_permit(policy: Policy, request: Request, *, day: int) -> bool:
+    """Tell whether anything on file says yes to a request at all, before a single record is looked at."""
+    if policy.is_opening_missing:
+        return False
+    statements, _ = list_statements(policy, request, day=day)
+    return any(
+        sieve.is_permit
+        for statement in statements
+        if not statement.is_narrowing
+        for sieve in statement.sieves
+    )
+
+
+def _read_consent(custody: Custody, consent_id: ConsentId, consent: Consent) -> ConsentOnFile:
     return ConsentOnFile(
         consent=consent_id,
-        terms=_read_terms(opening, consent.terms),
+        terms=_read_terms(find_opening(custody, consent_id), consent.terms),
         restrictions=tuple(
             _read_terms(find_opening(custody, restriction.terms), restriction.terms)
             for restriction in consent.restrictions
@@ -73,9 +90,21 @@ def _read_terms(opening: Opening | None, commitment: Commitment) -> Terms | None
     return decode_terms(opening.payload)
 
 
-def _oversteps(consent: Consent, terms: Terms | None) -> bool:
-    """Tell whether a custodial consent would serve more than care: then it is none."""
-    if terms is None or not consent.is_custodial or consent.is_confirmed:
-        return False
-    rules = (terms, *terms.exceptions)
-    return any(not rule.purposes or any(one not in CARE for one in rule.purposes) for rule in rules)
+def _keep_to_care(on_file: ConsentOnFile) -> list[ConsentOnFile]:
+    """Take from a consent that the custodian signed what serves more than care; what it denies stays."""
+    terms = on_file.terms
+    if terms is None:
+        return [on_file]
+    if terms.decision is Ruling.PERMIT and not _serves_care(terms):
+        return []
+    exceptions = tuple(
+        rule
+        for rule in terms.exceptions
+        if rule.decision is Ruling.DENY or _serves_care(inherit(rule, terms))
+    )
+    kept = msgspec.structs.replace(terms, exceptions=exceptions)
+    return [msgspec.structs.replace(on_file, terms=kept)]
+
+
+def _serves_care(rule: Rule) -> bool:
+    return bool(rule.purposes) and all(purpose in CARE for purpose in rule.purposes)

@@ -86,7 +86,7 @@ def decode_header(raw: bytes) -> RecordHeader:
     """Read a header, or refuse what is none."""
     try:
         return _HEADERS.decode(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, "a record's header") from error
 
 

@@ -66,5 +66,5 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
 def _open_facts(row: RecordRow, key: aead.Key, place: bytes) -> SealedFacts:
     try:
         return _FACTS.decode(open_envelope(key, row.facts, associated=FACTS + place))
-    except (Refused, msgspec.MsgspecError) as error:
+    except (Refused, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error

@@ -85,7 +85,7 @@ def open_release(private_key: bytes, ciphertext: bytes, *, context: ReleaseConte
     packed = hpke.open_sealed(private_key, ciphertext, info=encode_struct(context))
     try:
         shared = _RELEASES.decode(decompress(packed, size_bytes_max=RELEASE_BYTES_MAX))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, "a release") from error
     try:
         root = compute_list_root(record.compute_commitment() for record in shared)

@@ -55,7 +55,7 @@ class Shelf(Generic[StoreT_co]):
         )
         try:
             return msgspec.msgpack.decode(content, type=Head)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Refused(Reason.HOME_CORRUPT, f"the head of {self.name}") from error
 
     def encode_head(self, head: Head) -> bytes:

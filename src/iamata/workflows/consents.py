@@ -32,7 +32,8 @@ def accept_grant(office: Office, text: str, salted: SaltedTerms) -> Finality:
 
 
 def accept_restriction(office: Office, patient: PatientId, salted: SaltedTerms) -> None:
-    """Keep the opening of a restriction that the patient has put on the ledger; until then all is denied."""
+    """Keep the opening of a restriction that the patient put on the ledger; until then all is denied."""
+    require(office.find_own_patient(office.take_view(), patient) is not None, Reason.NOT_FOUND)
     keep_terms_of(office, patient, salted.commit(), salted)
 
 
@@ -78,9 +79,16 @@ def keep_terms_of(office: Office, patient: PatientId, name: str, salted: SaltedT
 
 
 def _read_grant(office: Office, text: str, salted: SaltedTerms) -> Signed[Any]:
+    """Read a grant, or refuse before anything is kept: no stranger fills our shelf with terms."""
     grant = read_statement(text, Grant)
     require(verify_jws(grant.jws), Reason.BAD_SIGNATURE, "the grant")
     require(grant.payload.network == office.author.engine.network, Reason.FOREIGN_NETWORK)
     require(grant.payload.custodian == office.member, Reason.NOT_THE_CUSTODIAN)
-    require(grant.payload.terms == salted.commit(), Reason.CANNOT_OPEN, "these are not the terms that were signed")
+    patient = office.find_own_patient(office.take_view(), grant.payload.patient)
+    require(patient is not None and grant.key in patient.keys, Reason.NOT_THE_PATIENT)
+    require(
+        grant.payload.terms == salted.commit(),
+        Reason.CANNOT_OPEN,
+        "these are not the terms that were signed",
+    )
     return grant

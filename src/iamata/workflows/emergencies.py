@@ -1,4 +1,4 @@
-"""A broken glass: declared in the open by the person, searched for by exact demographics, reviewed by others."""
+"""A broken glass: declared in the open, searched for by exact demographics, reviewed by others."""
 
 from typing import ClassVar, Final
 
@@ -6,25 +6,27 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM
-from iamata.ledger.entries import ReviewOutcome, Role
-from iamata.ledger.tables import KEYS, PERSONS
+from iamata.ledger.entries import MemberStatus, Person, ReviewOutcome, Role
+from iamata.ledger.tables import CURRENT, EMERGENCIES, MEMBERS, PARAMETERS, PERSONS
 from iamata.ledger.transaction import Statement
 from iamata.ledger.transactions.emergencies import DeclareEmergency, ReviewEmergency
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import AccessId, MemberId, PatientId, PersonId
+from iamata.model.ids import AccessId, KeyId, MemberId, PatientId, PersonId
 from iamata.model.instants import MS_PER_HOUR, Instant
 from iamata.model.reasons import Reason, Refused, require
-from iamata.ports import NO_PATIENT
+from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier
 from iamata.workflows.author import Author
-from iamata.workflows.messages import read_message
+from iamata.workflows.messages import SearchDetails, read_message
 from iamata.workflows.office import Office
 
 REASON_LENGTH_MIN: Final = 12
 REASON_LENGTH_MAX: Final = 2_000
 DURATION_MS: Final = MS_PER_HOUR
+SEARCH_MS_MAX: Final = MS_PER_HOUR
+"""How long a signed search may be good for: whoever holds it may show it again."""
 EMERGENCY: Final = "emergency"
 REVIEW: Final = "review"
 """Kinds of the commitments to the grounds of a declaration and of a review."""
@@ -58,18 +60,15 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_in_emergency(office: Office, text: str) -> PatientId:
-    """Find one patient for a privileged person who says why; one exact match or nothing, and journalled first."""
+    """Find one patient for a privileged person who says why: one exact match or nothing; journalled."""
     view = office.take_view()
     message = read_message(text, EmergencySearch, network=office.author.engine.network)
     search: EmergencySearch = message.payload
-    person, owner = PERSONS.find(view, search.person), KEYS.find(view, message.key)
     require(search.custodian == office.member, Reason.NOT_THE_CUSTODIAN)
-    require(office.tell_time(view) <= search.expires_ms, Reason.EXPIRED)
+    now_ms = office.tell_time(view)
+    require(now_ms <= search.expires_ms <= now_ms + SEARCH_MS_MAX, Reason.EXPIRED)
     check_reason(search.reason)
-    if person is None or owner is None or message.key not in person.keys:
-        raise Refused(Reason.NOT_THE_PERSON)
-    require(person.is_active and Role.EMERGENCY in person.roles, Reason.ROLE_MISSING)
-    require(not person.is_privilege_suspended, Reason.PRIVILEGE_SUSPENDED)
+    person = check_privilege(view, search.person, key=message.key, now_ms=now_ms)
     refs = find_refs(office.custody, Identifier("Patient", DEMOGRAPHICS_SYSTEM, search.demographics))
     patients = [office.compute_pseudonym(ref) for ref in refs]
     found = [one for one in patients if office.find_own_patient(view, one) is not None]
@@ -77,12 +76,27 @@ def find_in_emergency(office: Office, text: str) -> PatientId:
         kind=JournalKind.EMERGENCY,
         patient=found[0] if len(found) == 1 else NO_PATIENT,
         id=AccessId(office.author.make_id()),
-        time_ms=office.tell_time(view),
-        payload=text.encode("ascii"),
+        time_ms=now_ms,
+        payload=msgspec.json.encode(SearchDetails(member=person.member, person=search.person, search=text)),
     )
     append_entries(office.custody, [entry])
     require(len(found) == 1, Reason.NOT_FOUND)
     return found[0]
+
+
+def check_privilege(view: LedgerView, person_id: PersonId, *, key: KeyId, now_ms: int) -> Person:
+    """Refuse whoever could not declare an emergency now: a search serves nobody else."""
+    person, parameters = PERSONS.find(view, person_id), PARAMETERS.find(view, CURRENT)
+    if person is None or parameters is None or key not in person.keys:
+        raise Refused(Reason.NOT_THE_PERSON)
+    member = MEMBERS.find(view, person.member)
+    require(member is not None and member.status is MemberStatus.ACTIVE, Reason.MEMBER_NOT_ACTIVE)
+    require(person.is_active and Role.EMERGENCY in person.roles, Reason.ROLE_MISSING)
+    unreviewed = [EMERGENCIES.find(view, emergency) for emergency in person.emergencies]
+    is_overdue = any(one is not None and now_ms > one.review_until_ms for one in unreviewed)
+    require(not person.is_privilege_suspended and not is_overdue, Reason.PRIVILEGE_SUSPENDED)
+    require(len(unreviewed) < parameters.emergencies_open_max, Reason.TOO_MANY_OPEN_EMERGENCIES)
+    return person
 
 
 def declare(author: Author, *, patient: PatientId, reason: str, duration_ms: int = DURATION_MS) -> Declared:
@@ -114,5 +128,6 @@ def review(author: Author, emergency: AccessId, outcome: ReviewOutcome, *, reaso
 
 def check_reason(reason: str) -> None:
     """Refuse a reason too short to be one, or too long to be read."""
-    require(REASON_LENGTH_MIN <= len(reason.strip()) <= REASON_LENGTH_MAX, Reason.INPUT_INVALID, "the reason")
-
+    require(
+        REASON_LENGTH_MIN <= len(reason.strip()) <= REASON_LENGTH_MAX, Reason.INPUT_INVALID, "the reason"
+    )

@@ -11,8 +11,9 @@ from iamata.ledger.transactions.records import EraseRecords
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Commitment, PatientId, encode_digest
 from iamata.model.reasons import Reason, require
-from iamata.ports import Finality
+from iamata.ports import NO_PATIENT, Finality
 from iamata.vault.opening import list_versions
+from iamata.vault.openings import PAYLOAD_BYTES_MAX, Opening, keep_opening
 from iamata.vault.shredding import Shredded, replay_erasures, shred
 from iamata.workflows.office import Office
 
@@ -53,6 +54,7 @@ def erase_patient(office: Office, patient: PatientId) -> Erased:
     statement = ErasureStatement(patient=patient, commitments=commitments)
     salt = office.custody.entropy(SALT_BYTES)
     commitment = commit(ERASURE, salt, encode_struct(statement))
+    _keep_statement(office, statement, salt=salt, commitment=commitment)
     finality = office.author.submit(
         EraseRecords, patient=patient, statement=commitment, count=len(commitments)
     )
@@ -67,8 +69,18 @@ def erase_patient(office: Office, patient: PatientId) -> Erased:
     return Erased(receipt=receipt.text, finality=finality, shredded=shredded)
 
 
+def _keep_statement(
+    office: Office, statement: ErasureStatement, *, salt: bytes, commitment: Commitment
+) -> None:
+    """Keep what opens the commitment, for a verifier; it outlives the patient's own openings."""
+    payload = encode_struct(statement)
+    if len(payload) <= PAYLOAD_BYTES_MAX:  # else a verifier can only count what was erased
+        opening = Opening(name=commitment, patient=NO_PATIENT, kind=ERASURE, salt=salt, payload=payload)
+        keep_opening(office.custody, opening)
+
+
 def finish_erasures(office: Office) -> list[Shredded]:
-    """Before serving anyone: shred again whom the ledger says is erased, after a crash or a restored backup."""
+    """Shred again whom the ledger says is erased, after a crash or a restored backup; before serving."""
     erased = [
         leaf.event.patient
         for _, leaf in office.author.engine.events(0)

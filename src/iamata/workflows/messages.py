@@ -1,21 +1,35 @@
-"""What two nodes, and a patient and a node, say to each other about records: signed, and nothing more than needed."""
+"""What nodes and patients tell each other about records: signed, and no more than needed."""
 
-from typing import Annotated, ClassVar, Final, Any, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 import msgspec
 
+from iamata.consent.permits import Obligation
+from iamata.crypto import hpke
 from iamata.crypto.commitments import commit
 from iamata.crypto.jws import verify_jws
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.transaction import Signed, Statement
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import AccessId, Commitment, Digest, MemberId, NetworkId, Nonce, PatientId, PersonId
+from iamata.model.ids import (
+    AccessId,
+    Commitment,
+    Digest,
+    MemberId,
+    NetworkId,
+    Nonce,
+    PatientId,
+    PersonId,
+    SealingKey,
+)
 from iamata.model.instants import Instant
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
+from iamata.vault.envelopes import compress, decompress
+from iamata.vault.sharing import ReleaseContext
 
 PURPOSE_LENGTH_MAX: Final = 128
 SHARE_CODE_LENGTH_MAX: Final = 4_096
-RECORDS_LISTED_MAX: Final = 100_000
+PLAN_BYTES_MAX: Final = 1024 * 1024
 
 Purpose = Annotated[str, msgspec.Meta(min_length=1, max_length=PURPOSE_LENGTH_MAX)]
 
@@ -42,13 +56,15 @@ class RecordRequest(Statement):
     person: PersonId
     purpose: Purpose
     expires_ms: Instant
-    share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | msgspec.UnsetType = msgspec.UNSET
+    share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
     """The patient's share code; or, instead, the emergency that the person has declared."""
     emergency: AccessId | msgspec.UnsetType = msgspec.UNSET
 
 
 class ReleaseNote(Statement):
-    """A custodian's node says what it releases: the ledger's access, the list, and the exact ciphertext."""
+    """A custodian's node says what it releases: the ledger's access, the list, the exact ciphertexts."""
 
     typ: ClassVar[str] = "iamata-release+jwt"
 
@@ -56,6 +72,9 @@ class ReleaseNote(Statement):
     recipient: MemberId
     list_root: Digest
     ciphertext: Digest
+    """Of the records."""
+    plan: Digest
+    """Of what opens the ledger's commitment, sealed like the records."""
 
 
 class ReceiptNote(Statement):
@@ -79,6 +98,7 @@ class AccessListRequest(Statement):
 
 
 StatementT = TypeVar("StatementT", bound=Statement)
+DetailsT = TypeVar("DetailsT", bound=msgspec.Struct)
 
 
 def read_message(text: str, kind: type[StatementT], *, network: NetworkId) -> Signed[Any]:
@@ -89,7 +109,9 @@ def read_message(text: str, kind: type[StatementT], *, network: NetworkId) -> Si
     return message
 
 
-class AccessDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccessDetails(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """What the ledger's commitment to an access binds; patient, custodian and recipient hold it."""
 
     access: AccessId
@@ -102,6 +124,8 @@ class AccessDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     list_root: Digest
     records: tuple[str, ...]
     at_ms: Instant
+    obligations: tuple[Obligation, ...] = ()
+    """What must accompany some records: the consent, its scope in words, the notice (42 CFR 2.32)."""
 
 
 ACCESS: Final = "access"
@@ -109,7 +133,7 @@ ACCESS: Final = "access"
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A disclosure that was decided on, as the journal keeps it: details, and the salt of their commitment."""
+    """A disclosure that was decided on, as the journal keeps it, with the salt of its commitment."""
 
     details: AccessDetails
     salt: bytes
@@ -129,13 +153,45 @@ class ReadDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     records: tuple[str, ...]
 
 
+class SearchDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a journal entry about a search in an emergency says; its person has signed the search."""
+
+    member: MemberId
+    person: PersonId
+    search: str
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One disclosure on its way: the signed note and what it speaks of."""
+    """One disclosure on its way: the signed note and what it speaks of, sealed to the recipient's node."""
 
     note: str
     ciphertext: bytes
+    plan: bytes
+
+
+def read_details(payload: bytes, kind: type[DetailsT]) -> DetailsT:
+    """Read what a journal entry says, or refuse what is none."""
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.CANNOT_OPEN, "a journal entry") from error
 
 
 def read_plan(payload: bytes) -> Planned:
-    """Read a disclosure that our own journal holds."""
-    return msgspec.json.decode(payload, type=Planned)
+    """Read a disclosure that a journal holds."""
+    return read_details(payload, Planned)
+
+
+def seal_plan(plan: Planned, *, context: ReleaseContext, key: SealingKey) -> bytes:
+    """Seal what opens the ledger's commitment to the recipient's node."""
+    return hpke.seal(key, compress(msgspec.json.encode(plan)), info=_bind_plan(context))
+
+
+def open_plan(private_key: bytes, sealed: bytes, *, context: ReleaseContext) -> Planned:
+    """Open a plan at its recipient, or refuse what is none."""
+    packed = hpke.open_sealed(private_key, sealed, info=_bind_plan(context))
+    return read_plan(decompress(packed, size_bytes_max=PLAN_BYTES_MAX))
+
+
+def _bind_plan(context: ReleaseContext) -> bytes:
+    return b"plan\x00" + encode_struct(context)

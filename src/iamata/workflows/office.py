@@ -5,14 +5,21 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from iamata.ledger.tables import MEMBERS, PATIENTS
-from iamata.ledger.transaction import Transaction
-from iamata.ledger.entries import Member, Patient
 from iamata.crypto import hkdf
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
-from iamata.model.ids import RANDOM_ID_BYTES, MemberId, PatientId, compute_random_id
+from iamata.ledger.entries import Emergency, Member, Patient, Role
+from iamata.ledger.tables import EMERGENCIES, MEMBERS, PATIENTS, PERSONS
+from iamata.ledger.transaction import Transaction
+from iamata.model.ids import (
+    RANDOM_ID_BYTES,
+    AccessId,
+    MemberId,
+    PatientId,
+    PersonId,
+    compute_random_id,
+)
 from iamata.model.instants import Instant
-from iamata.model.reasons import Reason, Refused
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Finality, LedgerView
 from iamata.vault.custody import Custody
 from iamata.workflows.author import Author, settle
@@ -52,10 +59,31 @@ class Office:
             raise Refused(Reason.UNKNOWN_MEMBER, member)
         return entry
 
+    def get_open_emergency(
+        self, view: LedgerView, emergency_id: AccessId, *, person: PersonId
+    ) -> Emergency:
+        """Return an emergency that a person declared for a patient of ours and that stands, or refuse.
+
+        As the ledger's own rule, for what the ledger is not asked about.
+        """
+        emergency = EMERGENCIES.find(view, emergency_id)
+        if emergency is None or (emergency.person, emergency.custodian) != (person, self.member):
+            raise Refused(Reason.UNKNOWN_EMERGENCY)
+        is_open = self.tell_time(view) <= emergency.until_ms and emergency.outcome is None
+        require(is_open, Reason.EMERGENCY_OVER)
+        declarer = PERSONS.find(view, person)
+        if declarer is None or not declarer.is_active or Role.EMERGENCY not in declarer.roles:
+            raise Refused(Reason.ROLE_MISSING)
+        require(not declarer.is_privilege_suspended, Reason.PRIVILEGE_SUSPENDED)
+        return emergency
+
     def compute_pseudonym(self, ref: str) -> PatientId:
-        """Compute the pseudonym of the patient whom a FHIR reference names: the same each time, for us alone."""
+        """Compute the pseudonym of the patient whom a FHIR reference names: always one, for us alone."""
         secret = hkdf.derive(
-            self.custody.index_key, salt=b"", info=b"pseudonym\x00" + ref.encode(), size_bytes=RANDOM_ID_BYTES
+            self.custody.index_key,
+            salt=b"",
+            info=b"pseudonym\x00" + ref.encode(),
+            size_bytes=RANDOM_ID_BYTES,
         )
         return PatientId(compute_random_id(secret))
 

@@ -1,52 +1,82 @@
 """A custodian's own staff reads: decided like any request, and in the journal before anything is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
 from iamata.consent.decide import decide
 from iamata.consent.permits import Permit
+from iamata.consent.purposes import EMERGENCIES
 from iamata.consent.requests import Request
 from iamata.ledger.entries import Person
 from iamata.ledger.tables import PERSONS, READ_ANCHORS
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.model.ids import AccessId, AnchorId, Digest, PatientId, PersonId, encode_digest
 from iamata.model.instants import compute_day
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Anchor, LedgerView
 from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import ListedRecord, find_listed, list_facts, open_records
-from iamata.vault.policies import read_policy
+from iamata.vault.policies import may_permit, read_policy
 from iamata.vault.record import OpenedRecord
 from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
 
+READ_MAX: Final = 10_000
+"""Records in one read."""
 
-def list_records(office: Office, *, person: PersonId, patient: PatientId, purpose: str) -> list[ListedRecord]:
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person of our staff wants, and in which emergency if it is for one."""
+
+    person: PersonId
+    patient: PatientId
+    purpose: str
+    emergency: AccessId | None = None
+
+
+def list_records(
+    office: Office,
+    *,
+    person: PersonId,
+    patient: PatientId,
+    purpose: str,
+    emergency: AccessId | None = None,
+) -> list[ListedRecord]:
     """List what a person of our staff may read of a patient. The list itself is a read, and journalled."""
+    reading = Reading(person=person, patient=patient, purpose=purpose, emergency=emergency)
     view = office.take_view()
-    listed = list_facts(office.custody, patient) if office.find_own_patient(view, patient) else []
-    permits = decide_read(office, view, listed, person=person, patient=patient, purpose=purpose)
-    visible = [one for one in listed if any(permit.covers(one.facts.record, patient=patient) for permit in permits)]
+    listed, permits = decide_read(office, view, reading, lambda: list_facts(office.custody, patient))
+    visible = [
+        one for one in listed if any(permit.covers(one.facts.record, patient=patient) for permit in permits)
+    ]
     require(bool(visible), Reason.NOT_FOUND)
-    for permit in permits:
-        journal_read(office, view, permit, person=person)
+    journal_reads(office, view, reading, permits)
     return visible
 
 
-def read_records(
-    office: Office, refs: Sequence[str], *, person: PersonId, patient: PatientId, purpose: str
+def read_records(  # noqa: PLR0913  what, who, whose, what for
+    office: Office,
+    refs: Sequence[str],
+    *,
+    person: PersonId,
+    patient: PatientId,
+    purpose: str,
+    emergency: AccessId | None = None,
 ) -> list[OpenedRecord]:
     """Show records to a person of our staff: decision, durable journal entry, and only then decryption."""
-    view = office.take_view()
-    listed = find_listed(office.custody, patient, refs) if office.find_own_patient(view, patient) else []
-    require(len(listed) == len(refs) and bool(refs), Reason.NOT_FOUND)
-    permits = decide_read(office, view, listed, person=person, patient=patient, purpose=purpose)
-    require(sum(len(permit.records) for permit in permits) == len(refs), Reason.NOT_FOUND)
-    opened = []
+    reading = Reading(person=person, patient=patient, purpose=purpose, emergency=emergency)
+    view, wanted = office.take_view(), list(dict.fromkeys(refs))
+    require(0 < len(wanted) <= READ_MAX, Reason.NOT_FOUND)
+    listed, permits = decide_read(
+        office, view, reading, lambda: find_listed(office.custody, patient, wanted)
+    )
+    require(sum(len(permit.records) for permit in permits) == len(wanted), Reason.NOT_FOUND)
+    journal_reads(office, view, reading, permits)
+    opened: list[OpenedRecord] = []
     for permit in permits:
-        journal_read(office, view, permit, person=person)
         covered = [one for one in listed if permit.covers(one.facts.record, patient=patient)]
         opened.extend(open_records(office.custody, permit, covered))
     return opened
@@ -66,23 +96,36 @@ def anchor_reads(office: Office) -> list[Anchor]:
     return anchored
 
 
-def decide_read(  # noqa: PLR0913  who, whose, what for
-    office: Office,
-    view: LedgerView,
-    listed: Sequence[ListedRecord],
-    *,
-    person: PersonId,
-    patient: PatientId,
-    purpose: str,
-) -> tuple[Permit, ...]:
-    """Decide what a person of our staff may read; nothing for whoever is not ours."""
-    staff, owner = PERSONS.find(view, person), office.find_own_patient(view, patient)
+def decide_read(
+    office: Office, view: LedgerView, reading: Reading, find: Callable[[], list[ListedRecord]]
+) -> tuple[list[ListedRecord], tuple[Permit, ...]]:
+    """Decide what a person of our staff may read; look nothing up before something on file says yes."""
+    staff, owner = PERSONS.find(view, reading.person), office.find_own_patient(view, reading.patient)
     if owner is None or staff is None or staff.member != office.member or not staff.is_active:
-        return ()
+        return [], ()
+    if not is_purpose_declared(office, view, reading):
+        return [], ()
     at_ms = office.tell_time(view)
-    policy = read_policy(view, office.custody, patient, owner, day=compute_day(at_ms), is_own_staff=True)
-    request = Request(recipients=list_capacities(office, person, staff), purpose=purpose)
-    return decide(policy, request, [one.facts for one in listed], at_ms=at_ms).permits
+    day = compute_day(at_ms)
+    policy = read_policy(view, office.custody, reading.patient, owner, day=day, is_own_staff=True)
+    request = Request(recipients=list_capacities(office, reading.person, staff), purpose=reading.purpose)
+    if not may_permit(policy, request, day=day):
+        return [], ()
+    listed = find()
+    return listed, decide(policy, request, [one.facts for one in listed], at_ms=at_ms).permits
+
+
+def is_purpose_declared(office: Office, view: LedgerView, reading: Reading) -> bool:
+    """Tell whether the reader has declared an emergency for the patient, just where the purpose is one."""
+    if reading.emergency is None:
+        return reading.purpose not in EMERGENCIES
+    if reading.purpose not in EMERGENCIES:
+        return False
+    try:
+        emergency = office.get_open_emergency(view, reading.emergency, person=reading.person)
+    except Refused:
+        return False
+    return emergency.patient == reading.patient
 
 
 def list_capacities(office: Office, person: PersonId, staff: Person) -> tuple[str, ...]:
@@ -90,22 +133,33 @@ def list_capacities(office: Office, person: PersonId, staff: Person) -> tuple[st
     return (f"person:{person}", f"member:{office.member}", *(f"role:{role}" for role in staff.roles))
 
 
-def journal_read(office: Office, view: LedgerView, permit: Permit, *, person: PersonId) -> None:
+def journal_reads(office: Office, view: LedgerView, reading: Reading, permits: Sequence[Permit]) -> None:
     """Make durable who is about to see what, and why it was permitted."""
-    details = ReadDetails(
-        person=person,
-        purpose=permit.request.purpose,
-        basis=f"consent/{permit.consent}" if permit.consent else f"policy/{permit.policy}",
-        records=permit.records,
-    )
-    entry = JournalEntry(
-        kind=JournalKind.READ,
-        patient=permit.patient,
-        id=AccessId(office.author.make_id()),
-        time_ms=office.tell_time(view),
-        payload=msgspec.json.encode(details),
-    )
-    append_entries(office.custody, [entry])
+    entries = [
+        JournalEntry(
+            kind=JournalKind.READ,
+            patient=permit.patient,
+            id=AccessId(office.author.make_id()),
+            time_ms=office.tell_time(view),
+            payload=msgspec.json.encode(
+                ReadDetails(
+                    person=reading.person,
+                    purpose=reading.purpose,
+                    basis=describe_permit(permit, reading),
+                    records=permit.records,
+                )
+            ),
+        )
+        for permit in permits
+    ]
+    append_entries(office.custody, entries)
+
+
+def describe_permit(permit: Permit, reading: Reading) -> str:
+    """Name what a read rests on, as the patient will see it."""
+    if permit.consent is not None:
+        return f"consent/{permit.consent}"
+    return f"policy/{permit.policy}" if reading.emergency is None else f"emergency/{reading.emergency}"
 
 
 def _plan_fresh(office: Office) -> list[Anchor]:

@@ -1,17 +1,29 @@
 """A member asks another one for records on behalf of a person of its staff, and opens what it gets."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from iamata.consent.labels import SUBSTANCE_USE
+from iamata.consent.permits import Obligation
 from iamata.crypto.merkle import hash_leaf
 from iamata.ledger.tables import ACCESSES, MEMBERS
-from iamata.model.ids import AccessId, Digest, MemberId, PatientId, PersonId, encode_digest
+from iamata.model.ids import AccessId, Digest, MemberId, PersonId, encode_digest
 from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.sharing import ReleaseContext, SharedRecord, open_release
-from iamata.workflows.messages import ReceiptNote, RecordRequest, Release, ReleaseNote, read_message
+from iamata.workflows.messages import (
+    Planned,
+    ReceiptNote,
+    RecordRequest,
+    Release,
+    ReleaseNote,
+    open_plan,
+    read_message,
+)
 from iamata.workflows.office import Office
 
 REQUEST_MS: Final = 5 * MS_PER_MINUTE
@@ -23,10 +35,14 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     access: AccessId
     custodian: MemberId
     records: tuple[SharedRecord, ...]
+    obligations: tuple[Obligation, ...]
+    """What must stay with some of the records wherever they go."""
     receipt: str
 
 
-def ask_with_share(office: Office, *, custodian: MemberId, person: PersonId, purpose: str, share: str) -> str:
+def ask_with_share(
+    office: Office, *, custodian: MemberId, person: PersonId, purpose: str, share: str
+) -> str:
     """Write a request that shows the patient's share code."""
     return _ask(office, custodian=custodian, person=person, purpose=purpose, share=share)
 
@@ -39,31 +55,59 @@ def ask_in_emergency(
 
 
 def receive(office: Office, release: Release, *, custodian: MemberId, person: PersonId) -> Received:
-    """Open a release, check it against its sender's signature and the ledger, and journal who is shown it."""
+    """Open a release, check it against its sender's signature and the ledger, journal who is shown it."""
     note = read_message(release.note, ReleaseNote, network=office.author.engine.network)
     said: ReleaseNote = note.payload
     view = office.take_view()
-    sender, access = MEMBERS.find(view, custodian), ACCESSES.find(view, said.access)
+    sender = MEMBERS.find(view, custodian)
     require(sender is not None and note.key == sender.signing_key, Reason.NOT_THE_CUSTODIAN)
     require(said.recipient == office.member, Reason.UNKNOWN_RECIPIENT)
-    if access is None or access.custodian != custodian:
-        raise Refused(Reason.UNKNOWN_ACCESS, "the ledger does not know this disclosure")
-    digest = Digest(encode_digest(hash_leaf(release.ciphertext)))
-    require(digest == said.ciphertext, Reason.CANNOT_OPEN, "not the ciphertext that was signed")
+    is_signed = (said.ciphertext, said.plan) == (_name(release.ciphertext), _name(release.plan))
+    require(is_signed, Reason.CANNOT_OPEN, "not the ciphertext that was signed")
     context = ReleaseContext(
         access=said.access, custodian=custodian, recipient=office.member, list_root=said.list_root
     )
-    records = open_release(office.sealing_key, release.ciphertext, context=context)
+    plan = open_plan(office.sealing_key, release.plan, context=context)
+    check_plan(view, plan, context=context, person=person)
+    records = tuple(open_release(office.sealing_key, release.ciphertext, context=context))
+    check_obligations(records, plan.details.obligations)
     entry = JournalEntry(
         kind=JournalKind.SERVE,
-        patient=PatientId(access.patient),
+        patient=plan.details.patient,
         id=said.access,
         time_ms=office.tell_time(view),
         payload=msgspec.json.encode({"person": person, "custodian": custodian, "records": len(records)}),
     )
     append_entries(office.custody, [entry])
-    receipt = office.author.state(ReceiptNote, access=said.access, ciphertext=digest)
-    return Received(access=said.access, custodian=custodian, records=tuple(records), receipt=receipt.text)
+    receipt = office.author.state(ReceiptNote, access=said.access, ciphertext=said.ciphertext)
+    return Received(
+        access=said.access,
+        custodian=custodian,
+        records=records,
+        obligations=plan.details.obligations,
+        receipt=receipt.text,
+    )
+
+
+def check_plan(view: LedgerView, plan: Planned, *, context: ReleaseContext, person: PersonId) -> None:
+    """Refuse unless the ledger was told just this before it left, and this person asked for it."""
+    details, access = plan.details, ACCESSES.find(view, context.access)
+    if access is None or access.commitment != plan.commit():
+        raise Refused(Reason.UNKNOWN_ACCESS, "the ledger does not know this disclosure")
+    said = (details.access, details.custodian, details.recipient, details.list_root)
+    meant = (context.access, context.custodian, context.recipient, context.list_root)
+    is_same = said == meant and (access.custodian, access.patient) == (context.custodian, details.patient)
+    require(is_same, Reason.UNKNOWN_ACCESS, "the ledger was told of another disclosure")
+    require(details.person == person, Reason.NOT_THE_PERSON, "somebody else asked for it")
+
+
+def check_obligations(records: Sequence[SharedRecord], obligations: Sequence[Obligation]) -> None:
+    """Refuse substance use records without the notice that 42 CFR 2.32 wants to travel with them."""
+    noticed = dict.fromkeys(record for obligation in obligations for record in obligation.records)
+    for record in records:
+        facts = record.read_header().facts
+        is_protected = any(label in SUBSTANCE_USE for label in facts.labels)
+        require(not is_protected or facts.record in noticed, Reason.CANNOT_OPEN, "a notice is missing")
 
 
 def _ask(office: Office, *, custodian: MemberId, person: PersonId, purpose: str, **pointer: str) -> str:
@@ -77,3 +121,7 @@ def _ask(office: Office, *, custodian: MemberId, person: PersonId, purpose: str,
         **pointer,
     )
     return message.text
+
+
+def _name(blob: bytes) -> Digest:
+    return Digest(encode_digest(hash_leaf(blob)))

@@ -10,8 +10,8 @@ from iamata.ledger.tables import PATIENTS, RECORD_ANCHORS
 from iamata.ledger.transactions.patients import EnrolCustodialPatient
 from iamata.ledger.transactions.records import AnchorRecords
 from iamata.model.ids import AnchorId, Digest, PatientId, encode_digest
-from iamata.model.reasons import Reason, Refused
-from iamata.ports import NO_PATIENT, Anchor
+from iamata.model.reasons import Reason, require
+from iamata.ports import NO_PATIENT, Anchor, LedgerView
 from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier, PreparedRecord
@@ -30,6 +30,8 @@ class ImportTally:
     unchanged: int = 0
     patients_enrolled: int = 0
     anchors: int = 0
+    units_erased: int = 0
+    """Units left out because a patient in them was erased while they waited."""
 
 
 class Importer:
@@ -55,10 +57,11 @@ class Importer:
 
     def add(self, prepared: Sequence[Prepared]) -> None:
         """Take a unit in; refuse it whole where a patient in it was erased."""
+        named = [self._name_patient(ref) for one in prepared for ref in one.patients]
+        require(
+            not any(one in self._erased for one in named), Reason.ERASED, "a patient in it was erased here"
+        )
         unit = [self._assign(one) for one in prepared]
-        for record in unit:
-            if record.patient in self._erased:
-                raise Refused(Reason.ERASED, "a patient in it was erased here")
         self._units.append(unit)
         self._waiting += len(unit)
         for record in unit:
@@ -68,7 +71,8 @@ class Importer:
             self.flush()
 
     def flush(self) -> None:
-        """Make what waits durable."""
+        """Make what waits durable, but for units with a patient who was erased while they waited."""
+        self._drop_erased()
         self._enrol({record.patient: None for unit in self._units for record in unit})
         sealed = seal(self._office.custody, self._units)
         self.tally.added += len(sealed.added)
@@ -76,6 +80,17 @@ class Importer:
         self._units.clear()
         self._identified.clear()
         self._waiting = 0
+
+    def _drop_erased(self) -> None:
+        """Drop the units of whoever was erased while they waited: no key may come back by them."""
+        view = self._office.take_view()
+        waiting = dict.fromkeys(record.patient for unit in self._units for record in unit)
+        erased = [patient for patient in waiting if _is_erased(view, patient)]
+        if erased:
+            self._erased.update(dict.fromkeys(erased))
+            kept = [unit for unit in self._units if not any(one.patient in self._erased for one in unit)]
+            self.tally.units_erased += len(self._units) - len(kept)
+            self._units = kept
 
     def finish(self) -> ImportTally:
         """Make the rest durable and anchor everything."""
@@ -95,8 +110,7 @@ class Importer:
         patient = self._patients.get(ref)
         if patient is None:
             patient = self._patients[ref] = self._office.compute_pseudonym(ref)
-            entry = PATIENTS.find(self._office.take_view(), patient)
-            if entry is not None and entry.is_erased:
+            if _is_erased(self._office.take_view(), patient):
                 self._erased[patient] = None
         return patient
 
@@ -107,14 +121,21 @@ class Importer:
         self._office.submit_all([self._describe_enrolment(patient) for patient in unknown])
         self.tally.patients_enrolled += len(unknown)
 
-    def _describe_enrolment(self, patient: PatientId) -> tuple[type[EnrolCustodialPatient], dict[str, object]]:
+    def _describe_enrolment(
+        self, patient: PatientId
+    ) -> tuple[type[EnrolCustodialPatient], dict[str, object]]:
         holder = dataclasses.replace(self._office.author, key=self._office.derive_custodial_key(patient))
         possession = holder.prove_possession(f"patient/{patient}")
         return EnrolCustodialPatient, {"patient": patient, "possession": possession}
 
 
+def _is_erased(view: LedgerView, patient: PatientId) -> bool:
+    entry = None if patient == NO_PATIENT else PATIENTS.find(view, patient)
+    return entry is not None and entry.is_erased
+
+
 def list_identifiers(prepared: Prepared) -> Iterator[Identifier]:
-    """List what a record is found by: its identifiers, and a patient's name and day of birth in an emergency."""
+    """List what a record is found by: its identifiers; in an emergency, a patient's name and birthday."""
     for system, value in prepared.identifiers:
         yield Identifier(prepared.resource_type, system, value)
     if prepared.resource_type == "Patient":

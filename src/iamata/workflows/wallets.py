@@ -27,7 +27,7 @@ from iamata.model.ids import (
     decode_digest,
     encode_digest,
 )
-from iamata.model.instants import Day, Instant
+from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.vault.policies import TERMS
 from iamata.workflows.author import Author
@@ -35,6 +35,8 @@ from iamata.workflows.messages import ShareCode
 
 IDENTITIES_MAX: Final = 1_000
 CONSENTS_MAX: Final = 10_000
+SUBMIT_DAYS: Final = 2
+"""How long a custodian may take to post a grant: its siblings wait up to the end of the next day."""
 SIGN_IN: Final = "sign-in"
 """Kind of the commitment to how a person signs in."""
 
@@ -140,6 +142,7 @@ def sign_grant(  # noqa: PLR0913  a grant's own fields
         custodian=custodian,
         terms=salted.commit(),
         until_day=until_day,
+        submit_until_day=Day(compute_day(author.clock()) + SUBMIT_DAYS),
         replaces=msgspec.UNSET if replaces is None else replaces,
     )
 

@@ -3,16 +3,17 @@
 import time
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from iamata.consent.decide import Decision, decide
-from iamata.consent.policy import ConsentOnFile, Policy
+from iamata.consent.policy import ConsentOnFile, Policy, is_narrowing
 from iamata.consent.profiles import PCF, STRICT, ImplicitPolicy, Profile
 from iamata.consent.requests import RecordFacts, Request
-from iamata.consent.terms import Meaning, Period, Rule, Ruling, Selector, Terms
+from iamata.consent.terms import DATA_DAY_MIN, DataPeriod, Meaning, Period, Rule, Ruling, Selector, Terms
 from iamata.model.ids import ConsentId, PatientId
-from iamata.model.instants import MS_PER_DAY, Day, Instant
+from iamata.model.instants import DAY_MAX, MS_PER_DAY, Day, Instant
 from iamata.model.reasons import Reason
 
 PATIENT = PatientId("paaaaaaaaaaaaaaaaaaaaaaaaa")
@@ -41,6 +42,17 @@ def periods() -> st.SearchStrategy[Period]:
     return st.one_of(st.just(Period()), st.just(Period()), st.just(Period()), bounded)
 
 
+def data_periods(days: st.SearchStrategy[int]) -> st.SearchStrategy[DataPeriod]:
+    """Periods of data with both ends, with one, and with none."""
+    ends = st.tuples(days | st.none(), days | st.none())
+    return ends.map(
+        lambda pair: DataPeriod(
+            first=min(pair) if None not in pair else pair[0],  # type: ignore[type-var]
+            last=max(pair) if None not in pair else pair[1],  # type: ignore[type-var]
+        )
+    )
+
+
 SELECTORS = st.one_of(
     st.builds(Selector, meaning=st.just(Meaning.INSTANCE), reference=st.sampled_from(RECORDS)),
     st.builds(Selector, meaning=st.just(Meaning.RELATED), reference=st.sampled_from(ENCOUNTERS)),
@@ -54,7 +66,7 @@ ELEMENTS = {
     "labels": seldom(LABELS),
     "codes": seldom(("http://loinc.org|1", "http://loinc.org|2")),
     "data": st.one_of(st.just(()), st.just(()), st.lists(SELECTORS, min_size=1, max_size=2).map(tuple)),
-    "data_period": periods(),
+    "data_period": st.just(DataPeriod()) | data_periods(st.integers(-10, 110)),
     "validity": periods(),
 }
 RULES = st.builds(Rule, **ELEMENTS)
@@ -65,18 +77,19 @@ TERMS = st.builds(
     policy=st.uuids().map(lambda uuid: f"urn:uuid:{uuid}"),
     exceptions=st.lists(RULES, max_size=2).map(tuple),
 )
+DENIALS = TERMS.map(lambda terms: msgspec.structs.replace(terms, decision=Ruling.DENY))
 FACTS = st.builds(
     RecordFacts,
     record=st.sampled_from(RECORDS),
     resource_type=st.sampled_from(TYPES),
     labels=st.just(("N",)) | some(LABELS),
-    days=st.none() | st.tuples(st.integers(90, 100), st.integers(100, 110)),
+    days=st.none() | st.tuples(st.integers(-10, 100), st.integers(100, 110)),
     authors=seldom(AUTHORS),
     related=seldom(ENCOUNTERS),
     codes=st.sampled_from([(), (("http://loinc.org", "1"),), (("http://loinc.org", "2"),)]),
 )
 REQUESTS = st.builds(Request, recipients=some(RECIPIENTS), purpose=st.sampled_from(PURPOSES))
-ON_FILE = st.lists(st.tuples(TERMS, st.lists(TERMS, max_size=1)), max_size=2).map(
+ON_FILE = st.lists(st.tuples(TERMS, st.lists(DENIALS, max_size=1)), max_size=2).map(
     lambda pairs: tuple(
         ConsentOnFile(consent=ConsentId(f"c{index}"), terms=terms, restrictions=tuple(restrictions))
         for index, (terms, restrictions) in enumerate(pairs)
@@ -124,6 +137,62 @@ def test_a_record_is_decided_alike_alone_and_among_others(
 
     alone = [list_released(decide(policy, request, [facts], at_ms=AT_MS)) for facts in records]
     assert together == sorted(record for released in alone for record in released)
+
+
+@given(data_periods(st.integers(-3, 3)), st.tuples(st.integers(-5, 5), st.integers(-5, 5)).map(sorted))
+def test_a_data_period_permits_what_lies_in_it_and_denies_what_may(
+    period: DataPeriod, days: list[int]
+) -> None:
+    facts = RecordFacts(
+        record="Observation/0", resource_type="Observation", labels=("N",), days=(days[0], days[1])
+    )
+    first = DATA_DAY_MIN if period.first is None else period.first
+    last = DAY_MAX if period.last is None else period.last
+    hits = [first <= day <= last for day in range(days[0], days[1] + 1)]
+
+    permitted = _decide_by(Rule(decision=Ruling.PERMIT, data_period=period), facts)
+    spared = _decide_by(Rule(decision=Ruling.DENY, data_period=period), facts)
+
+    assert (permitted, spared) == (all(hits), not any(hits))
+
+
+@pytest.mark.parametrize("day", [DATA_DAY_MIN - 1, -1, DAY_MAX + 1])
+def test_an_open_end_reaches_every_day_there_is(day: int) -> None:
+    facts = RecordFacts(record="Observation/0", resource_type="Observation", labels=("N",), days=(day, day))
+    period = DataPeriod(first=0) if day > 0 else DataPeriod(last=0)
+
+    assert _decide_by(Rule(decision=Ruling.PERMIT, data_period=period), facts)
+    assert not _decide_by(Rule(decision=Ruling.DENY, data_period=period), facts)
+
+
+def _decide_by(rule: Rule, facts: RecordFacts) -> bool:
+    """Tell whether a record is released by a permit, or by one to which this denial is an exception."""
+    is_denial = rule.decision is Ruling.DENY
+    terms = Terms(
+        decision=Ruling.PERMIT,
+        recorded_ms=Instant(0),
+        policy="urn:policy",
+        data_period=DataPeriod() if is_denial else rule.data_period,
+        exceptions=(rule,) if is_denial else (),
+    )
+    consents = (ConsentOnFile(consent=ConsentId("c"), terms=terms),)
+    request = Request(recipients=(), purpose="TREAT")
+    return bool(decide(make_policy(consents), request, [facts], at_ms=AT_MS).permits)
+
+
+@given(TERMS, REQUESTS, LISTS)
+def test_a_restriction_that_is_a_permit_denies_everything(
+    terms: Terms, request: Request, records: list[RecordFacts]
+) -> None:
+    permit = msgspec.structs.replace(terms, decision=Ruling.PERMIT)
+    consent = ConsentOnFile(consent=ConsentId("c"), terms=permit, restrictions=(permit,))
+
+    decision = decide(make_policy((consent,)), request, records, at_ms=AT_MS)
+
+    assert decision.permits == ()
+    assert [refusal.reason for refusal in decision.refusals] == [Reason.TERMS_NOT_HELD] * len(records)
+    denial = msgspec.structs.replace(terms, decision=Ruling.DENY)
+    assert [is_narrowing(each) for each in (denial, permit, None)] == [True, False, False]
 
 
 @given(ON_FILE, TERMS, REQUESTS, LISTS)

@@ -1,7 +1,10 @@
 """A permit is made by a decision, or not at all."""
 
+import copy
 import dataclasses
+import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -79,6 +82,12 @@ def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
         permit.records = ()  # type: ignore[misc]
     with pytest.raises((TypeError, ValueError)):
         msgspec.convert({"patient": PATIENT, "records": []}, Permit)
+
+
+@pytest.mark.parametrize("double", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_no_permit_is_copied_or_leaves_as_bytes(double: Callable[[Permit], object]) -> None:
+    with pytest.raises(TypeError, match="neither copied nor pickled"):
+        double(make_permit())
 
 
 def test_only_decide_issues_permits() -> None:

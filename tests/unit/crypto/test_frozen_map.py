@@ -81,6 +81,69 @@ def test_readers_see_one_moment_while_the_owner_writes(frequent_switches: None) 
     assert authmap.root == AuthMap.load(authmap.items()).root
 
 
+def test_readers_of_old_snapshots_see_their_moments_while_the_owner_writes(
+    frequent_switches: None,  # noqa: ARG001
+) -> None:
+    """Readers check snapshots of every age, held and let go, while few keys change again and again."""
+    keys = KEYS[:20]
+    authmap, chance = AuthMap.load((key, b"0") for key in keys), random.Random(3)
+    held = [(authmap.freeze(), authmap.root, dict(authmap.items()))]
+    stop, faults, checked = threading.Event(), list[str](), [0] * 3
+
+    def read(reader: int) -> None:
+        chance = random.Random(reader)
+        while not stop.is_set():
+            fault = find_fault(*chance.choice(held), chance.sample(keys, 3))
+            faults.extend([fault] if fault else [])
+            checked[reader] += 1
+
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(3)]
+    for reader in readers:
+        reader.start()
+    for height in range(1_500):
+        picked = chance.sample(keys, 5)
+        authmap.update({key: None if chance.random() < 0.2 else b"%d" % height for key in picked})
+        if height % 3 == 0:
+            held.append((authmap.freeze(), authmap.root, dict(authmap.items())))
+        if len(held) > 30:
+            held.pop(chance.randrange(30))
+    stop.set()
+    for reader in readers:
+        reader.join(timeout=20)
+
+    assert faults == []
+    assert min(checked) > 100
+    assert [find_fault(*one, keys) for one in held] == [None] * len(held)
+
+
+def test_held_snapshots_cost_the_owner_no_more_than_one() -> None:
+    """What an update remembers goes into one snapshot, however many are held."""
+    authmap = AuthMap.load((key, b"0") for key in KEYS)
+    held = []
+    for height in range(100):
+        held.append(authmap.freeze())
+        authmap.update({key: b"%d" % height for key in KEYS[:50]})
+
+    authmap.update({key: b"last" for key in KEYS[50:100]})
+
+    remembered = [len(snapshot._old_values) for snapshot in held]  # noqa: SLF001  cost has no other face
+    assert remembered == [50] * 99 + [100]
+
+
+def test_a_long_chain_of_snapshots_is_let_go_at_once() -> None:
+    authmap = AuthMap()
+    first = authmap.freeze()
+    for height in range(50_000):
+        authmap._is_frozen = False  # noqa: SLF001  an update that changes nothing, without its cost
+        gone = weakref.ref(authmap.freeze())
+        assert height < 0 or gone() is not None
+
+    assert first.get(b"key") is None
+    del first
+    gc.collect()
+    assert gone() is None
+
+
 def test_between_two_changes_there_is_one_snapshot() -> None:
     authmap = AuthMap()
     first = authmap.freeze()
@@ -98,7 +161,6 @@ def test_a_snapshot_that_nobody_holds_costs_nothing() -> None:
     authmap.update({b"key": b"value"})
 
     assert gone() is None
-    assert authmap._snapshots == []  # noqa: SLF001  that the owner forgot it cannot be seen from outside
 
 
 def test_a_snapshot_outlives_its_owner() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamata.consent.terms import Meaning, Period, Rule, Ruling, Selector, Terms
+from iamata.consent.terms import DATA_DAY_MIN, DataPeriod, Meaning, Period, Rule, Ruling, Selector, Terms
 from iamata.fhir.consents import Ceremony, find_profile, read_ceremony, read_consent, write_consent
 from iamata.model.instants import DAY_MAX, MS_PER_DAY, Day, Instant, parse_day
 from iamata.model.reasons import Reason, Refused
@@ -29,7 +29,7 @@ TERMS = Terms(
     labels=("N", "PSY"),
     codes=("http://loinc.org|8867-4",),
     data=(Selector(meaning=Meaning.RELATED, reference="Encounter/1"),),
-    data_period=Period(first=parse_day("2020-02-29")),
+    data_period=DataPeriod(first=parse_day("2020-02-29")),
     validity=Period(last=parse_day("2030-12-31")),
     recorded_ms=Instant(1_750_000_000_123),
     policy="https://example.org/policies/sharing/1",
@@ -58,10 +58,19 @@ def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 
 @st.composite
-def periods(draw: st.DrawFn) -> Period:
-    first, last = sorted((draw(DAYS), draw(DAYS)))
+def spans(draw: st.DrawFn, days: st.SearchStrategy[int]) -> tuple[int | None, int | None]:
+    first, last = sorted((draw(days), draw(days)))
     keeps = draw(st.tuples(st.booleans(), st.booleans()))
-    return Period(first=Day(first) if keeps[0] else None, last=Day(last) if keeps[1] else None)
+    return first if keeps[0] else None, last if keeps[1] else None
+
+
+def make_period(ends: tuple[int | None, int | None]) -> Period:
+    first, last = (None if day is None else Day(day) for day in ends)
+    return Period(first=first, last=last)
+
+
+def make_data_period(ends: tuple[int | None, int | None]) -> DataPeriod:
+    return DataPeriod(first=ends[0], last=ends[1])
 
 
 ELEMENTS = {
@@ -72,8 +81,8 @@ ELEMENTS = {
     "labels": some(st.sampled_from(["U", "N", "R", "V"]) | CODES),
     "codes": some(SYSTEM_CODES),
     "data": some(st.builds(Selector, meaning=st.sampled_from(Meaning), reference=REFERENCES)),
-    "data_period": periods(),
-    "validity": periods(),
+    "data_period": spans(st.integers(DATA_DAY_MIN, DAY_MAX)).map(make_data_period),
+    "validity": spans(DAYS).map(make_period),
 }
 ANY_TERMS = st.builds(
     Terms,
@@ -150,6 +159,20 @@ def test_members_persons_and_roles_stand_by_identifier() -> None:
         "type": "Organization",
         "identifier": {"system": "urn:iamata:member", "value": "hospital-b"},
     }
+
+
+def test_data_may_be_older_than_1970_and_a_rule_may_not() -> None:
+    resource = make_resource()
+    resource["provision"]["dataPeriod"] = {"start": "1931", "end": "1969-12"}
+
+    terms = read_consent(resource)
+
+    assert terms.data_period == DataPeriod(first=parse_day("1931-01-01"), last=-1)
+    resource["provision"]["dataPeriod"] = {"start": "0900"}
+    assert refuse(resource) == "data_period.first"
+    del resource["provision"]["dataPeriod"]
+    resource["provision"]["period"] = {"start": "1969"}
+    assert refuse(resource) == "validity.first"
 
 
 def test_partial_dates_mean_all_of_the_month_or_year() -> None:

@@ -10,8 +10,9 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Final, TypeAlias
 
 import msgspec
@@ -24,6 +25,8 @@ INLINE_MAX: Final = 48
 """Up to this many, asking another process takes longer than checking."""
 FAILURES_MAX: Final = 3
 """After so many processes that died, the checker goes on without one."""
+PATIENCE_S: Final = 10
+"""A process that does not take a batch, or does not answer one, within this time is killed."""
 
 _FRAME: Final = struct.Struct(">I")
 _GRACE_S: Final = 5
@@ -87,14 +90,18 @@ class SignatureChecker:
         try:
             process = self._get_process()
             if process is not None:
-                _write_frame(process.stdin, msgspec.msgpack.encode(checks))
+                with _killing_after(process, PATIENCE_S):
+                    _write_frame(process.stdin, msgspec.msgpack.encode(checks))
         except OSError:
             self._give_up()
             return False
         return process is not None
 
     def _await_answer(self, size: int) -> bytes | None:
-        answer = _read_frame(self._process.stdout) if self._process is not None else None
+        answer = None
+        if self._process is not None:
+            with _killing_after(self._process, PATIENCE_S):
+                answer = _read_frame(self._process.stdout)
         if answer is None or len(answer) != size:
             self._give_up()
             return None
@@ -138,6 +145,18 @@ def main() -> None:
 
 def _are_valid(checks: Iterable[Check]) -> bool:
     return all(is_valid(key, message, signature) for key, message, signature in checks)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _killing_after(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[None]:
+    """Kill a process that keeps us waiting, stopped ones too: then the pipes break, and the waiting ends."""
+    watchdog = threading.Timer(seconds, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
 
 
 def _write_frame(stream: IO[bytes] | None, body: bytes) -> None:

@@ -31,6 +31,8 @@ def refusing_faults(place: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise Refused(_classify(error), f"{place}: {error}") from error
+    except UnicodeDecodeError as error:  # an error of SQLite's that quotes damaged text
+        raise Refused(Reason.HOME_CORRUPT, place) from error
 
 
 def refuse_damage(place: str) -> NoReturn:

@@ -59,6 +59,8 @@ class SegmentIndex:
         for _ in segment.emptied:
             _, size = self._sizes.popleft()
             self._stored -= size
+        if not segment.entries:
+            return  # a block that wrote nothing has no segment in the file
         self._home.update(dict.fromkeys(segment.entries, segment.height))
         self._sizes.append((segment.height, len(segment.entries)))
         self._stored += len(segment.entries)

@@ -64,8 +64,8 @@ class BlockWriter:
                 # Two signatures over the same bytes are one transaction twice.
                 require(transaction.id not in admitted, Reason.REPLAYED)
                 check_admission(self.state.entries, self.state.window, position, transaction)
-            except Refused as refused:
-                submission.future.set_exception(refused)
+            except (Refused, PoisonTransactionError) as error:
+                submission.future.set_exception(error)
             else:
                 admitted[transaction.id] = submission
         outcome = self._run(position, admitted)

@@ -6,7 +6,7 @@ import msgspec
 
 from iamata.ledger.bases import is_in_force
 from iamata.ledger.context import Context
-from iamata.ledger.entries import RESTRICTIONS_MAX, Consent, ConsentStatus, Patient, Restriction
+from iamata.ledger.entries import CONSENTS_MAX, RESTRICTIONS_MAX, Consent, ConsentStatus, Patient, Restriction
 from iamata.ledger.events import (
     ConsentConfirmed,
     ConsentGranted,
@@ -30,6 +30,8 @@ class Grant(Statement):
     custodian: MemberId
     terms: Commitment
     until_day: Day
+    submit_until_day: Day
+    """After this day the custodian can no longer post it: a patient's word does not lie in wait."""
     replaces: ConsentId | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -122,7 +124,7 @@ def replace_consent(tx: ReplaceConsent, ctx: Context) -> ConsentGranted:
     require(replaced.status is ConsentStatus.ACTIVE, Reason.CONSENT_NOT_ACTIVE)
 
     ctx.state.consents[replaced_id] = msgspec.structs.replace(replaced, status=ConsentStatus.REPLACED)
-    return write_grant(grant, patient, open_consent(grant, replaces=replaced_id), ctx)
+    return write_grant(grant, without_consent(patient, replaced_id), open_consent(grant, replaces=replaced_id), ctx)
 
 
 def grant_custodial_consent(tx: GrantCustodialConsent, ctx: Context) -> ConsentGranted:
@@ -187,21 +189,37 @@ def lift_restriction(tx: LiftRestriction, ctx: Context) -> ConsentLifted:
 
 def withdraw_consent(tx: WithdrawConsent, ctx: Context) -> ConsentWithdrawn:
     """End a consent on the patient's word alone, with this very block."""
-    consent, _ = require_own_consent(tx.consent, ctx)
+    consent, patient = require_own_consent(tx.consent, ctx)
 
     ctx.state.consents[tx.consent] = msgspec.structs.replace(consent, status=ConsentStatus.WITHDRAWN)
+    ctx.state.patients[consent.patient] = without_consent(patient, tx.consent)
 
     return ConsentWithdrawn(consent=tx.consent, patient=consent.patient)
 
 
 def check_grant(grant: Grant, *, key: KeyId, ctx: Context) -> Patient:
-    """Refuse a grant that is not this custodian's, not the patient's, expired, or already there."""
+    """Return the patient with what is still on file, or refuse a grant that is not both parties', or late."""
     require(ctx.member == grant.custodian, Reason.NOT_THE_CUSTODIAN)
     patient = ctx.require_patient_of(grant.custodian, grant.patient)
     require(key in patient.keys, Reason.NOT_THE_PATIENT)
+    require(grant.submit_until_day >= ctx.block_day, Reason.EXPIRED)
     require(grant.until_day >= ctx.block_day, Reason.CONSENT_ALREADY_EXPIRED)
     require(grant.consent not in ctx.state.consents, Reason.CONSENT_ALREADY_EXISTS)
-    return patient
+    on_file = tuple(one for one in patient.consents if is_still_open(one, ctx))
+    require(len(on_file) < CONSENTS_MAX, Reason.TOO_LARGE)
+    return msgspec.structs.replace(patient, consents=on_file)
+
+
+def is_still_open(consent_id: ConsentId, ctx: Context) -> bool:
+    """Tell whether a consent on file is neither over nor expired."""
+    consent = ctx.state.consents[consent_id]
+    return consent.status is ConsentStatus.ACTIVE and ctx.block_day <= consent.until_day
+
+
+def without_consent(patient: Patient, consent_id: ConsentId) -> Patient:
+    """Return the patient without one of the consents on file."""
+    remaining = tuple(one for one in patient.consents if one != consent_id)
+    return msgspec.structs.replace(patient, consents=remaining)
 
 
 def check_approvals(tx: GrantCustodialConsent, ctx: Context) -> None:
@@ -251,8 +269,9 @@ def open_consent(grant: Grant, *, is_custodial: bool = False, replaces: ConsentI
 def write_grant(grant: Grant, patient: Patient, consent: Consent, ctx: Context) -> ConsentGranted:
     """Write a consent, and that its patient has now decided."""
     ctx.state.consents[grant.consent] = consent
-    if not patient.has_decided:
-        ctx.state.patients[grant.patient] = msgspec.structs.replace(patient, has_decided=True)
+    ctx.state.patients[grant.patient] = msgspec.structs.replace(
+        patient, consents=(*patient.consents, grant.consent), has_decided=True
+    )
 
     return ConsentGranted(
         consent=grant.consent,

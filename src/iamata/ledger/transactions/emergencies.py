@@ -3,7 +3,7 @@
 import msgspec
 
 from iamata.ledger.context import Context
-from iamata.ledger.entries import Emergency, MemberKind, Person, ReviewOutcome, Role
+from iamata.ledger.entries import Emergency, MemberKind, MemberStatus, Person, ReviewOutcome, Role
 from iamata.ledger.events import EmergencyDeclared, EmergencyReviewed
 from iamata.ledger.transaction import Transaction
 from iamata.model.ids import AccessId, Commitment, MemberId, PatientId
@@ -90,9 +90,14 @@ def has_overdue_review(person: Person, ctx: Context) -> bool:
 
 
 def is_independent(reviewing: MemberId, emergency: Emergency, ctx: Context) -> bool:
-    """Tell whether a member may judge: the custodian, or a regulator where the custodian declared."""
+    """Tell whether a member may judge: the custodian; a regulator where that cannot be, or comes too late."""
     if reviewing == emergency.member:
         return False
-    if emergency.member == emergency.custodian:
-        return ctx.state.members[reviewing].kind is MemberKind.REGULATOR
-    return reviewing == emergency.custodian
+    custodian = ctx.state.members[emergency.custodian]
+    needs_regulator = (
+        emergency.member == emergency.custodian
+        or custodian.status is not MemberStatus.ACTIVE
+        or ctx.time_ms > emergency.review_until_ms
+    )
+    is_regulator = ctx.state.members[reviewing].kind is MemberKind.REGULATOR
+    return reviewing == emergency.custodian or (needs_regulator and is_regulator)

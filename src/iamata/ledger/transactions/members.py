@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
+from iamata.crypto.hpke import check_sealing_key
 from iamata.ledger import keyring
 from iamata.ledger.context import Context
 from iamata.ledger.entries import Invitation, KeyOwner, Member, MemberKind, MemberStatus, OwnerKind, Roll
@@ -87,6 +88,7 @@ def apply_as_member(tx: ApplyAsMember, ctx: Context) -> MemberApplied:
     require(ctx.block_day <= invitation.until_day, Reason.INVITATION_EXPIRED)
     require(invitation.member not in ctx.state.members, Reason.MEMBER_ALREADY_EXISTS)
     require(application.signing_key == ctx.key, Reason.BAD_PROOF_OF_POSSESSION)
+    check_sealing_key(application.sealing_key)
     keyring.check_new_key(ctx.key, ctx)
 
     ctx.state.members[invitation.member] = Member(
@@ -132,6 +134,7 @@ def rotate_signing_key(tx: RotateSigningKey, ctx: Context) -> MemberKeyRotated:
 def rotate_sealing_key(tx: RotateSealingKey, ctx: Context) -> MemberKeyRotated:
     """Replace the key that records are sealed to."""
     member_id = ctx.member
+    check_sealing_key(tx.sealing_key)
 
     member = ctx.state.members[member_id]
     ctx.state.members[member_id] = msgspec.structs.replace(member, sealing_key=tx.sealing_key)

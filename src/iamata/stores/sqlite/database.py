@@ -140,7 +140,7 @@ class Database:
             raise
         except sqlite3.DatabaseError as error:
             self._refuse(error)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeDecodeError) as error:  # SQLite's errors quote damaged text
             raise Refused(Reason.HOME_CORRUPT, f"a row of {self._path.name}") from error
 
     def _refuse(self, error: sqlite3.DatabaseError) -> NoReturn:

@@ -1,0 +1,175 @@
+"""`iamata wallet grant` and its kin: a patient decides, after reading in plain words what is signed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iamata.cli.commands import verb
+from iamata.cli.options import AtOption, ConsentOption, HomeOption, WalletOption, YesOption
+from iamata.cli.output import confirm, say, show
+from iamata.cli.parties import choose_member, read_day, read_id
+from iamata.cli.wording import (
+    DAYS,
+    ExceptOption,
+    LabelsOption,
+    PurposesOption,
+    RecipientsOption,
+    read_terms_file,
+    write_denial,
+    write_permit,
+)
+from iamata.consent.terms import Ruling
+from iamata.consent.wording import describe
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.ledger.entries import ConsentStatus, OwnerKind
+from iamata.ledger.tables import CONSENTS
+from iamata.ledger.transactions.consents import ConfirmConsent, LiftRestriction
+from iamata.model.ids import ConsentId
+from iamata.model.instants import Day, compute_day, format_day
+from iamata.model.reasons import Reason, require
+from iamata.node import custodial, wallets
+from iamata.node.home import Home, open_home
+from iamata.stores.wallets import load_wallet
+
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="DAY", help="The last day, YYYY-MM-DD; otherwise in a year."),
+]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="FILE", help="Take the terms from this FHIR Consent (IHE PCF)."),
+]
+ReplacesOption = Annotated[
+    str | None, typer.Option("--replaces", metavar="ID", help="The consent that this one replaces.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the decisions to the wallet's commands."""
+    verb(app, "grant")(grant)
+    verb(app, "restrict")(restrict)
+    verb(app, "lift")(lift)
+    verb(app, "confirm")(confirm_consent)
+    verb(app, "withdraw")(withdraw)
+
+
+def grant(
+    home: HomeOption,
+    wallet: WalletOption,
+    custodian: AtOption = None,
+    recipients: RecipientsOption = None,
+    purposes: PurposesOption = None,
+    labels: LabelsOption = None,
+    except_labels: ExceptOption = None,
+    until: UntilOption = None,
+    source: FromOption = None,
+    replaces: ReplacesOption = None,
+    yes: YesOption = False,  # noqa: FBT002  a switch
+) -> None:
+    """Let somebody use your records. What you sign is said in plain words first."""
+    until_day = None if until is None else read_day(until)
+    if source is None:
+        terms = write_permit(recipients, purposes, labels, except_labels, until_day=until_day)
+    else:
+        is_alone = not any((recipients, purposes, labels, except_labels))
+        require(is_alone, Reason.INPUT_INVALID, "--from brings its own recipients, purposes and labels")
+        terms = read_terms_file(source)
+        require(terms.decision is Ruling.PERMIT, Reason.INPUT_INVALID, "a denial is no grant")
+    last_day = until_day or terms.validity.last or Day(compute_day(read_clock_ms()) + DAYS)
+    words = describe(terms)
+    for line in words:
+        say(line)
+    confirm("Sign this?", is_agreed=yes)
+    with open_home(home) as opened:
+        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
+        replaced = None if replaces is None else read_id(replaces, ConsentId)
+        consent = wallets.grant(
+            opened, wallet, member=member, terms=terms, until_day=last_day, replaces=replaced
+        )
+    show(
+        {"consent": consent, "custodian": member, "until": format_day(last_day), "terms": words},
+        [f"Signed: consent {consent} binds {member}.", "Undo it at any time with: iamata wallet withdraw"],
+    )
+
+
+def restrict(
+    home: HomeOption,
+    wallet: WalletOption,
+    consent: ConsentOption = None,
+    recipients: RecipientsOption = None,
+    purposes: PurposesOption = None,
+    labels: LabelsOption = None,
+) -> None:
+    """Narrow a consent: deny what it permits to somebody, for something, or of something."""
+    terms = write_denial(recipients, purposes, labels)
+    words = describe(terms)
+    for line in words:
+        say(line)
+    with open_home(home) as opened:
+        chosen = choose_consent(opened, wallet, consent)
+        wallets.restrict(opened, wallet, consent=chosen, terms=terms)
+    show({"consent": chosen, "terms": words}, [f"Consent {chosen} is narrower from this moment on."])
+
+
+def lift(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+    """Undo what the custodian has narrowed on your behalf; what you narrowed yourself needs a new grant."""
+    with open_home(home) as opened:
+        chosen = choose_consent(opened, wallet, consent)
+        _, author = wallets.find_custodian(opened, load_wallet(wallet), chosen)
+        entry = CONSENTS.find(opened.engine.snapshot(), chosen)
+        theirs = [] if entry is None else [one for one in entry.restrictions if one.is_by_custodian]
+        require(bool(theirs), Reason.NOTHING_TO_LIFT, chosen)
+        for restriction in theirs:
+            author.submit(LiftRestriction, consent=chosen, terms=restriction.terms)
+    show(
+        {"consent": chosen, "lifted": len(theirs)},
+        [f"Consent {chosen} says again what you signed; restrictions lifted: {len(theirs)}."],
+    )
+
+
+def confirm_consent(
+    home: HomeOption,
+    wallet: WalletOption,
+    custodian: AtOption = None,
+    yes: YesOption = False,  # noqa: FBT002  a switch
+) -> None:
+    """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
+    with open_home(home) as opened:
+        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
+        waiting = custodial.list_unconfirmed(opened, wallet, member=member)
+        require(bool(waiting), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
+        for kept in waiting:
+            for line in describe(kept.terms):
+                say(line)
+            confirm("Make this consent your own?", is_agreed=yes)
+            custodial.keep_confirmed(wallet, kept)
+            _, author = wallets.sign_as(opened, load_wallet(wallet), member)
+            author.submit(ConfirmConsent, consent=kept.consent)
+    confirmed = [kept.consent for kept in waiting]
+    show({"confirmed": confirmed}, [f"Consent {consent} is your own now." for consent in confirmed])
+
+
+def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+    """End a consent. It takes effect at once, and nobody can refuse it."""
+    with open_home(home) as opened:
+        chosen = choose_consent(opened, wallet, consent)
+        wallets.withdraw(opened, wallet, consent=chosen)
+    show({"consent": chosen}, [f"Consent {chosen} is withdrawn: what rested on it is refused from now on."])
+
+
+def choose_consent(home: Home, wallet: Path, text: str | None) -> ConsentId:
+    """Return the consent that a command names, or the wallet's only one that is in force."""
+    if text is not None:
+        return read_id(text, ConsentId)
+    view = home.engine.snapshot()
+    active = [
+        kept.consent
+        for kept in load_wallet(wallet).kept
+        if not kept.narrows
+        and (entry := CONSENTS.find(view, kept.consent)) is not None
+        and entry.status is ConsentStatus.ACTIVE
+    ]
+    require(bool(active), Reason.UNKNOWN_CONSENT, "this wallet has no consent in force")
+    require(len(active) == 1, Reason.INPUT_INVALID, f"say which with --consent: {', '.join(active)}")
+    return active[0]

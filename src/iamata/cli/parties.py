@@ -1,0 +1,78 @@
+"""Whom a command means: people by their wallet or as records name them, and only then by an id."""
+
+import re
+from pathlib import Path
+from typing import Final, TypeVar
+
+from iamata.ledger.entries import OwnerKind
+from iamata.ledger.tables import MEMBERS
+from iamata.model.ids import MEMBER_PATTERN, RANDOM_PATTERN, MemberId, PatientId, PersonId
+from iamata.model.instants import Day, parse_day
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.home import Home
+from iamata.stores.wallets import WALLET_FILE, load_wallet
+from iamata.workflows.wallets import Wallet, find_identity
+
+PATIENT_REFERENCE: Final = "Patient/"
+
+IdT = TypeVar("IdT", bound=str)
+
+
+def read_person(home: Home, text: str, *, member: str) -> PersonId:
+    """Return the person whom a wallet or an id means."""
+    return _read_party(home, text, PersonId, member=member, kind=OwnerKind.PERSON)
+
+
+def read_patient(home: Home, text: str, *, member: str) -> PatientId:
+    """Return the pseudonym of the patient whom a record's reference, a wallet or a pseudonym means."""
+    if text.startswith(PATIENT_REFERENCE):
+        return home.get_office(member).compute_pseudonym(text)
+    return _read_party(home, text, PatientId, member=member, kind=OwnerKind.PATIENT)
+
+
+def read_id(text: str, kind: type[IdT]) -> IdT:
+    """Read an id of 26 letters and digits, or refuse."""
+    require(re.match(RANDOM_PATTERN, text) is not None, Reason.INPUT_INVALID, f"{text!a} is no id")
+    return kind(text)
+
+
+def read_member(text: str) -> MemberId:
+    """Read a member's id, or refuse what cannot be one."""
+    is_name = re.match(MEMBER_PATTERN, text) is not None
+    require(is_name, Reason.INPUT_INVALID, f"{text!a} is no member's id: a-z, 0-9 and -, 3 to 32 of them")
+    return MemberId(text)
+
+
+def choose_member(home: Home, wallet: Wallet, text: str | None, *, kind: OwnerKind) -> MemberId:
+    """Return the member that a command names, or the only one that knows this wallet."""
+    if text is not None:
+        return read_member(text)
+    network = home.engine.network
+    known = [one.member for one in wallet.identities if (one.network, one.kind) == (network, kind)]
+    require(bool(known), Reason.WALLET_NOT_FOUND, f"no member knows it as a {kind}'s")
+    require(len(known) == 1, Reason.INPUT_INVALID, f"say which member: {', '.join(known)}")
+    return known[0]
+
+
+def get_member(home: Home, text: str) -> MemberId:
+    """Return a member that the ledger knows, or refuse."""
+    member = read_member(text)
+    require(MEMBERS.find(home.engine.snapshot(), member) is not None, Reason.UNKNOWN_MEMBER, member)
+    return member
+
+
+def read_day(text: str) -> Day:
+    """Read YYYY-MM-DD, or refuse."""
+    try:
+        return parse_day(text)
+    except ValueError as error:
+        raise Refused(Reason.INPUT_INVALID, f"{text!a} is no day; write YYYY-MM-DD") from error
+
+
+def _read_party(home: Home, text: str, into: type[IdT], *, member: str, kind: OwnerKind) -> IdT:
+    folder = Path(text)
+    if not (folder / WALLET_FILE).exists():
+        return read_id(text, into)
+    identity = find_identity(load_wallet(folder), member=MemberId(member), network=home.engine.network)
+    require(identity.kind is kind, Reason.WALLET_NOT_FOUND, f"to {member} it belongs to a {identity.kind}")
+    return into(identity.id)

@@ -1,0 +1,156 @@
+"""`iamata proposal`: what the members decide together, each by an administrator's own signature."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from iamata.cli.commands import make_noun, verb
+from iamata.cli.options import ForOption, HomeOption, WalletOption
+from iamata.cli.output import show, spell_table
+from iamata.cli.parties import choose_member, read_id, read_member
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.ledger.entries import OwnerKind
+from iamata.ledger.events import ProposalOpened
+from iamata.ledger.tables import PROPOSALS
+from iamata.ledger.transactions.proposals import (
+    Action,
+    AdmitMember,
+    CastVote,
+    OpenProposal,
+    ReinstateMember,
+    RestorePrivilege,
+    SuspendMember,
+)
+from iamata.model.ids import PersonId, ProposalId
+from iamata.model.instants import Day, compute_day, format_day
+from iamata.model.reasons import Reason, require
+from iamata.node import wallets
+from iamata.node.home import Home, open_home
+from iamata.stores.wallets import load_wallet
+from iamata.workflows.author import Author
+
+DAYS: int = 14
+DAYS_MAX: int = 366
+
+app = make_noun("What the members decide together.")
+
+
+@verb(app, "open")
+def open_(
+    home: HomeOption,
+    wallet: WalletOption,
+    member: ForOption = None,
+    admit: Annotated[
+        str | None, typer.Option("--admit", metavar="ID", help="Admit who has applied.")
+    ] = None,
+    suspend: Annotated[
+        str | None, typer.Option("--suspend", metavar="ID", help="Suspend a member.")
+    ] = None,
+    reinstate: Annotated[
+        str | None, typer.Option("--reinstate", metavar="ID", help="Reinstate a suspended member.")
+    ] = None,
+    restore: Annotated[
+        str | None, typer.Option("--restore", metavar="ID", help="Let a person break the glass again.")
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=DAYS_MAX, help="For how long it is open.")
+    ] = DAYS,
+) -> None:
+    """Ask the members to decide; opening counts as your member's approval."""
+    wanted = {"admit": admit, "suspend": suspend, "reinstate": reinstate, "restore": restore}
+    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
+    require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
+    kind, subject = said[0]
+    with open_home(home) as opened:
+        author = sign_for(opened, wallet, member)
+        proposal = ProposalId(author.make_id())
+        until_day = Day(compute_day(read_clock_ms()) + days)
+        author.submit(
+            OpenProposal, proposal=proposal, action=read_action(kind, subject), until_day=until_day
+        )
+        row = describe_proposal(opened, proposal)
+    show(
+        row,
+        [
+            f"Proposal {proposal}: {spell_state(row)}.",
+            "Others vote with: iamata proposal vote --proposal …",
+        ],
+    )
+
+
+@verb(app, "vote")
+def vote(
+    home: HomeOption,
+    wallet: WalletOption,
+    proposal: Annotated[str, typer.Option("--proposal", metavar="ID", help="The proposal.")],
+    approve: Annotated[bool, typer.Option("--approve/--reject", help="Your member's vote.")],
+    member: ForOption = None,
+) -> None:
+    """Vote on behalf of your member; the vote that decides carries the proposal out."""
+    chosen = read_id(proposal, ProposalId)
+    with open_home(home) as opened:
+        sign_for(opened, wallet, member).submit(CastVote, proposal=chosen, is_approval=approve)
+        row = describe_proposal(opened, chosen)
+    show(row, [f"Proposal {proposal}: {spell_state(row)}."])
+
+
+@verb(app, "list")
+def list_(home: HomeOption) -> None:
+    """List the proposals that were opened, and where they stand."""
+    with open_home(home) as opened:
+        rows = [
+            describe_proposal(opened, leaf.event.proposal)
+            for _, leaf in opened.engine.events(0)
+            if isinstance(leaf.event, ProposalOpened)
+        ]
+    table = [
+        (
+            row["proposal"],
+            row["action"]["type"],
+            str([*row["action"].values()][-1]),
+            row["until"],
+            spell_state(row),
+        )
+        for row in rows
+    ]
+    show({"proposals": rows}, spell_table(("proposal", "what", "whom", "until", "votes"), table))
+
+
+def sign_for(home: Home, wallet: Path, member: str | None) -> Author:
+    """Return the author that signs for a wallet's person."""
+    held = load_wallet(wallet)
+    chosen = choose_member(home, held, member, kind=OwnerKind.PERSON)
+    return wallets.sign_as(home, held, chosen)[1]
+
+
+def read_action(kind: str, subject: str) -> Action:
+    """Put an option into the ledger's words."""
+    if kind == "restore":
+        return RestorePrivilege(person=read_id(subject, PersonId))
+    member = read_member(subject)
+    if kind == "admit":
+        return AdmitMember(member=member)
+    return SuspendMember(member=member) if kind == "suspend" else ReinstateMember(member=member)
+
+
+def describe_proposal(home: Home, proposal: ProposalId) -> dict[str, Any]:
+    """Describe where a proposal stands."""
+    tally = PROPOSALS.find(home.engine.snapshot(), proposal)
+    if tally is None:
+        return {"proposal": proposal}
+    return {
+        "proposal": proposal,
+        "action": msgspec.json.decode(tally.action),
+        "until": format_day(tally.until_day),
+        "approvals": list(tally.approvals),
+        "rejections": list(tally.rejections),
+        "is_closed": tally.is_closed,
+    }
+
+
+def spell_state(row: dict[str, Any]) -> str:
+    """Say where a proposal stands."""
+    state = "decided" if row["is_closed"] else "open"
+    return f"{state}, {len(row['approvals'])} for, {len(row['rejections'])} against"

@@ -1,0 +1,108 @@
+"""Consents that a custodian signs for a patient without a key: given, narrowed, confirmed or lapsed."""
+
+import os
+from pathlib import Path
+
+from iamata.consent.terms import Terms, decode_terms
+from iamata.crypto.commitments import SALT_BYTES, commit
+from iamata.ledger.tables import CONSENTS
+from iamata.ledger.transactions.consents import StaffApproval
+from iamata.model.ids import Commitment, ConsentId, PatientId, encode_digest
+from iamata.model.instants import Day
+from iamata.model.reasons import Reason, require
+from iamata.node.home import Home
+from iamata.node.wallets import sign_as
+from iamata.stores.wallets import load_wallet, save_wallet
+from iamata.vault.openings import Opening, keep_opening, list_openings
+from iamata.vault.policies import TERMS
+from iamata.workflows import consents, wallets
+from iamata.workflows.office import Office
+from iamata.workflows.wallets import KeptTerms
+
+EVIDENCE = "evidence"
+"""Kind of the commitment to what two of the staff have seen: a signed form, a note of a call."""
+
+
+def grant(  # noqa: PLR0913  who, for whom, what, and on whose word
+    home: Home,
+    *,
+    member: str,
+    patient: PatientId,
+    staff: tuple[Path, Path],
+    terms: Terms,
+    evidence: bytes,
+    until_day: Day,
+) -> ConsentId:
+    """Grant for a patient without a key, on the word of two of the staff."""
+    office = home.get_office(member)
+    holder = home.author(office.derive_custodial_key(patient))
+    salted, consent = wallets.salt_terms(terms, holder), ConsentId(holder.make_id())
+    grant_ = wallets.sign_grant(
+        holder, salted, consent=consent, patient=patient, custodian=office.member, until_day=until_day
+    )
+    seen = keep_evidence(office, patient, evidence)
+    approvals = [
+        sign_as(home, load_wallet(folder), member)[1].state(
+            StaffApproval,
+            consent=consent,
+            patient=patient,
+            terms=salted.commit(),
+            until_day=until_day,
+            evidence=seen,
+        )
+        for folder in staff
+    ]
+    consents.grant_for_patient(
+        office, grant_.text, salted, approvals=(approvals[0], approvals[1]), evidence=seen
+    )
+    return consent
+
+
+def restrict(  # noqa: PLR0913  as above
+    home: Home, *, member: str, patient: PatientId, consent: ConsentId, terms: Terms, evidence: bytes
+) -> None:
+    """Narrow a consent on the patient's behalf; only the patient undoes it."""
+    office = home.get_office(member)
+    salted = wallets.salt_terms(terms, office.author)
+    seen = keep_evidence(office, patient, evidence)
+    consents.restrict_for_patient(office, patient, consent, salted, evidence=seen)
+
+
+def list_unconfirmed(home: Home, folder: Path, *, member: str) -> list[KeptTerms]:
+    """List what the custodian signed for a patient who has a key now, held against the ledger."""
+    office, view = home.get_office(member), home.engine.snapshot()
+    identity, _ = sign_as(home, load_wallet(folder), member)
+    waiting = []
+    for opening in list_openings(office.custody, PatientId(identity.id)):
+        entry = CONSENTS.find(view, opening.name) if opening.kind == TERMS else None
+        if entry is None or not entry.is_custodial or entry.is_confirmed:
+            continue
+        require(opening.commitment == entry.terms, Reason.CANNOT_OPEN, f"the terms of {opening.name}")
+        waiting.append(
+            KeptTerms(
+                consent=ConsentId(opening.name),
+                patient=PatientId(identity.id),
+                terms=decode_terms(opening.payload),
+                salt=encode_digest(opening.salt),
+                until_day=entry.until_day,
+            )
+        )
+    return waiting
+
+
+def keep_confirmed(folder: Path, kept: KeptTerms) -> None:
+    """Keep in the patient's wallet what is about to be confirmed."""
+    wallet = load_wallet(folder)
+    if kept not in wallet.kept:
+        save_wallet(folder, wallets.keep_terms(wallet, kept))
+
+
+def keep_evidence(office: Office, patient: PatientId, evidence: bytes) -> Commitment:
+    """Keep evidence with the custodian, and return what the ledger is told of it."""
+    salt = os.urandom(SALT_BYTES)
+    commitment = commit(EVIDENCE, salt, evidence)
+    keep_opening(
+        office.custody,
+        Opening(name=commitment, patient=patient, kind=EVIDENCE, salt=salt, payload=evidence),
+    )
+    return commitment

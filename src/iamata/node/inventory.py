@@ -1,0 +1,69 @@
+"""Which files a home consists of. A verifier begins here: nothing may be missing, and nothing left behind.
+
+Which members a home serves only the home itself knows; a report names those whose folders it found.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from iamata.engines.embedded import storage
+from iamata.engines.embedded.lock import LOCK_FILE
+from iamata.model.reasons import Reason, require
+from iamata.node import home as homes
+from iamata.stores.sqlite import journal, keys, openings, records
+from iamata.stores.sqlite.database import Schema
+from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
+from iamata.stores.sqlite.inspection import SIDES, holding_still
+from iamata.stores.wallets import WALLET_FILE
+
+LEDGER_SCHEMA: Final = Schema(version=0, statements=storage.SCHEMA)
+"""The ledger's file carries no number; its version is in what it replays to."""
+LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE, homes.ORDERER_KEY)
+MEMBER_KEYS: Final = tuple(
+    f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
+)
+MEMBER_STORES: Final = (
+    (f"{VAULT_FOLDER}/{records.RECORDS_FILE}", records.SCHEMA, True),
+    (f"{VAULT_FOLDER}/{openings.OPENINGS_FILE}", openings.SCHEMA, True),
+    (f"{KEYS_FOLDER}/{keys.KEYS_FILE}", keys.SCHEMA, False),
+    (f"{JOURNAL_FOLDER}/{journal.JOURNAL_FILE}", journal.SCHEMA, True),
+)
+"""A member's files of SQLite, each with its schema and whether it has a write-ahead log."""
+
+
+def check_inventory(path: Path) -> None:
+    """Refuse a home in which a file is missing, or that holds one which is not a home's."""
+    required = [homes.GENESIS_FILE, *(f"{homes.LEDGER_FOLDER}/{name}" for name in LEDGER_FILES)]
+    for folder in homes.list_member_folders(path):
+        place = f"{homes.MEMBERS_FOLDER}/{folder.name}"
+        required += [f"{place}/{name}" for name in (*MEMBER_KEYS, *(store[0] for store in MEMBER_STORES))]
+    for name in required:
+        require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
+    known = dict.fromkeys(required) | {
+        name + side: None for name in required if name.endswith(".db") for side in SIDES
+    }
+    for name in _list_files(path):
+        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(f"/{WALLET_FILE}")
+        require(name in known or is_wallet, Reason.FAULT_FOUND, f"{name} is not a file of a home")
+
+
+@contextlib.contextmanager
+def holding_ledger_still(folder: Path) -> Iterator[None]:
+    """Check the pages of the ledger's file, and keep it from changing meanwhile."""
+    with holding_still(folder / storage.LEDGER_FILE, LEDGER_SCHEMA, keeps_journal=True):
+        yield
+
+
+@contextlib.contextmanager
+def holding_stores_still(folder: Path) -> Iterator[None]:
+    """Check the pages of a member's stores, and keep them from changing meanwhile."""
+    with contextlib.ExitStack() as held:
+        for name, schema, keeps_journal in MEMBER_STORES:
+            held.enter_context(holding_still(folder / name, schema, keeps_journal=keeps_journal))
+        yield
+
+
+def _list_files(path: Path) -> list[str]:
+    return sorted(one.relative_to(path).as_posix() for one in path.rglob("*") if not one.is_dir())

@@ -1,0 +1,40 @@
+"""Hold the stored map against the blocks, segment by segment.
+
+Most of what lies in a segment has been overwritten by later ones, so the map that they come to does not
+show whether an old one was changed. What each block wrote and moved follows from the blocks alone.
+"""
+
+from iamata.engines.embedded.restoring import FIRST_SEGMENT
+from iamata.engines.embedded.segments import Segment, SegmentIndex, encode_segment
+from iamata.engines.embedded.storage import LedgerFile
+from iamata.ledger.envelope import read_transaction
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.state import LedgerState
+from iamata.model.reasons import Reason, require
+
+
+def verify_segments(file: LedgerFile, genesis: Genesis) -> None:
+    """Compute every segment of a ledger that was already replayed, and compare it with the stored one."""
+    for height, blob in compute_segments(file, genesis).items():
+        is_same = file.read_segment(height) == blob
+        require(is_same, Reason.FAULT_FOUND, f"segment {height} of the state is not what its block wrote")
+
+
+def compute_segments(file: LedgerFile, genesis: Genesis) -> dict[int, bytes]:
+    """Run the blocks again, without their signatures, and write down what each would append."""
+    state, index = LedgerState(genesis), SegmentIndex()
+    first = Segment(FIRST_SEGMENT, dict(state.entries.items()))
+    segments = {FIRST_SEGMENT: encode_segment(first.entries)}
+    index.add(first)
+    for block in file.read_blocks():
+        transactions = [read_transaction(raw) for raw in block.transactions]
+        place = state.place(block.time_ms)
+        outcome = state.run(place, transactions)
+        state.install(place, transactions, outcome)
+        segment = index.plan(block.height, outcome.changes, segments.__getitem__)
+        if segment.entries:
+            segments[block.height] = encode_segment(segment.entries)
+            index.add(segment)
+        for height in segment.emptied:
+            del segments[height]
+    return segments

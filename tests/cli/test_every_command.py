@@ -1,0 +1,236 @@
+"""Every command is used, in one story; its JSON document has the keys that programs rely on."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from iamata.cli.main import app
+from iamata.testing.stage import Stage, call
+
+PINNED: Final = {
+    "access ask": "bodies custodian may_be_incomplete records",
+    "demo": "accesses app_hash disclosure emergency erased height imports refused_after_withdrawal "
+    "refused_before_consent verified wall_s",
+    "emergency declare": "emergency minutes person",
+    "emergency list": "emergencies",
+    "emergency review": "emergency outcome",
+    "ledger events": "events",
+    "ledger export": "blocks file",
+    "ledger status": "app_hash height log_size name network served_here time",
+    "member apply": "member",
+    "member invite": "file invitation member",
+    "member leave": "member",
+    "member list": "members",
+    "member rotate-key": "key member",
+    "network init": "home members network",
+    "patient consent": "consent terms until",
+    "patient erase": "height patient receipt records",
+    "patient find": "is_known patient",
+    "patient list": "patients",
+    "patient restrict": "consent terms",
+    "person list": "persons",
+    "person register": "member person roles wallet",
+    "person revoke": "person",
+    "person set-roles": "person roles",
+    "proposal list": "proposals",
+    "proposal open": "action approvals is_closed proposal rejections until",
+    "proposal vote": "action approvals is_closed proposal rejections until",
+    "records anchor": "read_anchors record_anchors",
+    "records import": "added already_there anchors patients_enrolled problems records_per_s unchanged",
+    "records list": "may_be_incomplete records",
+    "records read": "records",
+    "sample generate": "folder patients resources",
+    "verify": "app_hash checked height is_by_one_signer network",
+    "wallet accesses": "accesses",
+    "wallet add-device": "key wallet",
+    "wallet confirm": "confirmed",
+    "wallet create": "wallet",
+    "wallet devices": "keys own",
+    "wallet enrol": "custodian patient wallet",
+    "wallet grant": "consent custodian terms until",
+    "wallet lift": "consent lifted",
+    "wallet remove-device": "key",
+    "wallet restrict": "consent terms",
+    "wallet share": "custodian minutes recipient share",
+    "wallet show": "consents identities",
+    "wallet withdraw": "consent",
+}
+
+
+def list_commands(command: object, *names: str) -> Iterator[str]:
+    """List the commands of the program by their names."""
+    if isinstance(command, TyperGroup):
+        for name, one in command.commands.items():
+            yield from list_commands(one, *names, name)
+    else:
+        yield " ".join(names)
+
+
+@pytest.fixture(scope="session")
+def story(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Tell the story once; return the last document of each command."""
+    folder = tmp_path_factory.mktemp("story")
+    shutil.copytree(template, folder / "stage")
+    return Narrator(Stage(folder / "stage")).tell()
+
+
+class Narrator:
+    """Runs commands that must succeed, and remembers what they printed."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.heard: dict[str, dict[str, Any]] = {}
+
+    def tell(self) -> dict[str, dict[str, Any]]:
+        """Use every command."""
+        self.set_up()
+        self.consent_and_read()
+        self.speak_for_a_patient()
+        self.break_the_glass()
+        self.govern()
+        self.finish()
+        return self.heard
+
+    def ask(self, command: str, *arguments: object) -> dict[str, Any]:
+        """Run a command that must succeed."""
+        self.heard[command] = self.stage.ask(*command.split(), *arguments)
+        return self.heard[command]
+
+    def call(self, command: str, *arguments: object) -> dict[str, Any]:
+        """Run a command that takes no home."""
+        answer = call(*command.split(), *arguments, "--json")
+        assert answer.code == 0, answer
+        self.heard[command] = answer.document
+        return answer.document
+
+    def set_up(self) -> None:
+        """Make a network, a sample, and import it."""
+        folder, north = self.stage.folder, ("--member", "north")
+        call("network", "init", "--home", folder / "other", "--member", "one:research:One")
+        self.heard["network init"] = call(
+            "network", "init", "--home", folder / "third", "--member", "one:research:One", "--json"
+        ).document
+        self.call("sample generate", folder / "sample", "--patients", "2", "--seed", "3")
+        self.call("demo", "--home", folder / "demo")
+        self.call("wallet create", "--wallet", folder / "empty")
+        self.ask("records import", *north, folder / "sample")
+        self.ask("person register", *north, "--wallet", folder / "temp", "--role", "clinician")
+        self.ask("person set-roles", *north, "--person", folder / "temp", "--role", "auditor")
+        self.ask("person revoke", *north, "--person", folder / "temp")
+        self.ask("person list", *north)
+        self.ask("patient find", *north, "Patient/ada")
+        self.ask("patient list", *north)
+
+    def consent_and_read(self) -> None:
+        """Let Ada consent, be read, narrow and withdraw."""
+        ada, doctor = ("--wallet", self.stage.patient), self.stage.wallet("south-doctor")
+        terms = ("--to", "member:south", "--purpose", "TREAT", "--yes")
+        self.ask("wallet grant", *ada, *terms)
+        code = self.ask("wallet share", *ada, "--recipient", "south")["share"]
+        self.ask("access ask", "--member", "south", "--person", doctor, "--share", code)
+        own = (
+            "--member",
+            "north",
+            "--person",
+            self.stage.wallet("north-doctor"),
+            "--patient",
+            "Patient/ada",
+        )
+        self.ask("records list", *own)
+        self.ask("records read", *own, "Observation/ada-bp")
+        self.ask("records anchor", "--member", "north")
+        self.ask("wallet accesses", *ada)
+        self.ask("wallet restrict", *ada, "--label", "R")
+        note = self.stage.folder / "note.txt"
+        note.write_text("a signed form")
+        consent = self.heard["wallet grant"]["consent"]
+        narrowing = ("--member", "north", "--patient", "Patient/ada", "--consent", consent, "--label", "V")
+        self.ask("patient restrict", *narrowing, "--evidence", note)
+        self.ask("wallet lift", *ada)
+        self.ask("wallet show", *ada)
+        key = self.ask("wallet add-device", *ada, "--to", self.stage.folder / "phone")["key"]
+        self.ask("wallet devices", *ada)
+        self.ask("wallet remove-device", *ada, "--key", key)
+        self.ask("wallet withdraw", *ada)
+
+    def speak_for_a_patient(self) -> None:
+        """Let two of the staff consent for Bob, and Bob confirm it."""
+        staff = (self.stage.wallet("north-doctor"), self.stage.wallet("north-nurse"))
+        self.ask(
+            "patient consent", "--member", "north", "--patient", "Patient/bob", "--to", "member:south",
+            "--staff", staff[0], "--staff", staff[1], "--evidence", self.stage.folder / "note.txt",
+        )  # fmt: skip
+        bob = ("--wallet", self.stage.folder / "bob")
+        self.ask("wallet enrol", *bob, "--custodian", "north", "--patient", "Patient/bob")
+        self.ask("wallet confirm", *bob, "--yes")
+
+    def break_the_glass(self) -> None:
+        """Break the glass for Bob, and review it."""
+        why = ("--reason", "Unconscious after a fall")
+        found = ("--family", "Second-Test", "--given", "Ada", "--born", "1980-02-29")
+        doctor = ("--wallet", self.stage.wallet("south-doctor"))
+        broken = self.ask("emergency declare", *doctor, "--custodian", "north", *found, *why)["emergency"]
+        self.ask("emergency list")
+        reviewer = ("--wallet", self.stage.wallet("north-reviewer"))
+        self.ask("emergency review", *reviewer, "--emergency", broken, "--outcome", "justified", *why)
+
+    def govern(self) -> None:
+        """Let an organisation come and go, and a node change its key."""
+        offer = self.stage.folder / "offer.json"
+        lake = ("--id", "lake", "--kind", "hospital", "--name", "Lake", "--to", offer)
+        self.ask("member invite", "--member", "north", *lake)
+        self.ask("member apply", offer)
+        wallets = [self.stage.home / "wallets" / f"{one}-administrator" for one in ("north", "south")]
+        proposal = self.ask("proposal open", "--wallet", wallets[0], "--admit", "lake")["proposal"]
+        self.ask("proposal vote", "--wallet", wallets[1], "--proposal", proposal, "--approve")
+        self.ask("proposal list")
+        self.ask("member list")
+        self.ask("member rotate-key", "--member", "lake")
+        self.ask("member leave", "--member", "lake", "--yes")
+
+    def finish(self) -> None:
+        """Erase Bob, and let an outsider verify it all."""
+        self.ask("patient erase", "--member", "north", "--patient", "Patient/bob", "--yes")
+        self.ask("ledger status")
+        self.ask("ledger events", "--limit", "5")
+        self.ask("ledger export", self.stage.folder / "export.jsonl")
+        self.call("verify", self.stage.home)
+
+
+def test_every_command_has_its_place_in_the_story(story: dict[str, dict[str, Any]]) -> None:
+    commands = set(list_commands(get_command(app)))
+
+    assert commands == set(PINNED)
+    assert commands == set(story)
+
+
+@pytest.mark.parametrize("command", PINNED)
+def test_a_json_document_has_the_keys_that_programs_rely_on(
+    command: str, story: dict[str, dict[str, Any]]
+) -> None:
+    assert sorted(story[command]) == sorted(PINNED[command].split())
+
+
+def test_what_the_story_did_is_what_it_says(story: dict[str, dict[str, Any]]) -> None:
+    assert story["access ask"]["records"] == 2
+    assert [one["recipient"] for one in story["wallet accesses"]["accesses"]] == ["south", "north", "north"]
+    assert all(one["is_proven"] for one in story["wallet accesses"]["accesses"])
+    assert story["wallet lift"]["lifted"] == 1
+    assert story["wallet confirm"]["confirmed"] == [story["patient consent"]["consent"]]
+    assert [one["status"] for one in story["member list"]["members"]] == ["active"] * 4
+    assert story["proposal vote"]["is_closed"]
+    assert story["patient erase"]["records"] == 2
+
+
+def test_an_export_and_its_home_verify_to_the_same_height_and_app_hash(
+    story: dict[str, dict[str, Any]],
+) -> None:
+    export = call("verify", story["ledger export"]["file"], "--json").document
+
+    assert export["app_hash"] == story["verify"]["app_hash"] == story["ledger status"]["app_hash"]
+    assert export["height"] == story["verify"]["height"] == story["ledger export"]["blocks"]
