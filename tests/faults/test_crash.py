@@ -8,19 +8,26 @@ import os
 import random
 import select
 import signal
+import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import pytest
 
+from iamata.crypto.hpke import derive_sealing_key
+from iamata.engines.embedded import segments
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
+from iamata.engines.embedded.storage import LEDGER_FILE
 from iamata.ledger.leaves import decode_leaf
+from iamata.ledger.transaction import Transaction
 from iamata.ledger.transactions.access import AnchorReads
+from iamata.ledger.transactions.consents import WithdrawConsent
+from iamata.ledger.transactions.members import RotateSealingKey
 from iamata.ledger.transactions.records import AnchorRecords
 from iamata.model.ids import AnchorId, encode_digest
 from iamata.ports import Finality
@@ -32,6 +39,7 @@ LIVES: Final = 200
 LIFE_S_MAX: Final = 0.12
 AT_WORK: Final = 0.75
 """So many lives count their time from the first answer; the others from birth, to be killed at start."""
+COMPACTING_LIVES: Final = 60
 LIVES_PER_CHECK: Final = 20
 START_S_MAX: Final = 10
 BUDGET_S: Final = 110
@@ -41,20 +49,46 @@ WINDOWS: Final = (1, 4, 16)
 """Transactions that a submitter has under way; the last fill batches that go to the checking process."""
 
 
+WriteOne: TypeAlias = Callable[[Author], bytes]
+
+
 @pytest.mark.slow
 def test_killed_engine_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    home, chance, begin = Town(tmp_path), random.Random(20_261_124), time.monotonic()
+    _kill_and_check(Town(tmp_path), lives=LIVES, writes=(_write_reads, _write_records))
+
+
+@pytest.mark.slow
+def test_killed_engine_loses_nothing_while_it_moves_garbage_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys are overwritten without end, some blocks write nothing, and every block empties segments."""
+    monkeypatch.setattr(segments, "GARBAGE_FREE", 0)  # the children inherit it
+    home = Town(tmp_path)
+
+    _kill_and_check(home, lives=COMPACTING_LIVES, writes=(_write_rotation, _write_rotation, _write_refused))
+
+    with sqlite3.connect(home.folder / LEDGER_FILE) as database:
+        [(stored,)] = database.execute("SELECT count(*) FROM segment")
+        [(blocks,)] = database.execute("SELECT count(*) FROM block")
+    database.close()
+    assert stored < blocks / 4
+
+
+def _kill_and_check(home: Town, *, lives: int, writes: Sequence[WriteOne]) -> None:
+    """Live and be killed many times, and look for what was acknowledged, in the log and in the state."""
+    chance, begin = random.Random(20_261_124), time.monotonic()
     acknowledged: list[Finality] = []
     unchecked: list[Finality] = []
     fruitful = 0
 
-    for life in range(1, LIVES + 1):
+    for life in range(1, lives + 1):
         assert time.monotonic() - begin < BUDGET_S, f"only {life} lives in {BUDGET_S} s"
         told = _live_and_be_killed(
             home,
             after_s=chance.uniform(0, LIFE_S_MAX),
             is_at_work=chance.random() < AT_WORK,
             window=chance.choice(WINDOWS),
+            writes=writes,
         )
         fruitful += bool(told)
         unchecked += told
@@ -63,19 +97,21 @@ def test_killed_engine_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
             acknowledged += unchecked
             unchecked = []
 
-    assert fruitful > LIVES / 2
-    assert len({finality.id for finality in acknowledged}) == len(acknowledged) > LIVES
+    assert fruitful > lives / 2
+    assert len({finality.id for finality in acknowledged}) == len(acknowledged) > lives
     _check(home, acknowledged)
     _check_replay(home)
 
 
-def _live_and_be_killed(home: Town, *, after_s: float, is_at_work: bool, window: int) -> list[Finality]:
+def _live_and_be_killed(
+    home: Town, *, after_s: float, is_at_work: bool, window: int, writes: Sequence[WriteOne]
+) -> list[Finality]:
     """Fork a child that works on the home, kill it, and return what it had acknowledged."""
     source, sink = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(source)
-        _work(home, sink, window)
+        _work(home, sink, window, writes)
     os.close(sink)
     first = _read(source, START_S_MAX) if is_at_work else b""
     deadline, later = time.monotonic() + after_s, b""
@@ -96,33 +132,47 @@ def _read(source: int, wait_s: float) -> bytes:
     return os.read(source, 65_536) if readable else b""
 
 
-def _work(home: Town, sink: int, window: int) -> None:
+def _work(home: Town, sink: int, window: int, writes: Sequence[WriteOne]) -> None:
     """Submit without end from several threads; write a line for each answer, whole or not at all."""
     try:
         engine = home.open()
         author = Author(engine, home.node, read_clock_ms, os.urandom)
         for number in range(SUBMITTERS):
+            write = writes[number % len(writes)]
             threading.Thread(
-                target=_submit, args=(engine, author, sink, window, number), daemon=True
+                target=_submit, args=(engine, author, sink, window, write), daemon=True
             ).start()
         threading.Event().wait()
     finally:
         os._exit(1)  # a forked child must not run its parent's tests
 
 
-def _submit(engine: EmbeddedEngine, author: Author, sink: int, window: int, number: int) -> None:
-    kind = (AnchorReads, AnchorRecords)[number % 2]
+def _submit(engine: EmbeddedEngine, author: Author, sink: int, window: int, write: WriteOne) -> None:
     while True:
-        futures = [
-            engine.submit(
-                author.write(
-                    kind, anchor=AnchorId(author.make_id()), root=encode_digest(os.urandom(32)), count=1
-                )
-            )
-            for _ in range(window)
-        ]
+        futures = [engine.submit(write(author)) for _ in range(window)]
         for future in futures:
             os.write(sink, msgspec.json.encode(future.result()) + b"\n")
+
+
+def _write_reads(author: Author) -> bytes:
+    return _write_anchor(author, AnchorReads)
+
+
+def _write_records(author: Author) -> bytes:
+    return _write_anchor(author, AnchorRecords)
+
+
+def _write_anchor(author: Author, kind: type[Transaction]) -> bytes:
+    anchor, root = AnchorId(author.make_id()), encode_digest(os.urandom(32))
+    return author.write(kind, anchor=anchor, root=root, count=1)
+
+
+def _write_rotation(author: Author) -> bytes:
+    return author.write(RotateSealingKey, sealing_key=derive_sealing_key(os.urandom(32)))
+
+
+def _write_refused(author: Author) -> bytes:
+    return author.write(WithdrawConsent, consent=author.make_id())
 
 
 def _decode(received: bytes) -> Iterator[Finality]:

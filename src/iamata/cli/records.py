@@ -10,9 +10,10 @@ from iamata.cli.answers import get_sentence
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption, PurposeOption
 from iamata.cli.output import make_progress, note, show, spell_table
-from iamata.cli.parties import read_patient, read_person
+from iamata.cli.parties import read_id, read_patient, read_person
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
+from iamata.model.ids import AccessId
 from iamata.model.instants import format_day
 from iamata.model.reasons import ReasonClass
 from iamata.node.home import Home, open_home
@@ -20,6 +21,10 @@ from iamata.node.importing import ImportReport, import_files
 from iamata.workflows import reads
 from iamata.workflows.records import ImportTally, anchor_records
 
+EmergencyOption = Annotated[
+    str | None,
+    typer.Option("--emergency", metavar="ID", help="The emergency that you declared, for purpose BTG."),
+]
 PROBLEMS_SHOWN_MAX: int = 50
 
 app = make_noun("Health records, encrypted with their custodian.")
@@ -63,6 +68,7 @@ def list_(
     person: PersonOption,
     patient: PatientOption,
     purpose: PurposeOption = "TREAT",
+    emergency: EmergencyOption = None,
 ) -> None:
     """List what a person of the staff may read of a patient. The patient will see that you looked."""
     with open_home(home) as opened:
@@ -71,6 +77,7 @@ def list_(
             person=read_person(opened, person, member=member),
             patient=read_patient(opened, patient, member=member),
             purpose=purpose,
+            emergency=read_emergency(emergency),
         )
     rows = [
         {
@@ -100,6 +107,7 @@ def read(
     patient: PatientOption,
     records: Annotated[list[str], typer.Argument(help="Records by type and id, such as Observation/17.")],
     purpose: PurposeOption = "TREAT",
+    emergency: EmergencyOption = None,
 ) -> None:
     """Show records to a person of the staff. The patient will see that you looked."""
     with open_home(home) as opened:
@@ -109,6 +117,7 @@ def read(
             person=read_person(opened, person, member=member),
             patient=read_patient(opened, patient, member=member),
             purpose=purpose,
+            emergency=read_emergency(emergency),
         )
     bodies = [one.body.decode("utf-8") for one in opened_records]
     show({"records": bodies}, bodies)
@@ -124,6 +133,11 @@ def anchor(home: HomeOption, member: MemberOption) -> None:
         {"record_anchors": records, "read_anchors": journal},
         [f"New anchors on the ledger: {records} of records, {journal} of the journal of reads."],
     )
+
+
+def read_emergency(text: str | None) -> AccessId | None:
+    """Read an emergency's id, where one is given."""
+    return None if text is None else read_id(text, AccessId)
 
 
 def run_import(home: Home, member: str, paths: list[Path]) -> ImportReport:

@@ -2,6 +2,7 @@
 
 One thread owns an `AuthMap` and changes it in place. Any thread may read a `FrozenMap`.
 """
+# ruff: noqa: SLF001  the owner and its snapshots are one mechanism
 
 import hashlib
 import itertools
@@ -82,7 +83,7 @@ class AuthMap:
         buckets = self._compute_buckets(changes)
         levels = _list_levels(buckets)
         if (newest := self._find_newest()) is not None:
-            newest._preserve(changes, buckets, levels)  # noqa: SLF001  two halves of one mechanism
+            newest._preserve(changes, buckets, levels)
         self._is_frozen = False
         self._write(changes, buckets, levels)
 
@@ -93,7 +94,7 @@ class AuthMap:
             return newest
         snapshot = FrozenMap(self._values, self._buckets, self._nodes)
         if newest is not None:
-            newest._newer = snapshot  # noqa: SLF001  as above
+            newest._newer = snapshot
         self._newest = weakref.ref(snapshot)
         self._is_frozen = True
         return snapshot

@@ -114,7 +114,7 @@ class Patient(Entry):
     confirm_until_day: Day | None = None
     """After a take-over: custodial consents lapse when this day is over."""
     consents: tuple[ConsentId, ...] = ()
-    """Those that may still be in force: a custodian without the opening of any of them denies everything."""
+    """Those that may still be in force. A custodian that lacks the opening of one denies everything."""
     has_decided: bool = False
     """A consent was once recorded: from then on no implicit policy speaks for the patient."""
     is_erased: bool = False

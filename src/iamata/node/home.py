@@ -13,6 +13,7 @@ from typing import Final
 
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
+from iamata.engines.embedded.storage import LEDGER_FILE
 from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.model.canonical import encode_struct
@@ -36,6 +37,8 @@ MEMBERS_FOLDER: Final = "members"
 WALLETS_FOLDER: Final = "wallets"
 ORDERER_KEY: Final = "orderer.key"
 SIGNING_KEY: Final = "signing.key"
+NEXT_KEY: Final = "signing.next.key"
+"""The new signing key until the ledger knows it; asked again, a rotation cut short is finished."""
 SEALING_KEY: Final = "sealing.key"
 VAULT_KEY: Final = "vault.key"
 GENESIS_MODE: Final = 0o644
@@ -84,10 +87,9 @@ def create_home(path: Path, name: str, members: Sequence[tuple[MemberId, str, Me
         write_key(path / LEDGER_FOLDER / ORDERER_KEY, orderer)
         for founder in founders:
             _write_founder(path, founder, genesis)
+        EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=SigningKey.from_seed(orderer)).close()
         # Last, so that a home is whole or none.
         write_new(path / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
-        with open_home(path):
-            pass
     return genesis
 
 
@@ -96,6 +98,10 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
     """Open a home, finish what a crash or a restored backup left undone, and close it in the end."""
     genesis = load_genesis(path)
     orderer = SigningKey.from_seed(read_key(path / LEDGER_FOLDER / ORDERER_KEY))
+    ledger = path / LEDGER_FOLDER / LEDGER_FILE
+    has_begun = ledger.is_file() and ledger.stat().st_size > 0
+    # Or the orderer would begin again, and sign a second block 1.
+    require(has_begun, Reason.HOME_CORRUPT, f"{LEDGER_FOLDER}/{LEDGER_FILE} is missing or empty")
     engine = EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=orderer, clock=clock)
     home = Home(path, engine, {})
     try:
@@ -133,7 +139,7 @@ def open_custody(folder: Path, member: MemberId) -> Custody:
     return Custody(open_member_stores(folder), holder, member=member, entropy=os.urandom)
 
 
-def _set_up_stores(folder: Path, member: MemberId) -> None:
+def set_up_stores(folder: Path, member: MemberId) -> None:
     """Make the stores, and a first head under the vault's key, so that another key is noticed at once."""
     with contextlib.closing(open_custody(folder, member)) as custody:
         if custody.journal.store.read_head() is None:
@@ -155,7 +161,7 @@ def _write_founder(path: Path, founder: FoundingMember, genesis: Genesis) -> Non
     write_key(keys / SIGNING_KEY, founder.signing_seed)
     write_key(keys / SEALING_KEY, founder.sealing_seed)
     write_key(keys / VAULT_KEY, os.urandom(SEED_BYTES))
-    _set_up_stores(path / MEMBERS_FOLDER / founder.member, founder.member)
+    set_up_stores(path / MEMBERS_FOLDER / founder.member, founder.member)
     folder = path / WALLETS_FOLDER / f"{founder.member}-administrator"
     identity = Identity(
         network=compute_network_id(genesis),

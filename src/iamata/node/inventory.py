@@ -45,8 +45,10 @@ def check_inventory(path: Path) -> None:
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }
     for name in _list_files(path):
+        is_next_key = name.endswith(f"/{KEYS_FOLDER}/{homes.NEXT_KEY}")
         is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(f"/{WALLET_FILE}")
-        require(name in known or is_wallet, Reason.FAULT_FOUND, f"{name} is not a file of a home")
+        is_known = name in known or is_wallet or is_next_key
+        require(is_known, Reason.FAULT_FOUND, f"{name} is not a file of a home")
 
 
 @contextlib.contextmanager

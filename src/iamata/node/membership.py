@@ -26,19 +26,17 @@ from iamata.model.instants import Day, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import (
     MEMBERS_FOLDER,
+    NEXT_KEY,
     SEALING_KEY,
     SIGNING_KEY,
     VAULT_KEY,
     Home,
-    open_custody,
+    set_up_stores,
 )
 from iamata.node.keyfiles import KEY_MODE, read_key, write_key, write_new
 from iamata.stores.sqlite.home import KEYS_FOLDER
-from iamata.vault.shelf import Head
 
 INVITATION_BYTES_MAX = 4_096
-NEXT_KEY = "signing.next.key"
-"""The new signing key, until the ledger knows it: a crash at any point is finished by asking again."""
 
 
 class InvitationFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,7 +87,7 @@ def apply(home: Home, path: Path) -> MemberId:
         if not (folder / KEYS_FOLDER / name).exists():
             write_key(folder / KEYS_FOLDER / name, os.urandom(SEED_BYTES))
     if is_new:
-        _begin_journal(folder, offer.member)
+        set_up_stores(folder, offer.member)
     author = home.author(SigningKey.from_seed(read_key(folder / KEYS_FOLDER / SIGNING_KEY)))
     application = home.author(SigningKey.from_seed(decode_digest(offer.seed))).state(
         Application,
@@ -119,15 +117,6 @@ def rotate_signing_key(home: Home, *, member: str) -> KeyId:
         office.author.submit(RotateSigningKey, possession=possession)
     (keys / NEXT_KEY).replace(keys / SIGNING_KEY)
     return fresh.key.key_id
-
-
-def _begin_journal(folder: Path, member: MemberId) -> None:
-    """Make the stores, with a first head under the vault's key, as founding does."""
-    custody = open_custody(folder, member)
-    try:
-        custody.journal.store.write_head(custody.journal.encode_head(Head()))
-    finally:
-        custody.close()
 
 
 def _read_invitation(path: Path) -> InvitationFile:

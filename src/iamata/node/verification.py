@@ -128,10 +128,14 @@ def verify_member_folder(folder: Path, state: LedgerState) -> MemberReport:
     member = MEMBERS.find(state.entries, folder.name)
     expect(member is not None, f"the ledger knows no member {folder.name}")
     keys = folder / KEYS_FOLDER
-    signing = SigningKey.from_seed(read_key(keys / homes.SIGNING_KEY)).key_id
+    signing = [
+        SigningKey.from_seed(read_key(keys / name)).key_id
+        for name in (homes.SIGNING_KEY, homes.NEXT_KEY)
+        if name == homes.SIGNING_KEY or (keys / name).exists()
+    ]
     sealing = derive_sealing_key(read_key(keys / homes.SEALING_KEY))
     if member is not None:
-        expect(signing == member.signing_key, f"signing.key of {folder.name} is not what the ledger knows")
+        expect(member.signing_key in signing, f"signing.key of {folder.name} is not what the ledger knows")
         expect(sealing == member.sealing_key, f"sealing.key of {folder.name} is not what the ledger knows")
     with contextlib.closing(homes.open_custody(folder, MemberId(folder.name))) as custody:
         expect(

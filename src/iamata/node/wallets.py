@@ -79,8 +79,14 @@ def grant(  # noqa: PLR0913  a grant's own fields
     """Sign terms, hand them to the custodian, and await that it is bound to them."""
     wallet = load_wallet(folder)
     identity, author = sign_as(home, wallet, member)
-    common_day = compute_common_last_day(compute_day(author.clock()))
-    require(until_day <= common_day, Reason.INPUT_INVALID, f"a consent lasts until {format_day(common_day)} at most")
+    today = compute_day(author.clock())
+    common_day = compute_common_last_day(today)
+    require(until_day >= today, Reason.CONSENT_ALREADY_EXPIRED, format_day(until_day))
+    require(
+        until_day <= common_day,
+        Reason.INPUT_INVALID,
+        f"a consent lasts until {format_day(common_day)} at most",
+    )
     salted, consent = wallets.salt_terms(terms, author), ConsentId(author.make_id())
     signed = wallets.sign_grant(
         author,
@@ -138,6 +144,7 @@ def share(home: Home, folder: Path, *, member: str, recipient: str, minutes: int
 
 def list_accesses(home: Home, folder: Path) -> Iterator[CheckedAccess]:
     """Ask every custodian who looked; the list is joined here, in the patient's own wallet alone."""
+    height = home.engine.snapshot().height
     for identity in load_wallet(folder).identities:
         if identity.kind is OwnerKind.PATIENT and identity.member in home.offices:
             author = home.author(wallets.get_key(identity))
@@ -149,7 +156,14 @@ def list_accesses(home: Home, folder: Path) -> Iterator[CheckedAccess]:
                 expires_ms=Instant(author.clock() + MS_PER_MINUTE),
             )
             proofs = accesses.list_accesses(home.offices[identity.member], asked.text)
-            yield from accesses.check_accesses(proofs, home.engine.genesis, custodian=identity.member)
+            yield from accesses.check_accesses(
+                proofs,
+                home.engine.genesis,
+                custodian=identity.member,
+                patient=PatientId(identity.id),
+                disclosed=accesses.list_disclosed(home.engine, PatientId(identity.id)),
+                height_min=height,
+            )
 
 
 @contextlib.contextmanager

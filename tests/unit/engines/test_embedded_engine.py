@@ -172,6 +172,19 @@ def test_close_leaves_no_file_open(town: Town) -> None:
     assert not [path for path in still_open if path.is_relative_to(town.folder)]
 
 
+def test_files_are_for_their_owner_alone(town: Town) -> None:
+    usual = os.umask(0)
+    try:
+        engine = town.open()
+        engine.submit(town.write_anchors(engine, 1)[0]).result(ANSWER_TIMEOUT_S)
+        engine.snapshot().prove_leaf(0)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in town.folder.iterdir()}
+    finally:
+        os.umask(usual)
+
+    assert modes == dict.fromkeys(("ledger.db", "ledger.db-wal", "ledger.db-shm", "lock"), 0o600)
+
+
 def test_second_engine_on_the_same_home_is_refused(town: Town) -> None:
     town.open()
 

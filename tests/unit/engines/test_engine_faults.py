@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from iamata.crypto.ed25519 import SigningKey
+from iamata.crypto.hpke import derive_sealing_key
 from iamata.engines.embedded import checking
 from iamata.engines.embedded.checking import SignatureChecker, check_batch
 from iamata.engines.embedded.engine import read_clock_ms
@@ -24,8 +26,10 @@ from iamata.ledger.envelope import SignedTransaction, read_transaction
 from iamata.ledger.execution import PoisonTransactionError
 from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
+from iamata.ledger.transactions.members import Application, ApplyAsMember
 from iamata.model.reasons import ACCEPTED, Reason, Refused
 from iamata.testing.town import Town
+from iamata.workflows.author import Author
 
 ANSWER_TIMEOUT_S = 20
 
@@ -82,6 +86,29 @@ def test_poison_is_dropped_and_its_neighbours_land(town: Town, monkeypatch: pyte
         engine.submit(raws[3]).result(ANSWER_TIMEOUT_S)
 
 
+def test_poison_at_admission_is_refused_alone(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that breaks on a stranger's introduction costs the stranger its answer, and nobody else."""
+    engine = town.open()
+    stranger = Author(engine, SigningKey.from_seed(os.urandom(32)), read_clock_ms, os.urandom)
+    application = stranger.state(
+        Application,
+        invitation=stranger.make_id(),
+        signing_key=stranger.key.key_id,
+        sealing_key=derive_sealing_key(os.urandom(32)),
+    )
+    raws = town.write_anchors(engine, 10)
+    raws[4] = stranger.write(ApplyAsMember, application=application)
+    handlers: dict[Any, Any] = HANDLERS
+    monkeypatch.setitem(handlers, ApplyAsMember, lambda tx, ctx: 1 // 0)
+
+    errors = [future.exception(ANSWER_TIMEOUT_S) for future in map(engine.submit, raws)]
+
+    broken = [at for at, error in enumerate(errors) if isinstance(error, PoisonTransactionError)]
+    assert broken == [4]
+    assert engine.snapshot().log_size == 9
+    _accept(engine.submit, town.write_anchors(engine, 1))
+
+
 def test_full_disk_refuses_whole_blocks_until_there_is_room(town: Town) -> None:
     engine = town.open()
     before = town.write_anchors(engine, 100)
@@ -130,6 +157,29 @@ def test_checker_answers_rightly_when_its_process_dies_with_two_batches_under_wa
     assert answers == [check_batch(batches[0]), check_batch(batches[1])] * (checking.FAILURES_MAX + 2)
     assert answers[0].count(0) == 1
     assert _list_children() == []
+
+
+@pytest.mark.parametrize("copies", [1, 40], ids=["stopped while answering", "stopped while reading"])
+def test_checker_that_is_stopped_is_waited_for_only_so_long(
+    town: Town, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    """A small batch fits the pipe, so that the answer is awaited; a large one is not even taken."""
+    monkeypatch.setattr(checking, "PATIENCE_S", 0.5)
+    first, second = (batch * copies for batch in _write_batches(town))
+    checker = SignatureChecker()
+    checker.send(first)
+    before = checker.receive()
+    [pid] = _list_children()
+    os.kill(pid, signal.SIGSTOP)
+    begin = time.monotonic()
+
+    checker.send(second)
+    answer = checker.receive()
+
+    assert (before, answer) == (check_batch(first), check_batch(second))
+    assert 0.5 <= time.monotonic() - begin < ANSWER_TIMEOUT_S
+    assert _list_children() == []
+    checker.close()
 
 
 def test_checker_process_answers_as_the_thread_does(town: Town) -> None:
@@ -262,8 +312,11 @@ def _write_batches(town: Town) -> list[list[SignedTransaction]]:
 
 
 def _list_children() -> list[int]:
-    tasks = Path("/proc/self/task").iterdir()
-    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    pids: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+            pids += map(int, (task / "children").read_text().split())
+    return pids
 
 
 def _is_running(pid: int) -> bool:

@@ -40,7 +40,10 @@ def test_replay_of_a_sound_ledger_comes_to_the_same_state(town: Town) -> None:
     [
         (lambda blocks, _: blocks[:1] + blocks[2:], "block 2: it is missing, block 3 follows"),
         (lambda blocks, _: _change(blocks, 1, header=blocks[0].header), "block 2: it does not stand"),
-        (lambda blocks, _: _change(blocks, 1, header=blocks[1].header[:-20] + b"A" * 20), "block 2: its header"),
+        (
+            lambda blocks, _: _change(blocks, 1, header=blocks[1].header[:-20] + b"A" * 20),
+            "block 2: its header",
+        ),
         (lambda blocks, _: _change(blocks, 1, time_ms=1), "block 2: it does not stand"),
         (lambda blocks, _: _change(blocks, 1, first_leaf=7), "block 2: it does not stand"),
         (

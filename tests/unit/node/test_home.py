@@ -155,3 +155,17 @@ def test_a_second_process_is_told_that_the_home_is_in_use(founded: Path) -> None
 
     with open_home(founded):
         pass
+
+
+@pytest.mark.parametrize("is_emptied", [True, False])
+def test_a_home_that_lost_its_ledger_does_not_begin_again(tmp_path: Path, is_emptied: bool) -> None:  # noqa: FBT001
+    home = tmp_path / "home"
+    create_home(home, "test", [(MemberId("hospital-a"), "A", MemberKind.HOSPITAL)])
+    ledger = home / "ledger" / "ledger.db"
+    if is_emptied:
+        ledger.write_bytes(b"")
+    else:
+        ledger.unlink()
+
+    with pytest.raises(Refused, match="missing or empty"), open_home(home):
+        pass

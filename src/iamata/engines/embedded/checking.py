@@ -149,7 +149,7 @@ def _are_valid(checks: Iterable[Check]) -> bool:
 
 @contextlib.contextmanager
 def _killing_after(process: "subprocess.Popen[bytes]", seconds: float) -> Iterator[None]:
-    """Kill a process that keeps us waiting, stopped ones too: then the pipes break, and the waiting ends."""
+    """Kill a process that keeps us waiting, a stopped one too; its pipes break, and so the waiting ends."""
     watchdog = threading.Timer(seconds, process.kill)
     watchdog.daemon = True
     watchdog.start()

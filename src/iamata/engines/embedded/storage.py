@@ -202,7 +202,7 @@ class LedgerFile:
 
 
 def _create_privately(path: Path) -> None:
-    """Create the file, where there is none, for its owner alone; SQLite gives its mode to those beside it."""
+    """Create the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:

@@ -6,7 +6,14 @@ import msgspec
 
 from iamata.ledger.bases import is_in_force
 from iamata.ledger.context import Context
-from iamata.ledger.entries import CONSENTS_MAX, RESTRICTIONS_MAX, Consent, ConsentStatus, Patient, Restriction
+from iamata.ledger.entries import (
+    CONSENTS_MAX,
+    RESTRICTIONS_MAX,
+    Consent,
+    ConsentStatus,
+    Patient,
+    Restriction,
+)
 from iamata.ledger.events import (
     ConsentConfirmed,
     ConsentGranted,
@@ -124,7 +131,9 @@ def replace_consent(tx: ReplaceConsent, ctx: Context) -> ConsentGranted:
     require(replaced.status is ConsentStatus.ACTIVE, Reason.CONSENT_NOT_ACTIVE)
 
     ctx.state.consents[replaced_id] = msgspec.structs.replace(replaced, status=ConsentStatus.REPLACED)
-    return write_grant(grant, without_consent(patient, replaced_id), open_consent(grant, replaces=replaced_id), ctx)
+    return write_grant(
+        grant, without_consent(patient, replaced_id), open_consent(grant, replaces=replaced_id), ctx
+    )
 
 
 def grant_custodial_consent(tx: GrantCustodialConsent, ctx: Context) -> ConsentGranted:
@@ -198,7 +207,7 @@ def withdraw_consent(tx: WithdrawConsent, ctx: Context) -> ConsentWithdrawn:
 
 
 def check_grant(grant: Grant, *, key: KeyId, ctx: Context) -> Patient:
-    """Return the patient with what is still on file, or refuse a grant that is not both parties', or late."""
+    """Return the patient with what is still on file, or refuse a grant that is late or not theirs."""
     require(ctx.member == grant.custodian, Reason.NOT_THE_CUSTODIAN)
     patient = ctx.require_patient_of(grant.custodian, grant.patient)
     require(key in patient.keys, Reason.NOT_THE_PATIENT)

@@ -90,7 +90,7 @@ def has_overdue_review(person: Person, ctx: Context) -> bool:
 
 
 def is_independent(reviewing: MemberId, emergency: Emergency, ctx: Context) -> bool:
-    """Tell whether a member may judge: the custodian; a regulator where that cannot be, or comes too late."""
+    """Tell whether a member may judge: the custodian; a regulator where it cannot, or is late."""
     if reviewing == emergency.member:
         return False
     custodian = ctx.state.members[emergency.custodian]
