@@ -65,7 +65,7 @@ def test_killed_engine_loses_nothing_while_it_moves_garbage_out(
     monkeypatch.setattr(segments, "GARBAGE_FREE", 0)  # the children inherit it
     home = Town(tmp_path)
 
-    _kill_and_check(home, lives=COMPACTING_LIVES, writes=(_write_rotation, _write_rotation, _write_refused))
+    _kill_and_check(home, lives=COMPACTING_LIVES, writes=(_write_rotation, _write_refused))
 
     with sqlite3.connect(home.folder / LEDGER_FILE) as database:
         [(stored,)] = database.execute("SELECT count(*) FROM segment")
@@ -148,10 +148,13 @@ def _work(home: Town, sink: int, window: int, writes: Sequence[WriteOne]) -> Non
 
 
 def _submit(engine: EmbeddedEngine, author: Author, sink: int, window: int, write: WriteOne) -> None:
-    while True:
-        futures = [engine.submit(write(author)) for _ in range(window)]
-        for future in futures:
-            os.write(sink, msgspec.json.encode(future.result()) + b"\n")
+    try:
+        while True:
+            futures = [engine.submit(write(author)) for _ in range(window)]
+            for future in futures:
+                os.write(sink, msgspec.json.encode(future.result()) + b"\n")
+    finally:
+        os._exit(1)  # an engine that stops by itself must not pass for one that was killed
 
 
 def _write_reads(author: Author) -> bytes:
