@@ -105,6 +105,7 @@ class Hospital:
             custodian=self.member,
             terms=_draw_digest(),
             until_day=compute_day(read_clock_ms()) + 30,
+            submit_until_day=compute_day(read_clock_ms()) + 30,
         )
         return self._author.write(GrantConsent, grant=grant)
 

@@ -64,16 +64,3 @@ class Context:
         require(patient.custodian == member, Reason.NOT_THE_CUSTODIAN)
         require(not patient.is_erased, Reason.PATIENT_ERASED)
         return patient
-
-
-def has_rights(owner: KeyOwner, state: Tables) -> bool:
-    """Tell whether whom a key speaks for may still do anything: a cheap look before the rules are asked."""
-    if owner.kind is OwnerKind.MEMBER:
-        return state.members[owner.owner].status is MemberStatus.ACTIVE
-    if owner.kind is OwnerKind.PERSON:
-        person = state.persons[owner.owner]
-        return person.is_active and state.members[person.member].status is MemberStatus.ACTIVE
-    if owner.kind is OwnerKind.PATIENT:
-        patient = state.patients[owner.owner]
-        return not patient.is_erased and not patient.is_custodial
-    return False

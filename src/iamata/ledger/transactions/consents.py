@@ -214,9 +214,11 @@ def check_grant(grant: Grant, *, key: KeyId, ctx: Context) -> Patient:
     require(grant.submit_until_day >= ctx.block_day, Reason.EXPIRED)
     require(grant.until_day >= ctx.block_day, Reason.CONSENT_ALREADY_EXPIRED)
     require(grant.consent not in ctx.state.consents, Reason.CONSENT_ALREADY_EXISTS)
-    on_file = tuple(one for one in patient.consents if is_still_open(one, ctx))
-    require(len(on_file) < CONSENTS_MAX, Reason.TOO_LARGE)
-    return msgspec.structs.replace(patient, consents=on_file)
+    if len(patient.consents) == CONSENTS_MAX:
+        on_file = tuple(one for one in patient.consents if is_still_open(one, ctx))
+        require(len(on_file) < CONSENTS_MAX, Reason.TOO_LARGE)
+        return msgspec.structs.replace(patient, consents=on_file)
+    return patient
 
 
 def is_still_open(consent_id: ConsentId, ctx: Context) -> bool:
