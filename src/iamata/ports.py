@@ -8,7 +8,7 @@ import msgspec
 
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
-from iamata.ledger.receipts import Receipt, StateProof
+from iamata.ledger.receipts import GrowthProof, Receipt, StateProof
 from iamata.model.ids import AccessId, AnchorId, Digest, NetworkId, PatientId, TxId
 
 
@@ -40,6 +40,10 @@ class LedgerView(Protocol):
 
     def prove_leaf(self, index: int) -> Receipt:
         """Prove that the log holds a leaf."""
+        ...
+
+    def prove_growth(self, earlier_size: int) -> GrowthProof:
+        """Prove that the log begins with all that it held at an earlier size."""
         ...
 
 
@@ -173,6 +177,16 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     facts: bytes
 
 
+class KnownRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What must be known of a record before another version of it goes in."""
+
+    patient: str
+    version: int
+    """Of the newest."""
+    fingerprints: tuple[bytes, ...]
+    """Of every version, oldest first."""
+
+
 class RecordStore(AnchoredStore, Protocol):
     """Sealed records, found by keyed hashes only."""
 
@@ -186,8 +200,8 @@ class RecordStore(AnchoredStore, Protocol):
         """Return the newest version of a record, or None."""
         ...
 
-    def read_fingerprints(self, lookups: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """Return version and fingerprint of the newest version of each record that is there."""
+    def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
+        """Return owner, newest version and all fingerprints of each record that is there."""
         ...
 
     def find_version(self, lookup: bytes, version: int) -> RecordRow | None:

@@ -1,21 +1,23 @@
 """Receipts and proofs: what anyone who has the genesis can check alone, offline.
 
 A receipt leads from one transaction's leaf through the log's root and the app hash to a signed header.
-A state proof leads from one entry, or its absence, through the map's root to the same header.
+A state proof leads from one entry, or its absence, through the map's root to the same header. A growth
+proof shows that a later log only added to an earlier one: whoever keeps the last checkpoint that was
+checked, and asks for growth from it, is never shown a rewritten log.
 """
 
 from typing import Annotated, Final
 
 import msgspec
 
-from iamata.crypto.authmap import MapProof, verify_map_proof
-from iamata.crypto.merkle import hash_leaf, verify_inclusion
+from iamata.crypto.authmap import FrozenMap, MapProof, verify_map_proof
+from iamata.crypto.merkle import hash_leaf, verify_consistency, verify_inclusion
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import Header, compute_app_hash, read_header
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.model.canonical import INTEGER_MAX
-from iamata.model.ids import Digest, decode_digest
-from iamata.model.reasons import Reason, require
+from iamata.model.ids import Digest, decode_digest, encode_digest
+from iamata.model.reasons import Reason, Refused, require
 
 PROOF_LENGTH_MAX: Final = 64
 
@@ -47,6 +49,55 @@ class StateProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     value: str | None
     proof: MapProof
     checkpoint: Checkpoint
+
+
+class GrowthProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That the log at a checkpoint begins with all that it held at an earlier size (RFC 9162, 2.1.4)."""
+
+    earlier_size: int
+    path: Path
+    checkpoint: Checkpoint
+
+
+def write_checkpoint(
+    header: bytes | None, *, state_root: bytes, log_root: bytes, log_size: int
+) -> Checkpoint:
+    """Put a signed header beside what its app hash binds, or refuse where no block was signed yet."""
+    if header is None:
+        raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no signed header yet")
+    return Checkpoint(
+        header=header.decode("ascii"),
+        state_root=Digest(encode_digest(state_root)),
+        log_root=Digest(encode_digest(log_root)),
+        log_size=log_size,
+    )
+
+
+def write_state_proof(key: bytes, entries: FrozenMap, checkpoint: Checkpoint) -> StateProof:
+    """Prove what a map holds at a key, or that it holds nothing."""
+    value = entries.get(key)
+    return StateProof(
+        key=key.decode("ascii"),
+        value=None if value is None else value.decode("utf-8"),
+        proof=entries.prove(key),
+        checkpoint=checkpoint,
+    )
+
+
+def check_growth(proof: GrowthProof, earlier: Checkpoint, genesis: Genesis) -> None:
+    """Refuse unless a log that was checked before is the beginning of the one that is shown now."""
+    check_checkpoint(earlier, genesis)
+    check_checkpoint(proof.checkpoint, genesis)
+    if earlier.log_size == 0:
+        return
+    is_grown = proof.earlier_size == earlier.log_size and verify_consistency(
+        first=earlier.log_size,
+        second=proof.checkpoint.log_size,
+        first_root=decode_digest(earlier.log_root),
+        second_root=decode_digest(proof.checkpoint.log_root),
+        proof=[decode_digest(node) for node in proof.path],
+    )
+    require(is_grown, Reason.FAULT_FOUND, "the log was rewritten, or the proof of its growth is none")
 
 
 def check_checkpoint(checkpoint: Checkpoint, genesis: Genesis) -> Header:

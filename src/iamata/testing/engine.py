@@ -4,21 +4,25 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Final
 
 from iamata.crypto.ed25519 import SigningKey
-from iamata.crypto.merkle import compute_root, hash_leaf, prove_inclusion
+from iamata.crypto.merkle import compute_root, hash_leaf, prove_consistency, prove_inclusion
 from iamata.ledger.envelope import SignedTransaction, has_valid_signatures, read_transaction
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.header import sign_header
 from iamata.ledger.leaves import Leaf, decode_leaf
-from iamata.ledger.receipts import Checkpoint, Receipt, StateProof
+from iamata.ledger.receipts import (
+    Checkpoint,
+    GrowthProof,
+    Receipt,
+    StateProof,
+    write_checkpoint,
+    write_state_proof,
+)
 from iamata.ledger.state import Installed, LedgerState
 from iamata.model.ids import Digest, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Finality, LedgerView
-
-NO_BLOCK: Final = "a ledger without blocks has no signed header yet"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,13 +124,7 @@ class MemoryView:
 
     def prove_entry(self, key: bytes) -> StateProof:
         """Prove what the map holds at a key, or that it holds nothing."""
-        value = self._entries.get(key)
-        return StateProof(
-            key=key.decode("ascii"),
-            value=None if value is None else value.decode("utf-8"),
-            proof=self._entries.prove(key),
-            checkpoint=self._write_checkpoint(),
-        )
+        return write_state_proof(key, self._entries, self._write_checkpoint())
 
     def prove_leaf(self, index: int) -> Receipt:
         """Prove that the log holds a leaf."""
@@ -139,16 +137,24 @@ class MemoryView:
             checkpoint=self._write_checkpoint(),
         )
 
+    def prove_growth(self, earlier_size: int) -> GrowthProof:
+        """Prove that the log begins with all that it held at an earlier size."""
+        require(0 < earlier_size <= self.log_size, Reason.NOT_FOUND, f"a log of {earlier_size} leaves")
+        path = prove_consistency(earlier_size, self.log_size, self._read_node)
+        return GrowthProof(
+            earlier_size=earlier_size,
+            path=tuple(Digest(encode_digest(node)) for node in path),
+            checkpoint=self._write_checkpoint(),
+        )
+
     def _read_node(self, level: int, index: int) -> bytes:
         leaves = self._leaves[index << level : (index + 1) << level]
         return compute_root([hash_leaf(leaf) for leaf in leaves])
 
     def _write_checkpoint(self) -> Checkpoint:
-        if self._header is None:
-            raise Refused(Reason.NOT_FOUND, NO_BLOCK)
-        return Checkpoint(
-            header=self._header.decode("ascii"),
-            state_root=Digest(encode_digest(self._entries.root)),
-            log_root=Digest(encode_digest(self._log_root)),
+        return write_checkpoint(
+            self._header,
+            state_root=self._entries.root,
+            log_root=self._log_root,
             log_size=self.log_size,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iamata.engines.embedded.engine import EmbeddedEngine
-from iamata.ledger.receipts import check_receipt, check_state_proof
+from iamata.ledger.receipts import check_growth, check_receipt, check_state_proof
 from iamata.model.reasons import ACCEPTED, Reason, Refused
 from iamata.testing.town import Town
 
@@ -24,6 +24,21 @@ def test_acknowledged_transaction_is_in_the_log_with_a_receipt(town: Town) -> No
     leaf = check_receipt(engine.snapshot().prove_leaf(finality.index), town.genesis)
 
     assert (finality.reason, leaf.id, leaf.reason) == (ACCEPTED, finality.id, ACCEPTED)
+
+
+def test_the_log_is_shown_to_have_only_grown_across_tiles_and_a_restart(town: Town) -> None:
+    engine = town.open()
+    checkpoints = []
+    for count in (1, 254, 1, 1, 260):
+        for future in [engine.submit(raw) for raw in town.write_anchors(engine, count)]:
+            future.result(ANSWER_TIMEOUT_S)
+        checkpoints.append(engine.snapshot().prove_leaf(0).checkpoint)
+    engine.close()
+    view = town.open().snapshot()
+
+    assert [one.log_size for one in checkpoints] == [1, 255, 256, 257, 517]
+    for earlier in checkpoints:
+        check_growth(view.prove_growth(earlier.log_size), earlier, town.genesis)
 
 
 def test_same_transaction_twice_shares_one_answer(town: Town) -> None:

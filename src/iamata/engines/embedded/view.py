@@ -4,13 +4,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from iamata.crypto.authmap import FrozenMap
-from iamata.crypto.merkle import prove_inclusion
+from iamata.crypto.merkle import prove_consistency, prove_inclusion
 from iamata.crypto.tiles import Frontier, make_node_reader
 from iamata.engines.embedded.faults import refuse_damage
 from iamata.engines.embedded.storage import LedgerFile
-from iamata.ledger.receipts import Checkpoint, Receipt, StateProof
+from iamata.ledger.receipts import (
+    Checkpoint,
+    GrowthProof,
+    Receipt,
+    StateProof,
+    write_checkpoint,
+    write_state_proof,
+)
 from iamata.model.ids import Digest, encode_digest
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Reason, require
 
 BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
 
@@ -40,13 +47,7 @@ class EmbeddedView:
 
     def prove_entry(self, key: bytes) -> StateProof:
         """Prove what the map holds at a key, or that it holds nothing."""
-        value = self._entries.get(key)
-        return StateProof(
-            key=key.decode("ascii"),
-            value=None if value is None else value.decode("utf-8"),
-            proof=self._entries.prove(key),
-            checkpoint=self._write_checkpoint(),
-        )
+        return write_state_proof(key, self._entries, self._write_checkpoint())
 
     def prove_leaf(self, index: int) -> Receipt:
         """Prove that the log holds a leaf."""
@@ -66,12 +67,24 @@ class EmbeddedView:
             checkpoint=self._write_checkpoint(),
         )
 
+    def prove_growth(self, earlier_size: int) -> GrowthProof:
+        """Prove that the log begins with all that it held at an earlier size."""
+        require(0 < earlier_size <= self.log_size, Reason.NOT_FOUND, f"a log of {earlier_size} leaves")
+        with self._borrow_file() as file:
+            try:
+                path = prove_consistency(earlier_size, self.log_size, make_node_reader(file.read_tile))
+            except ValueError:
+                refuse_damage("the tiles of the log")
+        return GrowthProof(
+            earlier_size=earlier_size,
+            path=tuple(Digest(encode_digest(node)) for node in path),
+            checkpoint=self._write_checkpoint(),
+        )
+
     def _write_checkpoint(self) -> Checkpoint:
-        if self._header is None:
-            raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no signed header yet")
-        return Checkpoint(
-            header=self._header.decode("ascii"),
-            state_root=Digest(encode_digest(self._entries.root)),
-            log_root=Digest(encode_digest(self._frontier.root())),
+        return write_checkpoint(
+            self._header,
+            state_root=self._entries.root,
+            log_root=self._frontier.root(),
             log_size=self.log_size,
         )
