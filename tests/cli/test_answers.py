@@ -180,6 +180,66 @@ def test_usage_errors_leave_the_output_empty() -> None:
     assert "--home" in answer.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bogus", "--json"),
+        ("verify", "--json"),
+        ("--json", "verify"),
+        ("--json",),
+        ("wallet", "--json", "show"),
+        ("sample", "generate", "x", "--patients", "none", "--json"),
+    ],
+)
+def test_a_usage_error_is_one_document_for_machines(arguments: tuple[str, ...]) -> None:
+    answer = call(*arguments)
+
+    assert (answer.code, answer.out) == (2, "")
+    assert sorted(json.loads(answer.err)) == ["error", "exit_code"]
+    assert json.loads(answer.err)["exit_code"] == 2
+
+
+def test_json_may_be_asked_for_before_the_command(stage: Stage) -> None:
+    first, last = call("--json", "verify", stage.home), call("verify", stage.home, "--json")
+
+    assert (first.code, first.document) == (0, last.document)
+
+
+def test_a_share_code_for_nobody_and_one_that_nothing_permits_have_one_answer(stage: Stage) -> None:
+    person = ("--member", "south", "--person", stage.wallet("south-doctor"))
+    code = stage.ask("wallet", "share", "--wallet", stage.patient, "--recipient", "south")["share"]
+    nobody = code[:2] + ("A" if code[2] != "A" else "B") + code[3:]
+
+    for form in ((), ("--json",)):
+        answers = [stage("access", "ask", *person, "--share", one, *form) for one in (code, nobody)]
+
+        assert answers[0] == answers[1]
+        assert answers[0].code == 4
+
+
+def test_a_strangers_wallet_and_an_unknown_person_have_one_answer(stage: Stage) -> None:
+    code = stage.ask("wallet", "share", "--wallet", stage.patient, "--recipient", "south")["share"]
+    ask = ("access", "ask", "--member", "south", "--share", code, "--person")
+
+    answers = [stage(*ask, one) for one in (stage.wallet("north-doctor"), UNKNOWN)]
+
+    assert answers[0] == answers[1]
+    assert answers[0].code == 4
+
+
+def test_a_files_name_cannot_command_a_terminal(stage: Stage) -> None:
+    name = "a\x1b[2J\nb\udcff.json"
+    (stage.folder / name).write_text("{")
+
+    for place in (stage.folder, stage.folder / "nowhere"):
+        for form in ((), ("--json",)):
+            answer = stage("records", "import", "--member", "north", place / name, *form)
+
+            assert answer.code in {2, 4}
+            assert "\x1b" not in answer.out + answer.err
+            assert answer.err.count("\n") <= 1
+
+
 def run_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the program itself."""
     program = f"import sys; sys.path[:0] = {sys.path!r}; from iamata.cli.main import main; main()"

@@ -13,7 +13,7 @@ from iamata.cli.main import app
 from iamata.testing.stage import Stage, call
 
 PINNED: Final = {
-    "access ask": "bodies custodian may_be_incomplete records",
+    "access ask": "bodies custodian may_be_incomplete obligations records",
     "demo": "accesses app_hash disclosure emergency erased height imports refused_after_withdrawal "
     "refused_before_consent verified wall_s",
     "emergency declare": "emergency minutes person",
@@ -145,7 +145,7 @@ class Narrator:
         self.ask("records read", *own, "Observation/ada-bp")
         self.ask("records anchor", "--member", "north")
         self.ask("wallet accesses", *ada)
-        self.ask("wallet restrict", *ada, "--label", "R")
+        self.ask("wallet restrict", *ada, "--label", "R", "--yes")
         note = self.stage.folder / "note.txt"
         note.write_text("a signed form")
         consent = self.heard["wallet grant"]["consent"]

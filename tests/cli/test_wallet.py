@@ -1,7 +1,10 @@
 """A patient's commands: terms are said before they are signed, codes are short, and FHIR goes both ways."""
 
+import io
 import json
 from pathlib import Path
+
+import pytest
 
 from iamata.testing.stage import Stage
 
@@ -60,7 +63,7 @@ def test_a_share_code_is_short_and_works_once_for_its_recipient(stage: Stage) ->
     other = ("--member", "north", "--person", stage.wallet("north-doctor"))
 
     assert len(code) <= 140
-    assert stage("access", "ask", *other, "--share", code).code == 2
+    assert stage("access", "ask", *other, "--share", code).code == 4
     assert ask_for(stage, code) == 0
     assert ask_for(stage, code) == 4
 
@@ -69,7 +72,7 @@ def test_a_changed_share_code_is_none(stage: Stage) -> None:
     code = share(stage)
     changed = code[:60] + ("A" if code[60] != "A" else "B") + code[61:]
 
-    assert ask_for(stage, changed) == 2
+    assert ask_for(stage, changed) == 4
 
 
 def test_a_withdrawal_needs_no_id_and_holds_at_once(stage: Stage) -> None:
@@ -105,7 +108,7 @@ def test_a_second_device_speaks_for_the_patient_until_it_is_removed(stage: Stage
 
     stage.ask("wallet", "remove-device", "--wallet", stage.patient, "--key", key)
 
-    assert ask_for(stage, code) == 2
+    assert ask_for(stage, code) == 4
     assert stage("wallet", "accesses", "--wallet", phone).code != 0
 
 
@@ -127,3 +130,33 @@ def test_a_refused_request_leaves_no_file(stage: Stage) -> None:
 
     assert ask_for(stage, share(stage), "--to", target) == 4
     assert not target.exists()
+
+
+def test_a_share_code_goes_from_file_to_file_and_never_through_arguments(stage: Stage) -> None:
+    stage.ask("wallet", "grant", "--wallet", stage.patient, *GRANT, "--yes")
+    code = stage.folder / "code"
+
+    stage.ask("wallet", "share", "--wallet", stage.patient, "--recipient", "south", "--to", code)
+
+    assert code.stat().st_mode & 0o777 == 0o600
+    assert ask_for(stage, f"@{code}") == 0
+    assert ask_for(stage, f"@{stage.folder / 'nowhere'}") == 4
+
+
+def test_a_share_code_is_read_from_the_standard_input(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.ask("wallet", "grant", "--wallet", stage.patient, *GRANT, "--yes")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{share(stage)}\n"))
+
+    assert ask_for(stage, "-") == 0
+
+
+def test_narrowing_is_said_and_agreed_to_before_it_is_signed(stage: Stage) -> None:
+    stage.ask("wallet", "grant", "--wallet", stage.patient, *GRANT, "--yes")
+
+    answer = stage("wallet", "restrict", "--wallet", stage.patient, "--label", "R")
+
+    assert answer.code == 2
+    assert "restricted" in answer.out
+    assert stage.ask("wallet", "show", "--wallet", stage.patient)["consents"][0]["restrictions"] == 0

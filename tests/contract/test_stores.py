@@ -7,7 +7,7 @@ import pytest
 
 from iamata.model.ids import AccessId, AnchorId, compute_random_id
 from iamata.model.reasons import Refused
-from iamata.ports import Anchor, JournalRow, OpeningRow, RecordRow, SequencedCommitment
+from iamata.ports import Anchor, JournalRow, KnownRecord, OpeningRow, RecordRow, SequencedCommitment
 from iamata.stores.memory.home import make_member_stores
 from iamata.stores.sqlite.home import open_member_stores
 from iamata.vault.custody import MemberStores
@@ -92,16 +92,16 @@ class TestRecords:
         assert store.find_newest(b"r") == rows[1]
         assert store.find_version(b"r", 1) == rows[0]
         assert store.find_version(b"r", 3) is None
-        assert store.read_fingerprints([b"r", b"none"]) == {b"r": (2, b"print-2")}
+        assert store.read_known([b"r", b"none"]) == {b"r": KnownRecord("anna", 2, (b"print-1", b"print-2"))}
         assert (store.find_by_token(b"old"), store.find_by_token(b"new")) == ([], [rows[1]])
 
     def test_many_lookups_at_once_are_all_answered(self, stores: MemberStores) -> None:
         rows = [make_row(number) for number in range(1, 1_001)]
         stores.records.add([(row, b"") for row in rows], [], head=b"")
 
-        found = stores.records.read_fingerprints([row.lookup for row in rows])
+        found = stores.records.read_known([row.lookup for row in rows])
 
-        assert found == {row.lookup: (1, row.fingerprint) for row in rows}
+        assert found == {row.lookup: KnownRecord("anna", 1, (row.fingerprint,)) for row in rows}
 
     def test_a_missing_body_is_a_fault(self, stores: MemberStores) -> None:
         with pytest.raises(Refused, match="HOME_CORRUPT"):

@@ -26,6 +26,7 @@ FLIPS: Final = {
     "journal.db": 35,
     "wrapped.db": 35,
     "genesis.json": 25,
+    "served.json": 15,
     "wallet.json": 30,
     "orderer.key": 10,
     "signing.key": 15,

@@ -100,12 +100,14 @@ def restrict(
     recipients: RecipientsOption = None,
     purposes: PurposesOption = None,
     labels: LabelsOption = None,
+    yes: YesOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Narrow a consent: deny what it permits to somebody, for something, or of something."""
     terms = write_denial(recipients, purposes, labels)
     words = describe(terms)
     for line in words:
         say(line)
+    confirm("Sign this? You can undo it only with a new grant.", is_agreed=yes)
     with open_home(home) as opened:
         chosen = choose_consent(opened, wallet, consent)
         wallets.restrict(opened, wallet, consent=chosen, terms=terms)

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import make_noun, verb
+from iamata.cli.files import read_text
 from iamata.cli.options import CustodianOption, ForOption, HomeOption, WalletOption
-from iamata.cli.output import show, spell_table
+from iamata.cli.output import ask, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.fhir.demographics import spell_demographics
@@ -29,7 +30,21 @@ GLASS_MINUTES_MAX: int = 24 * 60
 app = make_noun("Breaking the glass, in the open.")
 
 ReasonOption = Annotated[
-    str, typer.Option("--reason", metavar="TEXT", help="Why, in a sentence of 12 letters or more.")
+    str | None,
+    typer.Option(
+        "--reason", metavar="TEXT", help="Why, in 12 letters or more, or @FILE; asked for if left out."
+    ),
+]
+
+FamilyOption = Annotated[
+    str | None, typer.Option("--family", metavar="NAME", help="The family name, exactly; or you are asked.")
+]
+GivenOption = Annotated[
+    str | None, typer.Option("--given", metavar="NAME", help="The first given name; or you are asked.")
+]
+BornOption = Annotated[
+    str | None,
+    typer.Option("--born", metavar="DAY", help="The day of birth, YYYY-MM-DD; or you are asked."),
 ]
 
 
@@ -38,10 +53,10 @@ def declare(
     home: HomeOption,
     wallet: WalletOption,
     custodian: CustodianOption,
-    family: Annotated[str, typer.Option("--family", metavar="NAME", help="The family name, exactly.")],
-    given: Annotated[str, typer.Option("--given", metavar="NAME", help="The first given name.")],
-    born: Annotated[str, typer.Option("--born", metavar="DAY", help="The day of birth, YYYY-MM-DD.")],
-    reason: ReasonOption,
+    family: FamilyOption = None,
+    given: GivenOption = None,
+    born: BornOption = None,
+    reason: ReasonOption = None,
     member: ForOption = None,
     minutes: Annotated[
         int,
@@ -49,23 +64,27 @@ def declare(
     ] = GLASS_MINUTES,
 ) -> None:
     """Find one patient by exact name and day of birth, and break the glass with your own signature."""
-    read_day(born)
+    spelled = (
+        ask("Family name", family, option="--family"),
+        ask("First given name", given, option="--given"),
+        ask("Day of birth", born, option="--born"),
+    )
+    why = read_reason(reason)
+    read_day(spelled[2])
     with open_home(home) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
         identity, author = wallets.sign_as(opened, held, chosen)
-        patient = search(
-            opened, author, identity.id, custodian=custodian, spelled=(family, given, born), reason=reason
-        )
+        patient = search(opened, author, identity.id, custodian=custodian, spelled=spelled, reason=why)
         declared = emergencies.declare(
-            author, patient=patient, reason=reason, duration_ms=minutes * MS_PER_MINUTE
+            author, patient=patient, reason=why, duration_ms=minutes * MS_PER_MINUTE
         )
-    ask = f"iamata access ask --member {chosen} --person {wallet} --emergency {declared.emergency}"
+    command = f"iamata access ask --member {chosen} --person {wallet} --emergency {declared.emergency}"
     show(
         {"emergency": declared.emergency, "person": identity.id, "minutes": minutes},
         [
             f"Emergency {declared.emergency} holds for {minutes} minutes; {custodian} will review it.",
-            f"Read with: {ask}",
+            f"Read with: {command}",
         ],
     )
 
@@ -86,18 +105,24 @@ def review(
     wallet: WalletOption,
     emergency: Annotated[str, typer.Option("--emergency", metavar="ID", help="The emergency.")],
     outcome: Annotated[str, typer.Option("--outcome", metavar="OUTCOME", help="justified or unjustified")],
-    reason: ReasonOption,
+    reason: ReasonOption = None,
     member: ForOption = None,
 ) -> None:
     """Judge a broken glass; never one of your own member's."""
     is_outcome = outcome in list(ReviewOutcome)
     require(is_outcome, Reason.INPUT_INVALID, f"an outcome is one of {', '.join(ReviewOutcome)}")
+    why = read_reason(reason)
     with open_home(home) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
         _, author = wallets.sign_as(opened, held, chosen)
-        emergencies.review(author, read_id(emergency, AccessId), ReviewOutcome(outcome), reason=reason)
+        emergencies.review(author, read_id(emergency, AccessId), ReviewOutcome(outcome), reason=why)
     show({"emergency": emergency, "outcome": outcome}, [f"Emergency {emergency} was found {outcome}."])
+
+
+def read_reason(given: str | None) -> str:
+    """Return the reason that was given, lies in a file, or is asked for."""
+    return read_text(ask("Reason", given, option="--reason"))
 
 
 def search(

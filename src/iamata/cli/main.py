@@ -1,8 +1,12 @@
 """The entry point: nouns and their verbs, and what becomes of errors."""
 
+import itertools
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Final
+
+import typer
 
 from iamata.cli import (
     access,
@@ -24,10 +28,14 @@ from iamata.cli import (
 from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, document_refusal, get_exit_code
 from iamata.cli.commands import make_noun
 from iamata.cli.output import IS_DEBUG, IS_JSON, complain
-from iamata.model.reasons import Refused
+from iamata.model.reasons import ReasonClass, Refused
 
 EXIT_PIPE_CLOSED: Final = 141
 """What a shell reports of a program that wrote to a closed pipe."""
+EXIT_USAGE: Final = ReasonClass.INVALID.value
+SWITCHES: Final = ("--json", "--debug")
+"""Belong to every command, and may stand before its name."""
+END_OF_OPTIONS: Final = "--"
 
 app = make_noun("Iamata: health records stay home, consent is proven, learning can be undone.")
 demo.add_to(app)
@@ -49,23 +57,42 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int | str | None:
     """Run a command and return its exit code."""
-    IS_JSON.set(False)
+    IS_JSON.set("--json" in itertools.takewhile(lambda one: one != END_OF_OPTIONS, arguments))
     IS_DEBUG.set(False)
     try:
-        app(arguments, prog_name="iamata")
-    except SystemExit as end:
-        return end.code
+        return start(place_switches(arguments))
     except Refused as refused:
         complain(describe_refusal(refused), document_refusal(refused))
         return get_exit_code(refused)
     except BrokenPipeError:
         return EXIT_PIPE_CLOSED
     except OSError as error:
-        complain(f"The system said no: {error.strerror or type(error).__name__}.")
+        text = f"The system said no: {error.strerror or type(error).__name__}."
+        complain(text, {"error": text, "exit_code": EXIT_SYSTEM})
         return EXIT_SYSTEM
     except Exception as error:  # noqa: BLE001  the one place where a bug is named
         if IS_DEBUG.get():
             traceback.print_exc()
         complain(f"This is our bug ({type(error).__name__}); run again with --debug and tell us.")
         return EXIT_BUG
-    return 0
+
+
+def start(arguments: Sequence[str]) -> int | str | None:
+    """Let the command line be read; a wrong one is explained with its usage, or in JSON."""
+    try:
+        code: int | None = app(arguments, prog_name="iamata", standalone_mode=not IS_JSON.get())
+    except SystemExit as end:
+        return end.code
+    except typer.TyperException as error:
+        text = error.format_message()
+        complain(text, {"error": text, "exit_code": EXIT_USAGE})
+        return EXIT_USAGE
+    return code
+
+
+def place_switches(arguments: Sequence[str]) -> list[str]:
+    """Let `iamata --json verify H` mean `iamata verify H --json`."""
+    leading = list(itertools.takewhile(SWITCHES.__contains__, arguments))
+    rest = list(arguments[len(leading) :])
+    end = rest.index(END_OF_OPTIONS) if END_OF_OPTIONS in rest else len(rest)
+    return [*rest[:end], *leading, *rest[end:]]

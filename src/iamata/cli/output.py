@@ -1,5 +1,6 @@
 """How commands speak: a result on the output, in lines or in JSON; all else on the error stream."""
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
@@ -27,7 +28,7 @@ def say(text: str = "") -> None:
 def note(text: str) -> None:
     """Print what is being done, or what deserves a look, on the error stream."""
     if not IS_JSON.get():
-        _print(text, is_error=True)
+        _print(escape(text), is_error=True)
 
 
 def show(result: Mapping[str, Any], lines: Iterable[str] = ()) -> None:
@@ -58,12 +59,29 @@ def confirm(question: str, *, is_agreed: bool) -> None:
         raise Refused(Reason.INPUT_INVALID, "you said no, and nothing was done")
 
 
+def ask(question: str, given: str | None, *, option: str) -> str:
+    """Return what was given, or ask for it: the arguments of a command can be read by others."""
+    if given is not None:
+        return given
+    if IS_JSON.get() or not sys.stdin.isatty():
+        raise Refused(Reason.INPUT_INVALID, f"nobody can be asked here; give {option}")
+    answer: str = typer.prompt(question, err=True)
+    return answer
+
+
+def escape(text: str) -> str:
+    """Spell out what a terminal would obey or could not show: a file's name may hold anything."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
 def complain(text: str, document: Mapping[str, Any] | None = None) -> None:
     """Print what went wrong, on the error stream."""
     if IS_JSON.get():
-        sys.stderr.write(msgspec.json.encode(document or {"error": text}).decode("utf-8") + "\n")
+        sys.stderr.write(json.dumps(document or {"error": text}, separators=(",", ":")) + "\n")
     else:
-        _print(text, is_error=True)
+        _print(escape(text), is_error=True)
 
 
 def make_progress() -> Progress:

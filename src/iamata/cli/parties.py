@@ -23,6 +23,16 @@ def read_person(home: Home, text: str, *, member: str) -> PersonId:
     return _read_party(home, text, PersonId, member=member, kind=OwnerKind.PERSON)
 
 
+def read_asker(home: Home, text: str, *, member: str) -> PersonId:
+    """Return who wants to read; a stranger's wallet gets the answer that an unknown id gets."""
+    try:
+        return read_person(home, text, member=member)
+    except Refused as refused:
+        if refused.reason is Reason.WALLET_NOT_FOUND:
+            raise Refused(Reason.NOT_FOUND) from refused
+        raise
+
+
 def read_patient(home: Home, text: str, *, member: str) -> PatientId:
     """Return the pseudonym of the patient whom a record's reference, a wallet or a pseudonym means."""
     if text.startswith(PATIENT_REFERENCE):

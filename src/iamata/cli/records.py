@@ -10,7 +10,7 @@ from iamata.cli.answers import get_sentence
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption, PurposeOption
 from iamata.cli.output import make_progress, note, show, spell_table
-from iamata.cli.parties import read_id, read_patient, read_person
+from iamata.cli.parties import read_asker, read_id, read_patient
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
 from iamata.model.ids import AccessId
@@ -74,7 +74,7 @@ def list_(
     with open_home(home) as opened:
         listed = reads.list_records(
             opened.get_office(member),
-            person=read_person(opened, person, member=member),
+            person=read_asker(opened, person, member=member),
             patient=read_patient(opened, patient, member=member),
             purpose=purpose,
             emergency=read_emergency(emergency),
@@ -114,7 +114,7 @@ def read(
         opened_records = reads.read_records(
             opened.get_office(member),
             records,
-            person=read_person(opened, person, member=member),
+            person=read_asker(opened, person, member=member),
             patient=read_patient(opened, patient, member=member),
             purpose=purpose,
             emergency=read_emergency(emergency),

@@ -39,7 +39,10 @@ def shorten(statement: str) -> str:
 
 
 def expand(home: Home, text: str, *, recipient: MemberId) -> tuple[MemberId, str]:
-    """Return the custodian and the signed statement that a short code stands for, or refuse it."""
+    """Return the custodian and the signed statement that a short code stands for.
+
+    A well-formed code that fits nobody gets the answer that a patient without consent gets.
+    """
     patient, nonce, until_ms, signature = _unpack(text)
     entry = PATIENTS.find(home.engine.snapshot(), patient)
     for key in () if entry is None else entry.keys:
@@ -54,7 +57,7 @@ def expand(home: Home, text: str, *, recipient: MemberId) -> tuple[MemberId, str
         statement = _write_statement(code, key, signature)
         if _is_signed(statement, home):
             return code.custodian, statement
-    raise Refused(Reason.INPUT_INVALID, f"this is no share code for {recipient}")
+    raise Refused(Reason.NOT_FOUND)
 
 
 def _write_statement(code: ShareCode, key: KeyId, signature: bytes) -> str:

@@ -1,11 +1,13 @@
 """`iamata wallet`: the patient's side. Keys, share codes, and the joined list of who looked."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
+from iamata.cli.files import open_new
 from iamata.cli.options import AtOption, CustodianOption, HomeOption, WalletOption
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
@@ -82,13 +84,23 @@ def share(
             help="For how long it can be used.",
         ),
     ] = SHARE_MINUTES,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="Write the code to this new file, for you alone."),
+    ] = None,
 ) -> None:
     """Write a code by which one member can ask for your records, once. It permits nothing by itself."""
-    with open_home(home) as opened:
+    with open_home(home) as opened, open_new(to) as file:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         asker = get_member(opened, recipient)
         code = shorten(wallets.share(opened, wallet, member=member, recipient=asker, minutes=minutes))
-    show({"share": code, "custodian": member, "recipient": asker, "minutes": minutes}, [code])
+        if file is not None:
+            file.write(f"{code}\n")
+    facts = {"custodian": member, "recipient": asker, "minutes": minutes}
+    if to is None:
+        show(facts | {"share": code}, [code])
+    else:
+        show(facts | {"file": str(to)}, [f"The code for {asker} is in {to}; it works once."])
 
 
 @verb(app, "accesses")

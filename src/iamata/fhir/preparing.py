@@ -30,7 +30,11 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     resource_id: str
     body: bytes
     patients: tuple[str, ...]
-    """`Patient/…` of each compartment, the most direct first; empty for what belongs to the member."""
+    """The one `Patient/…` whose record this is; none for what belongs to the member.
+
+    Only a Patient resource may name more: first itself, then those whom it is linked to. Any other record
+    about two patients is refused: filed under one, it would escape the other's consent and erasure.
+    """
     identifiers: tuple[Identifier, ...]
     facts: RecordFacts
 
@@ -164,6 +168,8 @@ def _finish(draft: Draft, references: References, rules: LabelRules) -> Prepared
     body = references.resolve(draft.body, base=draft.base)
     resource = read_resource(body)
     patients = find_patients(resource.elements, resource_type, draft.resource_id)
+    is_of_one = len(patients) <= 1 or resource_type == "Patient"  # its link makes it no one else's
+    require(is_of_one, Reason.PATIENT_UNCLEAR, "a record about more than one patient")
     labels = label(resource, resource_type, rules)
     return Prepared(
         resource_type=resource_type,

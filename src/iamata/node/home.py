@@ -1,7 +1,7 @@
 """A home on disk: the ledger's folder and one folder for each member that is served from here.
 
-`genesis.json`, `ledger/` (the same everywhere) and `members/<id>/{keys,vault,journal}`. A real node has one
-member; the demo has several.
+`genesis.json`, `ledger/` (the same everywhere), `members/<id>/{keys,vault,journal}`, and `served.json`,
+which names them. A real node has one member; the demo has several.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
+from iamata.node.served import SERVED_FILE, write_served
 from iamata.stores.key_holders import LocalKeyHolder
 from iamata.stores.sqlite.home import KEYS_FOLDER, open_member_stores
 from iamata.stores.wallets import create_wallet, save_wallet
@@ -88,6 +89,7 @@ def create_home(path: Path, name: str, members: Sequence[tuple[MemberId, str, Me
         for founder in founders:
             _write_founder(path, founder, genesis)
         EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=SigningKey.from_seed(orderer)).close()
+        write_served(path, [founder.member for founder in founders])
         # Last, so that a home is whole or none.
         write_new(path / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
     return genesis
@@ -108,7 +110,7 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
         for folder in list_member_folders(path):
             member = MemberId(folder.name)
             home.offices[member] = _open_office(folder, member, engine, clock)
-            finish_erasures(home.offices[member])
+        finish_erasures(*home.offices.values())
         yield home
     finally:
         home.close()
@@ -185,7 +187,8 @@ def _removing_what_fails(path: Path) -> Iterator[None]:
     except BaseException as failure:
         for part in (LEDGER_FOLDER, MEMBERS_FOLDER, WALLETS_FOLDER):
             shutil.rmtree(path / part, ignore_errors=True)
-        (path / GENESIS_FILE).unlink(missing_ok=True)
+        for name in (GENESIS_FILE, SERVED_FILE):
+            (path / name).unlink(missing_ok=True)
         if isinstance(failure, OSError):
             raise Refused(Reason.STORAGE_FULL, f"{path}: {failure.strerror}") from failure
         raise

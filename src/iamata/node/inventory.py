@@ -1,6 +1,6 @@
 """Which files a home consists of. A verifier begins here: nothing may be missing, and nothing left behind.
 
-Which members a home serves only the home itself knows; a report names those whose folders it found.
+Which members a home serves only the home itself knows: `served.json` says it.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from iamata.engines.embedded import storage
 from iamata.engines.embedded.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
 from iamata.node import home as homes
+from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.sqlite import journal, keys, openings, records
 from iamata.stores.sqlite.database import Schema
 from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
@@ -35,12 +36,18 @@ MEMBER_STORES: Final = (
 
 def check_inventory(path: Path) -> None:
     """Refuse a home in which a file is missing, or that holds one which is not a home's."""
-    required = [homes.GENESIS_FILE, *(f"{homes.LEDGER_FOLDER}/{name}" for name in LEDGER_FILES)]
-    for folder in homes.list_member_folders(path):
+    folders = homes.list_member_folders(path)
+    required = [
+        homes.GENESIS_FILE,
+        SERVED_FILE,
+        *(f"{homes.LEDGER_FOLDER}/{name}" for name in LEDGER_FILES),
+    ]
+    for folder in folders:
         place = f"{homes.MEMBERS_FOLDER}/{folder.name}"
         required += [f"{place}/{name}" for name in (*MEMBER_KEYS, *(store[0] for store in MEMBER_STORES))]
     for name in required:
         require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
+    check_served(path, [folder.name for folder in folders])
     known = dict.fromkeys(required) | {
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }

@@ -34,6 +34,7 @@ from iamata.node.home import (
     set_up_stores,
 )
 from iamata.node.keyfiles import KEY_MODE, read_key, write_key, write_new
+from iamata.node.served import read_served, write_served
 from iamata.stores.sqlite.home import KEYS_FOLDER
 
 INVITATION_BYTES_MAX = 4_096
@@ -88,6 +89,9 @@ def apply(home: Home, path: Path) -> MemberId:
             write_key(folder / KEYS_FOLDER / name, os.urandom(SEED_BYTES))
     if is_new:
         set_up_stores(folder, offer.member)
+    served = read_served(home.path)
+    if offer.member not in served:
+        write_served(home.path, [*served, offer.member])
     author = home.author(SigningKey.from_seed(read_key(folder / KEYS_FOLDER / SIGNING_KEY)))
     application = home.author(SigningKey.from_seed(decode_digest(offer.seed))).state(
         Application,
@@ -100,6 +104,7 @@ def apply(home: Home, path: Path) -> MemberId:
     except Refused:
         if is_new:
             shutil.rmtree(folder)
+            write_served(home.path, [one for one in served if one != offer.member])
         raise
     return offer.member
 

@@ -19,7 +19,6 @@ from iamata.engines.embedded.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import read_header
-from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
@@ -28,10 +27,12 @@ from iamata.node.exports import read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
 from iamata.node.segment_verification import verify_segments
-from iamata.node.wallet_verification import Consented, is_narrowing, verify_wallets
+from iamata.node.wallet_verification import verify_wallets
 from iamata.stores.sqlite.home import KEYS_FOLDER
+from iamata.workflows.disclosure_verification import expect
+from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
-from iamata.workflows.verification import MemberReport, expect, verify_member
+from iamata.workflows.verification import MemberReport, verify_member
 
 Tell = Callable[[str], None]
 
@@ -49,7 +50,8 @@ class HomeReport:
 
 def verify_home(path: Path, *, tell: Tell) -> HomeReport:
     """Check a home that no other process has open; refuse at the first fault, and name it."""
-    require((path / homes.GENESIS_FILE).exists(), Reason.HOME_NOT_FOUND, str(path))
+    is_home = any((path / part).exists() for part in (homes.GENESIS_FILE, homes.LEDGER_FOLDER))
+    require(is_home, Reason.HOME_NOT_FOUND, str(path))
     check_inventory(path)
     lock = LedgerLock(path / homes.LEDGER_FOLDER)
     try:
@@ -66,13 +68,13 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
     with naming_place(homes.LEDGER_FOLDER), holding_ledger_still(folder):
         orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
         expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
-        report, consented = verify_ledger(folder, genesis)
+        report, ledger = verify_ledger(folder, genesis)
     for member in homes.list_member_folders(path):
         tell(f"Opening what {member.name} keeps")
         with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
-            members.append(verify_member_folder(member, report.state))
+            members.append(verify_member_folder(member, ledger))
     with naming_place(homes.WALLETS_FOLDER):
-        identities = verify_wallets(path, report.state, consented)
+        identities = verify_wallets(path, ledger)
     return HomeReport(genesis=genesis, ledger=report, members=tuple(members), identities=identities)
 
 
@@ -85,14 +87,14 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
         return HomeReport(genesis=export.genesis, ledger=report, members=())
 
 
-def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Consented]:
+def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed]:
     """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
     with contextlib.closing(LedgerFile(folder, is_writer=False)) as file:
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
         _compare_network(file, genesis)
         leaf_hashes: list[bytes] = []
-        narrowings: list[bytes] = []
-        report = replay_with_checker(genesis, _note_leaves(file.read_blocks(), leaf_hashes, narrowings))
+        history = History()
+        report = replay_with_checker(genesis, _note_leaves(file.read_blocks(), leaf_hashes, history))
         stored, _ = file.load_entries()
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
@@ -100,7 +102,7 @@ def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Consent
         tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
         expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
         verify_segments(file, genesis)
-    return report, Consented(report.state, narrowings)
+    return report, Replayed(report.state, history)
 
 
 def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
@@ -123,9 +125,9 @@ def replay_with_checker(genesis: Genesis, blocks: Iterable[StoredBlock]) -> Repl
         checker.close()
 
 
-def verify_member_folder(folder: Path, state: LedgerState) -> MemberReport:
+def verify_member_folder(folder: Path, ledger: Replayed) -> MemberReport:
     """Check a member's key files and stores."""
-    member = MEMBERS.find(state.entries, folder.name)
+    member = MEMBERS.find(ledger.state.entries, folder.name)
     expect(member is not None, f"the ledger knows no member {folder.name}")
     keys = folder / KEYS_FOLDER
     signing = [
@@ -141,7 +143,7 @@ def verify_member_folder(folder: Path, state: LedgerState) -> MemberReport:
         expect(
             custody.journal.store.read_head() is not None, f"the journal of {folder.name} was never set up"
         )
-        return verify_member(custody, state)
+        return verify_member(custody, ledger)
 
 
 @contextlib.contextmanager
@@ -155,10 +157,11 @@ def naming_place(place: str) -> Iterator[None]:
 
 
 def _note_leaves(
-    blocks: Iterable[StoredBlock], leaf_hashes: list[bytes], narrowings: list[bytes]
+    blocks: Iterable[StoredBlock], leaf_hashes: list[bytes], history: History
 ) -> Iterator[StoredBlock]:
     for block in blocks:
         yield block
         # Resumed for the next block, when the rules have said that these are its leaves.
         leaf_hashes.extend(map(hash_leaf, block.leaves))
-        narrowings.extend(leaf for leaf in block.leaves if is_narrowing(leaf))
+        for leaf in block.leaves:
+            history.take(leaf)

@@ -3,47 +3,33 @@
 A wallet keeps a key, and terms, before the ledger hears of them; what never arrived there is no fault.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from iamata.ledger.entries import OwnerKind
-from iamata.ledger.events import ConsentNarrowed
-from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import CONSENTS, KEYS, PATIENTS, PERSONS
-from iamata.model.ids import Commitment, ConsentId, MemberId
+from iamata.model.ids import Commitment, MemberId
 from iamata.node.home import WALLETS_FOLDER
 from iamata.stores.wallets import load_wallet
-from iamata.workflows.verification import expect, list_entries
+from iamata.workflows.disclosure_verification import expect
+from iamata.workflows.replayed import Replayed
 from iamata.workflows.wallets import Identity, KeptTerms, SaltedTerms, get_key
-
-_NARROWED: Final = b'"consent.narrowed"'
 
 
 class Consented:
     """Every commitment to terms that the ledger has ever held, and the consent it belongs to."""
 
-    def __init__(self, state: LedgerState, narrowings: Iterable[bytes]) -> None:
+    def __init__(self, ledger: Replayed) -> None:
         self.granted: dict[Commitment, str] = {
-            consent.terms: name for name, consent in list_entries(state, CONSENTS)
+            consent.terms: name for name, consent in ledger.list_entries(CONSENTS)
         }
-        self.narrowed: dict[Commitment, ConsentId] = {}
-        for leaf in narrowings:
-            event = decode_leaf(leaf).event
-            if isinstance(event, ConsentNarrowed):
-                self.narrowed[event.restriction] = event.consent
+        self.narrowed = ledger.history.narrowed
 
 
-def is_narrowing(leaf: bytes) -> bool:
-    """Tell whether a leaf may say that a consent was narrowed, without decoding it."""
-    return _NARROWED in leaf
-
-
-def verify_wallets(path: Path, state: LedgerState, consented: Consented) -> int:
+def verify_wallets(path: Path, ledger: Replayed) -> int:
     """Check every wallet of a home; return how many identities the ledger knows."""
-    folders = sorted((path / WALLETS_FOLDER).glob("*/"))
-    return sum(verify_wallet(folder, state, consented) for folder in folders)
+    folders, consented = sorted((path / WALLETS_FOLDER).glob("*/")), Consented(ledger)
+    return sum(verify_wallet(folder, ledger.state, consented) for folder in folders)
 
 
 def verify_wallet(folder: Path, state: LedgerState, consented: Consented) -> int:

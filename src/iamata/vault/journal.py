@@ -14,11 +14,13 @@ from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import JournalRow
 from iamata.vault.custody import Custody
-from iamata.vault.envelopes import open_envelope, seal_envelope
+from iamata.vault.envelopes import compress, decompress, open_envelope, seal_envelope
 from iamata.vault.shelf import Head
 
 JOURNAL_COMMITMENT: Final = "journal"
-PAYLOAD_BYTES_MAX: Final = 1024 * 1024
+PAYLOAD_BYTES_MAX: Final = 32 * 1024 * 1024
+"""The list of the largest release; a row holds it compressed."""
+HEADER_BYTES_MAX: Final = 4_096
 ENTRIES_PER_KEY: Final = 1 << 20
 """Nonces are random, so a key may serve only so many entries (NIST SP 800-38D, 8.3)."""
 
@@ -113,7 +115,8 @@ def open_entry(custody: Custody, row: JournalRow) -> OpenedEntry:
         plain = open_envelope(
             custody.get_journal_key(row.sequence // ENTRIES_PER_KEY), row.sealed, associated=_bind(row)
         )
-        salt, (header, _, payload) = plain[:SALT_BYTES], plain[SALT_BYTES:].partition(b"\n")
+        said = decompress(plain[SALT_BYTES:], size_bytes_max=HEADER_BYTES_MAX + PAYLOAD_BYTES_MAX)
+        salt, (header, _, payload) = plain[:SALT_BYTES], said.partition(b"\n")
         decoded = _HEADERS.decode(header)
     except (Refused, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(Reason.CANNOT_OPEN, name) from error
@@ -148,7 +151,7 @@ def _seal_entry(custody: Custody, entry: OpenedEntry, nonce: bytes) -> JournalRo
         header.sequence, header.kind, header.patient, header.id, decode_digest(entry.commitment), b""
     )
     key = custody.get_journal_key(header.sequence // ENTRIES_PER_KEY)
-    sealed = seal_envelope(key, entry.salt + _spell(entry), nonce=nonce, associated=_bind(row))
+    sealed = seal_envelope(key, entry.salt + compress(_spell(entry)), nonce=nonce, associated=_bind(row))
     return msgspec.structs.replace(row, sealed=sealed)
 
 

@@ -24,7 +24,10 @@ class ListedRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_facts(custody: Custody, patient: PatientId) -> list[ListedRecord]:
-    """List the newest version of each of a patient's records, for `consent.decide`."""
+    """List the newest version of each of a patient's records, for `consent.decide`.
+
+    All versions of a record are one patient's (`sealing.check_owner`), so the newest here is the newest.
+    """
     newest = {row.lookup: row for row in custody.records.store.read_of_patient(patient)}
     return [_list_row(custody, row) for row in newest.values()]
 

@@ -9,7 +9,7 @@ from iamata.crypto import aead
 from iamata.crypto.commitments import SALT_BYTES
 from iamata.model.ids import decode_digest
 from iamata.model.reasons import Reason, require
-from iamata.ports import RecordRow
+from iamata.ports import KnownRecord, RecordRow
 from iamata.vault.custody import Custody
 from iamata.vault.envelopes import compress, seal_envelope
 from iamata.vault.record import (
@@ -41,8 +41,9 @@ class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
 def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedBatch:
     """Seal units of records in one durable transaction; what is already there adds nothing.
 
-    Content is compared with a record's newest version, so that a correction which takes a record back to
-    what it once said is a new version too.
+    Content is compared with every version of a record, so that one id that stands twice in a file, or in
+    two, comes to the same vault however often they are read. The price: a correction that takes a record
+    back to the very bytes of an earlier version adds nothing either; one more word makes it a version.
     """
     records = [record for unit in units for record in unit]
     require(len(records) <= RECORDS_PER_BATCH_MAX, Reason.INPUT_TOO_LARGE, "records in one batch")
@@ -62,20 +63,37 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
     return SealedBatch(added=tuple(row for row, _, _ in sealed), unchanged=len(records) - len(sealed))
 
 
+def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, str]:
+    """Return whose each record is, of those that are there."""
+    lookups = {compute_lookup(custody.index_key, ref): ref for ref in refs}
+    known = custody.records.store.read_known(list(lookups))
+    return {lookups[lookup]: held.patient for lookup, held in known.items()}
+
+
+def check_owner(record: PreparedRecord, owner: str) -> None:
+    """Refuse a version of somebody else's record: after an erasure an older one would be the newest."""
+    require(
+        record.patient == owner,
+        Reason.PATIENT_UNCLEAR,
+        "a record that is kept as another's; erase it there, or give it another id",
+    )
+
+
 def _choose_new(
     custody: Custody, records: Sequence[PreparedRecord], *, after: int
 ) -> Iterator[tuple[PreparedRecord, RecordRow]]:
     """Pair each record that is new or has changed with the row it will have, still without envelopes."""
     lookups = [compute_lookup(custody.index_key, record.facts.record) for record in records]
-    newest = custody.records.store.read_fingerprints(lookups)
+    known = custody.records.store.read_known(lookups)
     sequence = after
     for record, lookup in zip(records, lookups, strict=True):
         fingerprint = compute_fingerprint(custody.index_key, lookup, record.body)
-        version, known = newest.get(lookup, (0, b""))
-        if fingerprint != known:
-            version, sequence = version + 1, sequence + 1
+        held = known.get(lookup, KnownRecord(record.patient, 0, ()))
+        check_owner(record, held.patient)
+        if fingerprint not in held.fingerprints:
+            version, sequence = held.version + 1, sequence + 1
             yield record, RecordRow(sequence, record.patient, lookup, version, fingerprint, b"", b"")
-        newest[lookup] = (version, fingerprint)
+            known[lookup] = KnownRecord(record.patient, version, (*held.fingerprints, fingerprint))
 
 
 def _seal_all(

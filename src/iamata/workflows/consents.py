@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from iamata.consent.policy import is_narrowing
 from iamata.crypto.jws import verify_jws
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.transaction import Signed
@@ -34,6 +35,7 @@ def accept_grant(office: Office, text: str, salted: SaltedTerms) -> Finality:
 def accept_restriction(office: Office, patient: PatientId, salted: SaltedTerms) -> None:
     """Keep the opening of a restriction that the patient put on the ledger; until then all is denied."""
     require(office.find_own_patient(office.take_view(), patient) is not None, Reason.NOT_FOUND)
+    _check_narrowing(salted)
     keep_terms_of(office, patient, salted.commit(), salted)
 
 
@@ -58,6 +60,7 @@ def restrict_for_patient(
     office: Office, patient: PatientId, consent: ConsentId, salted: SaltedTerms, *, evidence: Commitment
 ) -> Finality:
     """Narrow a consent on the patient's behalf; only the patient undoes it."""
+    _check_narrowing(salted)
     keep_terms_of(office, patient, salted.commit(), salted)
     return office.author.submit(
         RestrictForPatient, consent=consent, terms=salted.commit(), evidence=evidence
@@ -76,6 +79,11 @@ def keep_terms_of(office: Office, patient: PatientId, name: str, salted: SaltedT
             payload=encode_struct(salted.terms),
         ),
     )
+
+
+def _check_narrowing(salted: SaltedTerms) -> None:
+    """Refuse terms that permit at their root: as a restriction they take nothing away."""
+    require(is_narrowing(salted.terms), Reason.INPUT_INVALID, "a restriction whose terms deny nothing")
 
 
 def _read_grant(office: Office, text: str, salted: SaltedTerms) -> Signed[Any]:

@@ -17,6 +17,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import find_refs
+from iamata.vault.openings import Opening, keep_opening
 from iamata.vault.record import Identifier
 from iamata.workflows.author import Author
 from iamata.workflows.messages import SearchDetails, read_message
@@ -29,7 +30,8 @@ SEARCH_MS_MAX: Final = MS_PER_HOUR
 """How long a signed search may be good for: whoever holds it may show it again."""
 EMERGENCY: Final = "emergency"
 REVIEW: Final = "review"
-"""Kinds of the commitments to the grounds of a declaration and of a review."""
+SEARCH: Final = "search"
+"""Kinds of the commitments to the grounds of a declaration and of a review, and to a signed search."""
 
 
 class EmergencySearch(Statement):
@@ -72,16 +74,31 @@ def find_in_emergency(office: Office, text: str) -> PatientId:
     refs = find_refs(office.custody, Identifier("Patient", DEMOGRAPHICS_SYSTEM, search.demographics))
     patients = [office.compute_pseudonym(ref) for ref in refs]
     found = [one for one in patients if office.find_own_patient(view, one) is not None]
+    patient = found[0] if len(found) == 1 else NO_PATIENT
+    opening = Opening(
+        name=office.author.make_id(),
+        patient=patient,
+        kind=SEARCH,
+        salt=office.custody.entropy(SALT_BYTES),
+        payload=text.encode("ascii"),
+    )
+    if patient != NO_PATIENT:
+        keep_opening(office.custody, opening)
+    details = SearchDetails(member=person.member, person=search.person, commitment=opening.commitment)
+    _journal_search(office, opening, details, now_ms=now_ms)
+    require(patient != NO_PATIENT, Reason.NOT_FOUND)
+    return patient
+
+
+def _journal_search(office: Office, opening: Opening, details: SearchDetails, *, now_ms: Instant) -> None:
     entry = JournalEntry(
         kind=JournalKind.EMERGENCY,
-        patient=found[0] if len(found) == 1 else NO_PATIENT,
-        id=AccessId(office.author.make_id()),
+        patient=opening.patient,
+        id=AccessId(opening.name),
         time_ms=now_ms,
-        payload=msgspec.json.encode(SearchDetails(member=person.member, person=search.person, search=text)),
+        payload=msgspec.json.encode(details),
     )
     append_entries(office.custody, [entry])
-    require(len(found) == 1, Reason.NOT_FOUND)
-    return found[0]
 
 
 def check_privilege(view: LedgerView, person_id: PersonId, *, key: KeyId, now_ms: int) -> Person:

@@ -9,7 +9,7 @@ from iamata.ledger.events import RecordsErased
 from iamata.ledger.transaction import Signed, Statement
 from iamata.ledger.transactions.records import EraseRecords
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Commitment, PatientId, encode_digest
+from iamata.model.ids import Commitment, MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, require
 from iamata.ports import NO_PATIENT, Finality
 from iamata.vault.opening import list_versions
@@ -79,11 +79,17 @@ def _keep_statement(
         keep_opening(office.custody, opening)
 
 
-def finish_erasures(office: Office) -> list[Shredded]:
-    """Shred again whom the ledger says is erased, after a crash or a restored backup; before serving."""
-    erased = [
-        leaf.event.patient
-        for _, leaf in office.author.engine.events(0)
-        if isinstance(leaf.event, RecordsErased) and leaf.event.custodian == office.member
+def finish_erasures(*offices: Office) -> list[Shredded]:
+    """Shred again whom the ledger says is erased, after a crash or a restored backup; before serving.
+
+    Offices of one ledger read its log once for all of them.
+    """
+    erased: dict[MemberId, list[PatientId]] = {}
+    for _, leaf in offices[0].author.engine.events(0) if offices else ():
+        if isinstance(leaf.event, RecordsErased):
+            erased.setdefault(leaf.event.custodian, []).append(leaf.event.patient)
+    return [
+        shredded
+        for office in offices
+        for shredded in replay_erasures(office.custody, erased.get(office.member, []))
     ]
-    return replay_erasures(office.custody, erased)

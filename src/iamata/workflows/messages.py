@@ -25,11 +25,12 @@ from iamata.model.ids import (
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.vault.envelopes import compress, decompress
+from iamata.vault.journal import PAYLOAD_BYTES_MAX
 from iamata.vault.sharing import ReleaseContext
 
 PURPOSE_LENGTH_MAX: Final = 128
 SHARE_CODE_LENGTH_MAX: Final = 4_096
-PLAN_BYTES_MAX: Final = 1024 * 1024
+PLAN_BYTES_MAX: Final = PAYLOAD_BYTES_MAX
 
 Purpose = Annotated[str, msgspec.Meta(min_length=1, max_length=PURPOSE_LENGTH_MAX)]
 
@@ -154,11 +155,16 @@ class ReadDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SearchDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a journal entry about a search in an emergency says; its person has signed the search."""
+    """What a journal entry about a search in an emergency says: who searched, not for whom or why.
+
+    A journal outlives an erasure. The signed search, with name, birthday and reason, is an opening of the
+    patient who was found, under the entry's id, and erased with the patient; of a search that finds nobody
+    only the commitment is kept.
+    """
 
     member: MemberId
     person: PersonId
-    search: str
+    commitment: Commitment
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,7 @@ from iamata.ports import NO_PATIENT, Anchor, LedgerView
 from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier, PreparedRecord
-from iamata.vault.sealing import seal
+from iamata.vault.sealing import check_owner, find_owners, seal
 from iamata.workflows.office import Office
 
 BATCH_RECORDS: Final = 2_000
@@ -43,6 +43,8 @@ class Importer:
         self._units: list[list[PreparedRecord]] = []
         self._waiting = 0
         self._identified: dict[Identifier, list[str]] = {}
+        self._owners: dict[str, str] = {}
+        """Of what waits."""
         self._patients: dict[str, PatientId] = {}
         self._erased: dict[PatientId, None] = {}
 
@@ -56,12 +58,13 @@ class Importer:
         return [ref.partition("/")[2] for ref in refs]
 
     def add(self, prepared: Sequence[Prepared]) -> None:
-        """Take a unit in; refuse it whole where a patient in it was erased."""
+        """Take a unit in; refuse it whole where a patient was erased, or a record is another patient's."""
         named = [self._name_patient(ref) for one in prepared for ref in one.patients]
         require(
             not any(one in self._erased for one in named), Reason.ERASED, "a patient in it was erased here"
         )
         unit = [self._assign(one) for one in prepared]
+        self._owners.update(self._check_owners(unit))
         self._units.append(unit)
         self._waiting += len(unit)
         for record in unit:
@@ -79,6 +82,7 @@ class Importer:
         self.tally.unchanged += sealed.unchanged
         self._units.clear()
         self._identified.clear()
+        self._owners.clear()
         self._waiting = 0
 
     def _drop_erased(self) -> None:
@@ -97,6 +101,14 @@ class Importer:
         self.flush()
         self.tally.anchors = len(anchor_records(self._office))
         return self.tally
+
+    def _check_owners(self, unit: Sequence[PreparedRecord]) -> dict[str, str]:
+        """Return whose each record of a unit is, or refuse one that is kept, or waits, as another's."""
+        owners = find_owners(self._office.custody, [record.facts.record for record in unit])
+        for record in unit:
+            ref = record.facts.record
+            check_owner(record, owners.setdefault(ref, self._owners.get(ref, record.patient)))
+        return owners
 
     def _assign(self, prepared: Prepared) -> PreparedRecord:
         return PreparedRecord(

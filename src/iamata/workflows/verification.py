@@ -4,18 +4,11 @@ Each function reads to the end and refuses at the first fault, which it names.
 """
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from iamata.consent.decide import decide
-from iamata.consent.policy import ConsentOnFile, Policy
-from iamata.consent.profiles import STRICT, ImplicitPolicy
-from iamata.consent.requests import Request
-from iamata.consent.terms import decode_terms
-from iamata.ledger.entries import Access, Entry, RecordAnchor, Role
-from iamata.ledger.state import LedgerState
+from iamata.ledger.entries import RecordAnchor
 from iamata.ledger.tables import (
     ACCESSES,
     CONSENTS,
@@ -25,12 +18,10 @@ from iamata.ledger.tables import (
     RECORD_ANCHORS,
     TableSpec,
 )
-from iamata.model.ids import Commitment, ConsentId, MemberId, PatientId, encode_digest
-from iamata.model.reasons import Reason, Refused
+from iamata.model.ids import Commitment, MemberId, PatientId, encode_digest
 from iamata.ports import NO_PATIENT
 from iamata.vault.custody import Custody
 from iamata.vault.journal import JournalKind
-from iamata.vault.opening import list_versions
 from iamata.vault.openings import find_opening
 from iamata.vault.policies import TERMS
 from iamata.vault.shelf import Shelf
@@ -41,9 +32,9 @@ from iamata.vault.verification import (
     verify_keys,
     verify_openings,
 )
-from iamata.workflows.messages import Planned, read_plan
-
-EntryT = TypeVar("EntryT", bound=Entry)
+from iamata.workflows.disclosure_verification import check_disclosure, expect
+from iamata.workflows.messages import read_plan
+from iamata.workflows.replayed import Replayed
 
 
 class StatedErasure(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,38 +61,38 @@ class MemberReport:
     disclosures_decided_again: int = 0
 
 
-def verify_member(custody: Custody, state: LedgerState) -> MemberReport:
-    """Check everything that a member keeps; the state is the ledger's own, replayed."""
+def verify_member(custody: Custody, ledger: Replayed) -> MemberReport:
+    """Check everything that a member keeps."""
     report = MemberReport(member=custody.member)
     report.data_keys = verify_keys(custody)
-    check_records(custody, state, report)
-    check_erasures(custody, state, report)
-    report.record_anchors = compare_anchors(custody.records, state, RECORD_ANCHORS, custody.member)
-    check_openings(custody, state, report)
-    check_journal(custody, state, report)
-    report.read_anchors = compare_anchors(custody.journal, state, READ_ANCHORS, custody.member)
+    check_records(custody, ledger, report)
+    check_erasures(custody, ledger, report)
+    report.record_anchors = compare_anchors(custody.records, ledger, RECORD_ANCHORS, custody.member)
+    check_openings(custody, ledger, report)
+    check_journal(custody, ledger, report)
+    report.read_anchors = compare_anchors(custody.journal, ledger, READ_ANCHORS, custody.member)
     return report
 
 
-def check_records(custody: Custody, state: LedgerState, report: MemberReport) -> None:
+def check_records(custody: Custody, ledger: Replayed, report: MemberReport) -> None:
     """Open every record; whose it is must be known to the ledger, and no erased patient may have any."""
     for record in open_for_verification(custody):
         report.records += 1
         owner = record.header.patient
         if owner != NO_PATIENT:
-            patient = PATIENTS.find(state.entries, owner)
+            patient = PATIENTS.find(ledger.state.entries, owner)
             is_ours = patient is not None and patient.custodian == custody.member and not patient.is_erased
             expect(is_ours, f"record row {record.sequence}: the ledger knows no such patient here")
 
 
-def check_erasures(custody: Custody, state: LedgerState, report: MemberReport) -> None:
+def check_erasures(custody: Custody, ledger: Replayed, report: MemberReport) -> None:
     """Hold what is missing against what the ledger says was erased, commitment by commitment.
 
     Where no statement is held (one too long to keep, an older backup of the openings), its number counts.
     """
     stated: dict[str, None] = {}
     unstated = 0
-    for patient, erasure in list_entries(state, ERASURES):
+    for patient, erasure in ledger.list_entries(ERASURES):
         if erasure.custodian != custody.member:
             continue
         report.erased_patients += 1
@@ -125,10 +116,10 @@ def check_erasures(custody: Custody, state: LedgerState, report: MemberReport) -
 
 
 def compare_anchors(
-    shelf: Shelf[Any], state: LedgerState, table: TableSpec[RecordAnchor], member: MemberId
+    shelf: Shelf[Any], ledger: Replayed, table: TableSpec[RecordAnchor], member: MemberId
 ) -> int:
     """Compare each anchor with the ledger's; neither side may have one that the other lacks."""
-    known = {name: one for name, one in list_entries(state, table) if one.custodian == member}
+    known = {name: one for name, one in ledger.list_entries(table) if one.custodian == member}
     for anchor, is_settled in check_anchors(shelf):
         on_ledger = known.pop(anchor.id, None)
         if on_ledger is not None:
@@ -137,28 +128,28 @@ def compare_anchors(
         else:
             expect(not is_settled, f"anchor {anchor.id} of {shelf.name} is not on the ledger")
     expect(not known, f"{shelf.name} lacks anchors that the ledger holds: {', '.join(known)}")
-    return sum(one.custodian == member for _, one in list_entries(state, table))
+    return sum(one.custodian == member for _, one in ledger.list_entries(table))
 
 
-def check_openings(custody: Custody, state: LedgerState, report: MemberReport) -> None:
+def check_openings(custody: Custody, ledger: Replayed, report: MemberReport) -> None:
     """Open what each consent commits to; a custodian can never say that it had no terms."""
     opened: dict[str, None] = {}
     for opening in verify_openings(custody):
         report.openings += 1
-        consent = CONSENTS.find(state.entries, opening.name) if opening.kind == TERMS else None
+        consent = CONSENTS.find(ledger.state.entries, opening.name) if opening.kind == TERMS else None
         if consent is not None:
             expect(consent.terms == opening.commitment, f"consent {opening.name}: other terms are held")
             opened[opening.name] = None
-    for name, consent in list_entries(state, CONSENTS):
-        patient = PATIENTS.find(state.entries, consent.patient)
+    for name, consent in ledger.list_entries(CONSENTS):
+        patient = PATIENTS.find(ledger.state.entries, consent.patient)
         if consent.custodian == custody.member and patient is not None and not patient.is_erased:
             expect(name in opened, f"consent {name}: its terms are not held")
             report.consents_opened += 1
 
 
-def check_journal(custody: Custody, state: LedgerState, report: MemberReport) -> None:
+def check_journal(custody: Custody, ledger: Replayed, report: MemberReport) -> None:
     """Follow the journal's chain, and hold each disclosure on the ledger against it and its consent."""
-    accesses = {name: one for name, one in list_entries(state, ACCESSES) if one.custodian == custody.member}
+    accesses = {name: one for name, one in ledger.list_entries(ACCESSES) if one.custodian == custody.member}
     report.disclosures = len(accesses)
     for entry in verify_journal(custody):
         report.journal_entries += 1
@@ -166,64 +157,9 @@ def check_journal(custody: Custody, state: LedgerState, report: MemberReport) ->
             planned = read_plan(entry.payload)
             access = accesses.pop(planned.details.access, None)
             if access is not None:
-                check_disclosure(custody, state, planned, access)
+                check_disclosure(custody, ledger, planned, access)
                 report.disclosures_decided_again += 1
     expect(not accesses, f"the journal lacks disclosures that the ledger holds: {', '.join(accesses)}")
-
-
-def check_disclosure(custody: Custody, state: LedgerState, planned: Planned, access: Access) -> None:
-    """Check that the ledger was told just this, and that the consent it rests on permits just that."""
-    details = planned.details
-    expect(
-        planned.commit() == access.commitment,
-        f"disclosure {details.access}: the ledger was told something else",
-    )
-    consent_id = access.basis.removeprefix("consent/")
-    opening = find_opening(custody, consent_id) if consent_id != access.basis else None
-    consent = CONSENTS.find(state.entries, consent_id) if opening is not None else None
-    if opening is None or consent is None:
-        return
-    request = Request(
-        recipients=(
-            f"person:{details.person}",
-            f"member:{details.recipient}",
-            *(f"role:{role}" for role in Role),
-        ),
-        purpose=details.purpose,
-    )
-    on_file = ConsentOnFile(
-        consent=ConsentId(consent_id), terms=decode_terms(opening.payload), until_day=consent.until_day
-    )
-    policy = Policy(
-        patient=details.patient,
-        profile=STRICT,
-        implicit=ImplicitPolicy.DENY,
-        consents=(on_file,),
-        has_decided=True,
-    )
-    wanted = dict(zip(details.records, planned.versions, strict=True))
-    facts = [
-        one.facts
-        for one in list_versions(custody, details.patient)
-        if wanted.get(one.facts.record) == one.version
-    ]
-    decision = decide(policy, request, facts, at_ms=details.at_ms)
-    is_permitted = len(facts) == len(wanted) and not decision.refusals
-    expect(is_permitted, f"disclosure {details.access}: its consent does not permit what left")
-
-
-def list_entries(state: LedgerState, table: TableSpec[EntryT]) -> Iterator[tuple[str, EntryT]]:
-    """List a table's entries with their ids."""
-    start = len(table.prefix)
-    for key, value in state.entries.items():
-        if key.startswith(table.prefix):
-            yield key[start:].decode("ascii"), table.decoder.decode(value)
-
-
-def expect(holds: bool, fault: str) -> None:  # noqa: FBT001  reads as a sentence
-    """Refuse with the name of a fault unless something holds."""
-    if not holds:
-        raise Refused(Reason.FAULT_FOUND, fault)
 
 
 _STATEMENTS: Final = msgspec.json.Decoder(StatedErasure)

@@ -272,3 +272,25 @@ def test_an_envelope_full_of_nothing_is_refused_at_once(filler: bytes) -> None:
         text = b'{"resourceType":"Bundle","type":"batch","entry":[' + filler * count + b"1]}"
         batch = _prepare(text)
         assert [(fault.index, fault.reason) for fault in batch.faults] == [(None, Reason.INPUT_TOO_LARGE)]
+
+
+_OF_TWO = {"performer": [{"reference": "Patient/b"}]}
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_record_about_two_patients_is_refused_and_a_transaction_with_it(kind: str) -> None:
+    bundle = _bundle(
+        _entry(_observation("Patient/a", id="1"), method="PUT"),
+        _entry(_observation("Patient/a", id="2", **_OF_TWO), method="PUT"),
+        kind=kind,
+    )
+    for number, entry in enumerate(bundle["entry"], start=1):
+        entry["request"]["url"] = f"Observation/{number}"
+    batch = _prepare(bundle)
+    assert [(fault.index, fault.reason) for fault in batch.faults] == [(1, Reason.PATIENT_UNCLEAR)]
+    assert _names(batch) == (["Observation/1"] if kind == "batch" else [])
+
+
+def test_one_patient_named_twice_is_one() -> None:
+    batch = _prepare(_observation("Patient/b", **_OF_TWO) | {"id": "1"})
+    assert [record.patients for record in batch.prepared] == [("Patient/b",)]

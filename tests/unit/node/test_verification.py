@@ -5,19 +5,26 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
 
+from iamata.consent.policy import Policy
+from iamata.consent.terms import Ruling, Terms
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import Role
-from iamata.model.ids import ConsentId, encode_digest
+from iamata.model.ids import ConsentId, MemberId, PersonId, encode_digest
+from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused
-from iamata.node import wallets
+from iamata.node import demo, wallets
 from iamata.node.demo import PATIENT
 from iamata.node.home import open_home
+from iamata.node.served import read_served, write_served
 from iamata.node.verification import HomeReport, verify_home
 from iamata.stores.wallets import load_wallet, save_wallet
+from iamata.vault import policies
+from iamata.workflows import planning
 from iamata.workflows.wallets import Wallet
 
 MEMBER: Final = "members/north-hospital"
@@ -123,8 +130,30 @@ def test_a_file_that_is_left_behind_is_named(home: Path, name: str) -> None:
     assert find_fault(home) == f"{name} is not a file of a home"
 
 
+def test_a_member_whose_folder_vanished_is_missed(home: Path) -> None:
+    for folder in (home / "members").iterdir():
+        shutil.rmtree(folder)
+
+    assert find_fault(home) == "members/lake-hospital, which served.json names, is missing"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"members":[]} ', b"\xff", b"[" * 20_000])
+def test_a_damaged_list_of_members_is_named(home: Path, content: bytes) -> None:
+    (home / "served.json").write_bytes(content)
+
+    assert find_fault(home) == "served.json is damaged"
+
+
+def test_a_genesis_that_vanished_beside_its_ledger_is_missed(home: Path) -> None:
+    (home / "genesis.json").unlink()
+
+    assert find_fault(home) == "genesis.json is missing"
+
+
 def test_a_member_whom_the_ledger_does_not_know_is_named(home: Path) -> None:
     shutil.copytree(home / MEMBER, home / "members" / "stranger")
+    assert "members/stranger is not named in served.json" in find_fault(home)
+    write_served(home, [*read_served(home), MemberId("stranger")])
 
     assert "the ledger knows no member stranger" in find_fault(home)
 
@@ -222,3 +251,99 @@ def test_a_record_that_vanished_under_cover_of_an_erasure_is_missed(home: Path) 
         connection.execute("UPDATE erased SET commitment = ? WHERE sequence = ?", (commitment, erased))
 
     assert "records" in find_fault(home)
+
+
+def write_terms(decision: Ruling, **more: Any) -> Terms:
+    now_ms = Instant(read_clock_ms())
+    return Terms(decision=decision, recorded_ms=now_ms, policy="urn:iamata:test:1", **more)
+
+
+def disclose(home: Path, *restrictions: Terms, role: str = "clinician") -> int:
+    """Let the demo's patient consent once more, narrow it, and be asked for; count what left."""
+    with open_home(home) as opened:
+        story = demo.Story(home=opened, tell=lambda _: None)
+        clinician = load_wallet(story.find_wallet(demo.SOUTH_CLINICIAN)).identities[0]
+        story.people[demo.SOUTH_CLINICIAN] = PersonId(clinician.id)
+        folder = story.find_wallet(PATIENT)
+        terms = write_terms(
+            Ruling.PERMIT, recipients=(f"role:{role}",), purposes=("TREAT",), labels=("N", "R")
+        )
+        until_day = Day(compute_day(read_clock_ms()) + 30)
+        consent = wallets.grant(opened, folder, member=demo.A, terms=terms, until_day=until_day)
+        for restriction in restrictions:
+            wallets.restrict(opened, folder, consent=consent, terms=restriction)
+        return demo.ask_with_share(story)[1]
+
+
+def change_policies(patch: pytest.MonkeyPatch, change: Callable[[Policy], Policy]) -> None:
+    """Make custodians decide by other policies than what is on file."""
+    honest = policies.read_policy
+
+    def read_other(*on_what: Any, **more: Any) -> Policy:
+        return change(honest(*on_what, **more))
+
+    patch.setattr(planning, "read_policy", read_other)
+
+
+def forget_restrictions(policy: Policy) -> Policy:
+    """Decide as if nobody had narrowed anything."""
+    consents = tuple(msgspec.structs.replace(one, restrictions=()) for one in policy.consents)
+    return msgspec.structs.replace(policy, consents=consents)
+
+
+def test_what_left_before_a_restriction_or_in_spite_of_another_is_no_fault(home: Path) -> None:
+    before = verify(home).members[1].disclosures_decided_again
+    psychiatric = write_terms(Ruling.DENY, labels=("PSY",))
+
+    assert disclose(home) > 0
+    assert disclose(home, psychiatric) > 0
+    assert verify(home).members[1].disclosures_decided_again == before + 2
+
+
+def test_a_custodian_that_discloses_what_a_restriction_denies_is_found(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = write_terms(Ruling.DENY)
+    assert disclose(home, everything) == 0, "an honest custodian keeps to it"
+    change_policies(monkeypatch, forget_restrictions)
+
+    assert disclose(home, everything) > 0
+    assert "its consent does not permit what left" in find_fault(home)
+
+
+def test_a_custodian_that_grants_itself_a_role_for_the_asker_is_found(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert disclose(home, role="researcher") == 0
+
+    def open_to_all(policy: Policy) -> Policy:
+        consents = tuple(
+            msgspec.structs.replace(one, terms=msgspec.structs.replace(one.terms, recipients=()))
+            for one in policy.consents
+            if one.terms is not None
+        )
+        return msgspec.structs.replace(policy, consents=consents)
+
+    change_policies(monkeypatch, open_to_all)
+
+    assert disclose(home, role="researcher") > 0
+    assert "its consent does not permit what left" in find_fault(home)
+
+
+def test_a_list_of_other_records_than_it_names_is_found(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan, to which the ledger commits, names one record fewer than its root is over."""
+    write_plan = planning.write_plan
+
+    def write_fewer(*on_what: Any) -> planning.Leaving:
+        leaving = write_plan(*on_what)
+        plan = leaving.plan
+        details = msgspec.structs.replace(plan.details, records=plan.details.records[1:])
+        shorter = msgspec.structs.replace(plan, details=details, versions=plan.versions[1:])
+        return msgspec.structs.replace(leaving, plan=shorter)
+
+    monkeypatch.setattr(planning, "write_plan", write_fewer)
+
+    assert disclose(home) > 0
+    assert "lists other records than it names" in find_fault(home)

@@ -110,3 +110,16 @@ def test_an_oversized_entry_is_refused_with_its_batch(custody: Custody) -> None:
         append_entries(custody, [make_entry("1"), large])
 
     assert list(verify_journal(custody)) == []
+
+
+def test_a_list_of_25_000_records_fits_into_an_entry_and_its_row_stays_small(custody: Custody) -> None:
+    listed = [f"Observation/{compute_random_id(number.to_bytes(16, 'big'))}" for number in range(25_000)]
+    long = msgspec.structs.replace(make_entry("1"), payload=msgspec.json.encode(listed))
+
+    append_entries(custody, [long])
+
+    (entry,) = read_entries(custody, ANNA)
+    assert entry.payload == long.payload
+    (row,) = custody.journal.store.read_all()
+    assert len(row.sealed) < len(long.payload) // 2
+    assert len(long.payload) > 1_000_000

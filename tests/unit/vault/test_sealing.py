@@ -22,6 +22,7 @@ from iamata.vault.custody import Custody
 from iamata.vault.opening import find_refs, list_facts, list_versions, open_records
 from iamata.vault.record import BODY_BYTES_MAX, Identifier, PreparedRecord
 from iamata.vault.sealing import RECORDS_PER_BATCH_MAX, seal
+from iamata.vault.shredding import shred
 from iamata.vault.verification import open_for_verification
 
 
@@ -52,11 +53,25 @@ def test_changed_content_is_a_new_version_and_the_old_one_stays(custody: Custody
     assert [one.version for one in list_versions(custody, ANNA)] == [1, 2]
 
 
-def test_a_correction_back_to_what_was_once_said_is_a_new_version(custody: Custody) -> None:
-    for text in (b"first", b"second", b"first"):
+def test_what_a_record_once_said_adds_nothing_however_often_it_is_read(custody: Custody) -> None:
+    for text in (b"first", b"second", b"first", b"second"):
         seal(custody, [[make_record("1", text=text)]])
 
-    assert [one.version for one in list_facts(custody, ANNA)] == [3]
+    assert [one.version for one in list_versions(custody, ANNA)] == [1, 2]
+
+
+def test_a_record_does_not_change_its_patient_until_it_is_erased(custody: Custody) -> None:
+    seal(custody, [[make_record("1", text=b"first")]])
+    moved = make_record("1", patient=BORIS, text=b"second")
+
+    for units in ([[moved]], [[make_record("2")], [make_record("2", patient=BORIS, text=b"of Boris")]]):
+        with pytest.raises(Refused, match="PATIENT_UNCLEAR"):
+            seal(custody, units)
+    shred(custody, ANNA)
+    seal(custody, [[moved]])
+
+    assert list_facts(custody, ANNA) == []
+    assert [one.version for one in list_facts(custody, BORIS)] == [1]
 
 
 def test_two_versions_in_one_batch_are_kept_in_order(custody: Custody) -> None:

@@ -9,6 +9,7 @@ from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing import offices
 from iamata.testing.scenes import Scene
+from iamata.vault.openings import find_opening
 from iamata.workflows import consents
 
 
@@ -83,3 +84,18 @@ def test_a_consent_whose_opening_was_lost_denies_everything(scene: Scene) -> Non
     vars(scene.stores.openings).update(backup)
 
     assert scene.read() == []
+
+
+def test_terms_that_permit_are_no_restriction(scene: Scene) -> None:
+    consent, wider = scene.grant(), offices.salt(scene.anna, scene.terms(labels=("N", "PSY")))
+    evidence = scene.world.derive_commitment("a court order")
+
+    for attempt in (
+        lambda: consents.accept_restriction(scene.a, scene.anna.id, wider),
+        lambda: consents.restrict_for_patient(scene.a, scene.anna.id, consent, wider, evidence=evidence),
+    ):
+        with pytest.raises(Refused) as refused:
+            attempt()
+        assert refused.value.reason is Reason.INPUT_INVALID
+
+    assert find_opening(scene.a.custody, wider.commit()) is None

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from iamata.consent.terms import Ruling
 from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM
 from iamata.ledger.entries import ReviewOutcome, Role
+from iamata.ledger.envelope import read_statement
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
 from iamata.ledger.transactions.patients import EnrolPatient
 from iamata.model.ids import AccessId, MemberId, PatientId, PersonId
@@ -17,8 +19,10 @@ from iamata.testing import offices
 from iamata.testing.scenes import LABELS, Scene
 from iamata.testing.world import Party
 from iamata.vault.journal import JournalKind, read_entries
+from iamata.vault.openings import list_openings
 from iamata.vault.record import Identifier
-from iamata.workflows import emergencies, reads
+from iamata.vault.verification import open_for_verification, verify_journal, verify_openings
+from iamata.workflows import emergencies, erasures, reads
 
 WHO = "doe|jane|1970-01-01"
 REASON = "Unconscious after a fall"
@@ -231,3 +235,25 @@ def test_a_reason_is_a_sentence(scene: Scene, emil: Party) -> None:
         with pytest.raises(Refused) as refused:
             emergencies.declare(emil.author, patient=scene.anna.id, reason=reason)
         assert refused.value.reason is Reason.INPUT_INVALID
+
+
+def test_of_a_search_nothing_about_the_patient_outlives_an_erasure(scene: Scene, emil: Party) -> None:
+    jane = enrol(scene, "Patient/1", WHO)
+    search(scene, emil)
+    with pytest.raises(Refused):
+        search(scene, emil, demographics="doe|john|1970-01-01")
+    (kept,) = list_openings(scene.a.custody, PatientId(jane.id))
+    assert read_statement(kept.payload.decode(), emergencies.EmergencySearch).payload.reason == REASON
+
+    erasures.erase_patient(scene.a, PatientId(jane.id))
+
+    custody = scene.a.custody
+    left = [entry.payload for entry in verify_journal(custody)]
+    left += [opening.payload for opening in verify_openings(custody)]
+    left += [record.body for record in open_for_verification(custody)]
+    assert sum(b"commitment" in one for one in left) >= 2
+    for text in (kept.payload, *WHO.encode().split(b"|"), REASON.encode()):
+        assert not any(text in one for one in left)
+    for entry in verify_journal(custody):
+        if entry.header.kind is JournalKind.EMERGENCY:
+            assert set(msgspec.json.decode(entry.payload)) == {"member", "person", "commitment"}

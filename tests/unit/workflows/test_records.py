@@ -138,9 +138,9 @@ def test_a_unit_with_an_erased_patient_is_refused_whole(scene: Scene, rules: Lab
     import_all(scene, rules, JANE)
     erasures.erase_patient(scene.a, scene.a.compute_pseudonym("Patient/jane"))
     importer = Importer(scene.a)
-    shared = observation("w5", "Patient/john", performer=[{"reference": "Patient/jane"}])
+    linked = patient("john") | {"link": [{"other": {"reference": "Patient/jane"}, "type": "seealso"}]}
 
-    for unit in ([*JOHN, *JANE], [shared]):
+    for unit in ([*JOHN, *JANE], [linked]):
         with pytest.raises(Refused) as refused:
             add(importer, rules, *unit)
         assert refused.value.reason is Reason.ERASED
@@ -206,3 +206,27 @@ def test_a_pseudonym_is_the_same_each_time_and_for_one_custodian_alone(scene: Sc
     assert len(pseudonyms) == 1
     assert scene.b.compute_pseudonym("Patient/jane") not in pseudonyms
     assert PatientId(next(iter(pseudonyms)))
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "waiting"])
+def test_a_record_of_one_patient_is_not_taken_over_by_another(
+    scene: Scene, rules: LabelRules, *, is_kept: bool
+) -> None:
+    importer = Importer(scene.a)
+    add(importer, rules, *JANE)
+    if is_kept:
+        importer.flush()
+
+    with pytest.raises(Refused) as refused:
+        add(importer, rules, patient("john"), observation("w1", "Patient/john"))
+
+    assert refused.value.reason is Reason.PATIENT_UNCLEAR
+    assert importer.finish().added == 2
+    assert (list_of(scene, "jane"), list_of(scene, "john")) == (["Patient/jane", "Observation/w1"], [])
+
+
+def test_an_id_that_stands_twice_adds_nothing_the_second_time(scene: Scene, rules: LabelRules) -> None:
+    units = (JANE, (observation("w1", "Patient/jane", note=[{"text": "corrected"}]),))
+    assert import_all(scene, rules, *units).added == 3
+
+    assert import_all(scene, rules, *units).added == 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from iamata.model.reasons import Reason, Refused
-from iamata.ports import RecordRow, SequencedCommitment
+from iamata.ports import KnownRecord, RecordRow, SequencedCommitment
 from iamata.stores.memory.tables import AnchoredMemory, refuse_known
 
 
@@ -37,10 +37,15 @@ class RecordMemory(AnchoredMemory):
         """Return the newest version of a record, or None."""
         return self.find_version(lookup, self._newest.get(lookup, 0))
 
-    def read_fingerprints(self, lookups: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """Return version and fingerprint of the newest version of each record that is there."""
-        rows = [self.find_newest(lookup) for lookup in lookups]
-        return {row.lookup: (row.version, row.fingerprint) for row in rows if row is not None}
+    def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
+        """Return owner, newest version and all fingerprints of each record that is there."""
+        newest = [row for lookup in lookups if (row := self.find_newest(lookup)) is not None]
+        return {row.lookup: self._describe(row) for row in newest}
+
+    def _describe(self, newest: RecordRow) -> KnownRecord:
+        versions = [self.find_version(newest.lookup, number + 1) for number in range(newest.version)]
+        prints = tuple(row.fingerprint for row in versions if row is not None)
+        return KnownRecord(newest.patient, newest.version, prints)
 
     def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
         """Return one version of a record, or None."""

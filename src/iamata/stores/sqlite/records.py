@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from iamata.model.reasons import Reason, Refused
-from iamata.ports import RecordRow, SequencedCommitment
+from iamata.ports import KnownRecord, RecordRow, SequencedCommitment
 from iamata.stores.sqlite.database import Database, Schema
 from iamata.stores.sqlite.tables import ANCHOR_TABLE, HEAD_TABLE, AnchoredFile, put_head
 
@@ -92,17 +92,18 @@ class RecordFile(AnchoredFile):
         query = f"SELECT {_ROW} FROM record WHERE lookup = ? ORDER BY version DESC LIMIT 1"  # noqa: S608  as above
         return self.database.find(query, (lookup,), RecordRow)
 
-    def read_fingerprints(self, lookups: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """Return version and fingerprint of the newest version of each record that is there."""
-        found: dict[bytes, tuple[int, bytes]] = {}
+    def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
+        """Return owner, newest version and all fingerprints of each record that is there."""
+        found: dict[bytes, KnownRecord] = {}
         for start in range(0, len(lookups), LOOKUPS_PER_QUERY):
             wanted = tuple(lookups[start : start + LOOKUPS_PER_QUERY])
             marks = ",".join("?" * len(wanted))
-            # SQLite takes the other columns from the row that holds the maximum.
-            query = f"""SELECT lookup, max(version), fingerprint FROM record
-                WHERE lookup IN ({marks}) GROUP BY lookup"""  # noqa: S608  marks only
-            for lookup, version, fingerprint in self.database.read(query, wanted, tuple[bytes, int, bytes]):
-                found[lookup] = (version, fingerprint)
+            query = f"""SELECT lookup, patient, version, fingerprint FROM record
+                WHERE lookup IN ({marks}) ORDER BY lookup, version"""  # noqa: S608  marks only
+            rows = self.database.read(query, wanted, tuple[bytes, str, int, bytes])
+            for lookup, patient, version, fingerprint in rows:
+                older = found[lookup].fingerprints if lookup in found else ()
+                found[lookup] = KnownRecord(patient, version, (*older, fingerprint))
         return found
 
     def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
