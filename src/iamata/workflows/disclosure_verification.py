@@ -20,8 +20,11 @@ from iamata.workflows.messages import AccessDetails, Planned
 from iamata.workflows.replayed import Leave, Replayed
 
 
-def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, access: Access) -> None:
-    """Check a disclosure; of an erased patient nothing is left but that the ledger was told of it."""
+def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, access: Access) -> bool:
+    """Check a disclosure, and tell whether it was decided again from its consent.
+
+    Of an erased patient nothing is left but that the ledger was told of it.
+    """
     details = planned.details
     is_told = (planned.commit(), details.patient, details.basis) == (
         access.commitment,
@@ -31,7 +34,7 @@ def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, acces
     expect(is_told, f"disclosure {details.access}: the ledger was told something else")
     patient = PATIENTS.find(ledger.state.entries, details.patient)
     if patient is None or patient.is_erased:
-        return
+        return False
     listed = find_versions(custody, planned)
     is_the_list = compute_list_root(one.commitment for one in listed) == details.list_root
     expect(is_the_list, f"disclosure {details.access}: it lists other records than it names")
@@ -40,6 +43,7 @@ def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, acces
     if consent is not None:
         is_permitted = decide_again(custody, ledger, details, consent, listed)
         expect(is_permitted, f"disclosure {details.access}: its consent does not permit what left")
+    return consent is not None
 
 
 def find_versions(custody: Custody, planned: Planned) -> list[ListedRecord]:

@@ -157,8 +157,8 @@ def check_journal(custody: Custody, ledger: Replayed, report: MemberReport) -> N
             planned = read_plan(entry.payload)
             access = accesses.pop(planned.details.access, None)
             if access is not None:
-                check_disclosure(custody, ledger, planned, access)
-                report.disclosures_decided_again += 1
+                is_again = check_disclosure(custody, ledger, planned, access)
+                report.disclosures_decided_again += is_again
     expect(not accesses, f"the journal lacks disclosures that the ledger holds: {', '.join(accesses)}")
 
 
