@@ -7,21 +7,28 @@ from typing import Any
 
 from iamata.crypto import hkdf
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
-from iamata.ledger.entries import Emergency, Member, Patient, Role
-from iamata.ledger.tables import EMERGENCIES, MEMBERS, PATIENTS, PERSONS
+from iamata.ledger.entries import Emergency, Member, Patient, RecordAnchor, Role
+from iamata.ledger.tables import EMERGENCIES, MEMBERS, PATIENTS, PERSONS, TableSpec
 from iamata.ledger.transaction import Transaction
+from iamata.ledger.transactions.access import AnchorReads
+from iamata.ledger.transactions.records import AnchorRecords
 from iamata.model.ids import (
     RANDOM_ID_BYTES,
     AccessId,
+    AnchorId,
+    Digest,
     MemberId,
     PatientId,
     PersonId,
     compute_random_id,
+    encode_digest,
 )
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
-from iamata.ports import Finality, LedgerView
+from iamata.ports import Anchor, Finality, LedgerView
+from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.custody import Custody
+from iamata.vault.shelf import Shelf
 from iamata.workflows.author import Author, settle
 
 
@@ -100,3 +107,21 @@ class Office:
             engine.submit(self.author.write(kind, **fields)) for kind, fields in bodies
         ]
         return [settle(future) for future in futures]
+
+    def anchor(
+        self, shelf: Shelf[Any], table: TableSpec[RecordAnchor], kind: type[AnchorRecords | AnchorReads]
+    ) -> list[Anchor]:
+        """Put all that no anchor covers under one; finish first what a crash left half-done."""
+        anchored: list[Anchor] = []
+        while planned := list_planned(shelf) or self._plan_fresh(shelf):
+            for anchor in planned:
+                if table.find(self.take_view(), anchor.id) is None:
+                    root = Digest(encode_digest(anchor.root))
+                    self.author.submit(kind, anchor=anchor.id, root=root, count=anchor.count)
+                settle_anchor(shelf, anchor)
+                anchored.append(anchor)
+        return anchored
+
+    def _plan_fresh(self, shelf: Shelf[Any]) -> list[Anchor]:
+        fresh = plan_anchor(shelf, AnchorId(self.author.make_id()))
+        return [] if fresh is None else [fresh]

@@ -12,11 +12,10 @@ from iamata.consent.requests import Request
 from iamata.ledger.entries import Person
 from iamata.ledger.tables import PERSONS, READ_ANCHORS
 from iamata.ledger.transactions.access import AnchorReads
-from iamata.model.ids import AccessId, AnchorId, Digest, PatientId, PersonId, encode_digest
+from iamata.model.ids import AccessId, PatientId, PersonId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Anchor, LedgerView
-from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import ListedRecord, find_listed, list_facts, open_records
 from iamata.vault.policies import may_permit, read_policy
@@ -84,16 +83,7 @@ def read_records(  # noqa: PLR0913  what, who, whose, what for
 
 def anchor_reads(office: Office) -> list[Anchor]:
     """Put every journal entry that no anchor covers under one; finish first what a crash left half-done."""
-    shelf = office.custody.journal
-    anchored: list[Anchor] = []
-    while planned := list_planned(shelf) or _plan_fresh(office):
-        for anchor in planned:
-            if READ_ANCHORS.find(office.take_view(), anchor.id) is None:
-                root = Digest(encode_digest(anchor.root))
-                office.author.submit(AnchorReads, anchor=anchor.id, root=root, count=anchor.count)
-            settle_anchor(shelf, anchor)
-            anchored.append(anchor)
-    return anchored
+    return office.anchor(office.custody.journal, READ_ANCHORS, AnchorReads)
 
 
 def decide_read(
@@ -160,8 +150,3 @@ def describe_permit(permit: Permit, reading: Reading) -> str:
     if permit.consent is not None:
         return f"consent/{permit.consent}"
     return f"policy/{permit.policy}" if reading.emergency is None else f"emergency/{reading.emergency}"
-
-
-def _plan_fresh(office: Office) -> list[Anchor]:
-    fresh = plan_anchor(office.custody.journal, AnchorId(office.author.make_id()))
-    return [] if fresh is None else [fresh]

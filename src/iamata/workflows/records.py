@@ -9,10 +9,9 @@ from iamata.fhir.preparing import Prepared
 from iamata.ledger.tables import PATIENTS, RECORD_ANCHORS
 from iamata.ledger.transactions.patients import EnrolCustodialPatient
 from iamata.ledger.transactions.records import AnchorRecords
-from iamata.model.ids import AnchorId, Digest, PatientId, encode_digest
+from iamata.model.ids import PatientId
 from iamata.model.reasons import Reason, require
 from iamata.ports import NO_PATIENT, Anchor, LedgerView
-from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier, PreparedRecord
 from iamata.vault.sealing import check_owner, find_owners, seal
@@ -157,18 +156,4 @@ def list_identifiers(prepared: Prepared) -> Iterator[Identifier]:
 
 def anchor_records(office: Office) -> list[Anchor]:
     """Put every record that no anchor covers under one; finish first what a crash left half-done."""
-    shelf = office.custody.records
-    anchored: list[Anchor] = []
-    while planned := list_planned(shelf) or _plan_fresh(office):
-        for anchor in planned:
-            if RECORD_ANCHORS.find(office.take_view(), anchor.id) is None:
-                root = Digest(encode_digest(anchor.root))
-                office.author.submit(AnchorRecords, anchor=anchor.id, root=root, count=anchor.count)
-            settle_anchor(shelf, anchor)
-            anchored.append(anchor)
-    return anchored
-
-
-def _plan_fresh(office: Office) -> list[Anchor]:
-    fresh = plan_anchor(office.custody.records, AnchorId(office.author.make_id()))
-    return [] if fresh is None else [fresh]
+    return office.anchor(office.custody.records, RECORD_ANCHORS, AnchorRecords)
