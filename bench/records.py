@@ -27,7 +27,7 @@ from iamata.fhir.resources import compact, read_type
 from iamata.intake.limits import Limits
 from iamata.intake.progress import Progress
 from iamata.intake.sources import Unreadable, read_sources
-from iamata.ledger.entries import MemberKind, Role
+from iamata.ledger.entries import MemberKind, OwnerKind, Role
 from iamata.ledger.transactions.persons import RegisterPerson
 from iamata.model.ids import MemberId, PatientId, PersonId
 from iamata.node.home import Home, create_home, list_member_folders, open_custody, open_home
@@ -144,7 +144,7 @@ def register_clinician(home: Home) -> PersonId:
     office.author.submit(
         RegisterPerson,
         person=person,
-        possession=author.prove_possession(f"person/{person}"),
+        possession=author.prove_possession(OwnerKind.PERSON, person, member=MEMBER),
         roles=(Role.CLINICIAN,),
         sign_in=wallets.draw_sign_in(author, "bench"),
     )

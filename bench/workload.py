@@ -11,7 +11,7 @@ from typing import Final
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
 from iamata.ledger.bases import ConsentBasis
-from iamata.ledger.entries import MemberKind
+from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.transactions.access import AnchorReads, Disclose
 from iamata.ledger.transactions.consents import Grant, GrantConsent, RestrictConsent, WithdrawConsent
@@ -58,7 +58,7 @@ class Hospital:
                 standing=ConsentId(wallet.make_id()),
                 passing=[],
             )
-            possession = wallet.prove_possession(f"patient/{patient.id}")
+            possession = wallet.prove_possession(OwnerKind.PATIENT, patient.id, member=self.member)
             yield self._author.write(EnrolPatient, patient=patient.id, possession=possession)
             yield self._grant(patient, patient.standing)
             self._patients.append(patient)

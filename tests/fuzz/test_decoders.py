@@ -30,7 +30,7 @@ from iamata.fhir.preparing import prepare_document
 from iamata.fhir.resources import compact, read_head, read_resource
 from iamata.intake.rules import load_rules
 from iamata.ledger.envelope import read_statement, read_transaction
-from iamata.ledger.genesis import Genesis, read_genesis
+from iamata.ledger.genesis import Genesis, get_orderer, read_genesis
 from iamata.ledger.header import read_header
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.receipts import Checkpoint, Receipt, StateProof, check_receipt, check_state_proof
@@ -201,7 +201,7 @@ def test_transactions_headers_and_messages_are_read_or_refused(
 ) -> None:
     genesis = outside.genesis
     attempt(read_transaction, data.draw(damage(outside.transactions)))
-    attempt(lambda raw: read_header(raw, orderer=genesis.orderer), data.draw(damage(outside.headers)))
+    attempt(lambda raw: read_header(raw, orderer=get_orderer(genesis)), data.draw(damage(outside.headers)))
     text = data.draw(damage((outside.message,))).decode("utf-8", "replace")
     for kind in (ShareCode, RecordRequest, ReleaseNote, Grant):
         attempt(partial(_read_both, text, kind, outside.network), b"")

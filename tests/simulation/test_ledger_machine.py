@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from iamata.ledger.bases import ConsentBasis, EmergencyBasis, PolicyBasis
-from iamata.ledger.entries import KEYS_MAX, ReviewOutcome, Role
+from iamata.ledger.entries import KEYS_MAX, OwnerKind, ReviewOutcome, Role
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS, ROLLS, TableSpec
@@ -32,7 +32,7 @@ from iamata.ledger.transactions.patients import (
 )
 from iamata.ledger.transactions.proposals import CastVote, OpenProposal, ReinstateMember, SuspendMember
 from iamata.ledger.transactions.records import EraseRecords
-from iamata.model.ids import ConsentId, PatientId
+from iamata.model.ids import ConsentId, MemberId, PatientId
 from iamata.model.instants import MS_PER_HOUR
 from iamata.model.reasons import ACCEPTED, Reason
 from iamata.testing.tiny_model import OPEN_MAX, TinyModel
@@ -79,6 +79,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def key(self, number: int) -> Any:
         return self.world.stranger(f"patient {number}")
 
+    def custodian(self, number: int) -> MemberId:
+        entry = PATIENTS.find(self.world.engine.snapshot(), self.patient(number))
+        return MemberId(HOSPITALS[0]) if entry is None else entry.custodian
+
     def consent(self, number: int) -> ConsentId:
         return ConsentId(self.world.derive_id("consent", str(number)))
 
@@ -89,14 +93,16 @@ class LedgerMachine(RuleBasedStateMachine):
             self.world.node(at).author.write(
                 EnrolCustodialPatient if is_custodial else EnrolPatient,
                 patient=patient,
-                possession=self.key(key).prove_possession(f"patient/{patient}"),
+                possession=self.key(key).prove_possession(OwnerKind.PATIENT, patient, member=MemberId(at)),
             )
         )
 
     @rule(number=NUMBER, key=NUMBER, signer=NUMBER)
     def add_key(self, number: int, key: int, signer: int) -> None:
         patient = self.patient(number)
-        possession = self.key(key).prove_possession(f"patient/{patient}")
+        possession = self.key(key).prove_possession(
+            OwnerKind.PATIENT, patient, member=self.custodian(number)
+        )
         self.send(self.key(signer).write(AddPatientKey, patient=patient, possession=possession))
 
     @rule(number=NUMBER)
@@ -107,10 +113,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def add_many_keys(self, number: int) -> None:
         patient = self.patient(number)
+        custodian = self.custodian(number)
         for extra in range(KEYS_MAX):
-            possession = self.world.stranger(f"extra {number} {extra}").prove_possession(
-                f"patient/{patient}"
-            )
+            key = self.world.stranger(f"extra {number} {extra}")
+            possession = key.prove_possession(OwnerKind.PATIENT, patient, member=custodian)
             self.send(self.key(number).write(AddPatientKey, patient=patient, possession=possession))
 
     @rule(number=NUMBER, key=NUMBER, signer=NUMBER)
@@ -121,7 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(number=NUMBER, key=NUMBER, at=st.sampled_from(HOSPITALS))
     def take_over(self, number: int, key: int, at: str) -> None:
         patient = self.patient(number)
-        possession = self.key(key).prove_possession(f"patient/{patient}")
+        possession = self.key(key).prove_possession(OwnerKind.PATIENT, patient, member=MemberId(at))
         self.send(self.world.node(at).author.write(TakeOver, patient=patient, possession=possession))
 
     @rule(number=NUMBER, at=st.sampled_from(HOSPITALS))
@@ -265,11 +271,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert len(self.world.memory.leaves) == state.frontier.size
         for raw, raw_leaf in zip(batch, installed.outcome.leaves, strict=True):
             transaction, leaf = read_transaction(raw), decode_leaf(raw_leaf)
-            assert (leaf.id, leaf.height, leaf.time_ms) == (
-                transaction.id,
-                installed.header.height,
-                time_ms,
-            )
+            assert (leaf.id, leaf.time_ms) == (transaction.id, time_ms)
             assert (leaf.event is msgspec.UNSET) is (leaf.reason != ACCEPTED)
             if leaf.reason == ACCEPTED:
                 is_executed = getattr(leaf.event, "is_executed", False)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.entries import RESTRICTIONS_MAX, Role
 from iamata.ledger.transactions.consents import (
     ConfirmConsent,
@@ -73,7 +74,7 @@ def take_over(world: World, anna: Party) -> Author:
     """Let Anna come and take over; return what signs for her now."""
     own = world.stranger("anna herself")
     world.node("hospital-a").author.submit(
-        TakeOver, patient=anna.id, possession=own.prove_possession(f"patient/{anna.id}")
+        TakeOver, patient=anna.id, possession=own.prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     )
     return own
 

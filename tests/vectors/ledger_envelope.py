@@ -3,6 +3,7 @@
 import base64
 import json
 
+from iamata.ledger.entries import OwnerKind
 from iamata.crypto.jws import sign_jws
 from iamata.ledger.bases import PolicyBasis
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
@@ -140,7 +141,7 @@ def needless_escape(world: World) -> bytes:
 def statement_of_another_kind(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
     fields = fields_of(world)
-    grant = anna.author.prove_possession(f"patient/{anna.id}").text
+    grant = anna.author.prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian).text
     common = {name: fields[name] for name in ("expires_ms", "network", "nonce")}
     return sign(world, spell(common | {"grant": grant, "type": "consent.grant"}))
 

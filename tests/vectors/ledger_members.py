@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.envelope import sign_transaction
 from iamata.ledger.transactions.members import (
@@ -205,28 +206,28 @@ def leave_as_the_last(world: World) -> bytes:
 
 @CASES.add("member.key-rotated", "LED-MEM-14", why="Old and new key agree on the change.")
 def accepts_member_rotate_signing_key(world: World) -> bytes:
-    possession = world.stranger("new").prove_possession("member/hospital-a")
+    possession = world.stranger("new").prove_possession(OwnerKind.MEMBER, "hospital-a", member=MemberId("hospital-a"))
     return world.node("hospital-a").author.write(RotateSigningKey, possession=possession)
 
 
 @CASES.add(Reason.UNKNOWN_SIGNER, "LED-MEM-14", "LED-KEY-7", why="The old key signs nothing any more.")
 def sign_with_a_rotated_key(world: World) -> bytes:
-    possession = world.stranger("new").prove_possession("member/hospital-a")
+    possession = world.stranger("new").prove_possession(OwnerKind.MEMBER, "hospital-a", member=MemberId("hospital-a"))
     world.node("hospital-a").author.submit(RotateSigningKey, possession=possession)
     return world.node("hospital-a").author.write(LeaveNetwork)
 
 
 @CASES.add(Reason.BAD_PROOF_OF_POSSESSION, "LED-KEY-3", why="A proof for one owner is none for another.")
 def rotate_to_a_key_proved_for_another(world: World) -> bytes:
-    possession = world.stranger("new").prove_possession("member/hospital-b")
+    possession = world.stranger("new").prove_possession(OwnerKind.MEMBER, "hospital-b", member=MemberId("hospital-b"))
     return world.node("hospital-a").author.write(RotateSigningKey, possession=possession)
 
 
 @CASES.add(Reason.KEY_ALREADY_USED, "LED-KEY-2", "LED-MEM-14", why="A retired key never comes back.")
 def rotate_back(world: World) -> bytes:
     old, new = world.node("hospital-a").author, world.stranger("new")
-    old.submit(RotateSigningKey, possession=new.prove_possession("member/hospital-a"))
-    return new.write(RotateSigningKey, possession=old.prove_possession("member/hospital-a"))
+    old.submit(RotateSigningKey, possession=new.prove_possession(OwnerKind.MEMBER, "hospital-a", member=MemberId("hospital-a")))
+    return new.write(RotateSigningKey, possession=old.prove_possession(OwnerKind.MEMBER, "hospital-a", member=MemberId("hospital-a")))
 
 
 @CASES.add("member.key-rotated", "LED-MEM-15", why="Records can be sealed to another key from now on.")

@@ -1,5 +1,6 @@
 """Cases of patients: enrolment, keys, custodial keys and take-over."""
 
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.entries import KEYS_MAX
 from iamata.ledger.transactions.patients import (
     AddPatientKey,
@@ -9,11 +10,13 @@ from iamata.ledger.transactions.patients import (
     TakeOver,
 )
 from iamata.ledger.transactions.records import EraseRecords
+from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
 
 CASES = Cases("patients")
+A = MemberId("hospital-a")
 
 
 def erase(world: World, patient: Party) -> None:
@@ -26,14 +29,14 @@ def erase(world: World, patient: Party) -> None:
 @CASES.add("patient.enrolled", "LED-PAT-1", why="A custodian knows a patient by a pseudonym.")
 def accepts_patient_enrol(world: World) -> bytes:
     patient = world.derive_id("patient", "anna")
-    possession = world.stranger("anna").prove_possession(f"patient/{patient}")
+    possession = world.stranger("anna").prove_possession(OwnerKind.PATIENT, patient, member=A)
     return world.node("hospital-a").author.write(EnrolPatient, patient=patient, possession=possession)
 
 
 @CASES.add("patient.enrolled", "LED-PAT-2", why="Who has no key is enrolled all the same, and marked so.")
 def accepts_patient_enrol_custodial(world: World) -> bytes:
     patient = world.derive_id("patient", "anna")
-    possession = world.stranger("anna").prove_possession(f"patient/{patient}")
+    possession = world.stranger("anna").prove_possession(OwnerKind.PATIENT, patient, member=A)
     return world.node("hospital-a").author.write(
         EnrolCustodialPatient, patient=patient, possession=possession
     )
@@ -44,7 +47,7 @@ def accepts_patient_enrol_custodial(world: World) -> bytes:
 )
 def enrol_a_pseudonym_that_is_taken(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
-    possession = world.stranger("other").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("other").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return world.node("hospital-b").author.write(EnrolPatient, patient=anna.id, possession=possession)
 
 
@@ -52,7 +55,7 @@ def enrol_a_pseudonym_that_is_taken(world: World) -> bytes:
 def enrol_with_the_key_of_another_custodian(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
     other = world.derive_id("patient", "anna again")
-    possession = anna.author.prove_possession(f"patient/{other}")
+    possession = anna.author.prove_possession(OwnerKind.PATIENT, other, member=A)
     return world.node("hospital-b").author.write(EnrolPatient, patient=other, possession=possession)
 
 
@@ -60,7 +63,7 @@ def enrol_with_the_key_of_another_custodian(world: World) -> bytes:
     Reason.BAD_PROOF_OF_POSSESSION, "LED-KEY-3", why="The key's holder must want just this pseudonym."
 )
 def enrol_with_a_proof_for_another(world: World) -> bytes:
-    possession = world.stranger("anna").prove_possession("patient/another")
+    possession = world.stranger("anna").prove_possession(OwnerKind.PATIENT, "another", member=A)
     return world.node("hospital-a").author.write(
         EnrolPatient, patient=world.derive_id("patient", "anna"), possession=possession
     )
@@ -69,14 +72,14 @@ def enrol_with_a_proof_for_another(world: World) -> bytes:
 @CASES.add("patient.key-added", "LED-PAT-8", why="A second device, or the printed kit.")
 def accepts_patient_add_key(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
-    possession = world.stranger("phone").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return anna.author.write(AddPatientKey, patient=anna.id, possession=possession)
 
 
 @CASES.add(Reason.NOT_THE_PATIENT, "LED-PAT-4", why="The custodian cannot slip a key of its own in.")
 def add_a_key_by_the_custodian(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
-    possession = world.stranger("phone").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return world.node("hospital-a").author.write(AddPatientKey, patient=anna.id, possession=possession)
 
 
@@ -85,7 +88,7 @@ def add_a_key_by_the_custodian(world: World) -> bytes:
 )
 def add_a_key_by_the_custodial_key(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a", is_custodial=True)
-    possession = world.stranger("phone").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return anna.author.write(AddPatientKey, patient=anna.id, possession=possession)
 
 
@@ -93,14 +96,14 @@ def add_a_key_by_the_custodial_key(world: World) -> bytes:
 def add_a_key_to_nobody(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
     nobody = world.derive_id("nobody")
-    possession = world.stranger("phone").prove_possession(f"patient/{nobody}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PATIENT, nobody, member=A)
     return anna.author.write(AddPatientKey, patient=nobody, possession=possession)
 
 
 @CASES.add(Reason.TOO_MANY_KEYS, "LED-KEY-4", why="Eight keys are enough.")
 def add_a_ninth_key(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
-    proofs = [world.stranger(str(n)).prove_possession(f"patient/{anna.id}") for n in range(KEYS_MAX)]
+    proofs = [world.stranger(str(n)).prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian) for n in range(KEYS_MAX)]
     for proof in proofs[:-1]:
         anna.author.submit(AddPatientKey, patient=anna.id, possession=proof)
     return anna.author.write(AddPatientKey, patient=anna.id, possession=proofs[-1])
@@ -110,14 +113,14 @@ def add_a_ninth_key(world: World) -> bytes:
 def add_a_key_after_erasure(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
     erase(world, anna)
-    possession = world.stranger("phone").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return anna.author.write(AddPatientKey, patient=anna.id, possession=possession)
 
 
 @CASES.add("patient.key-removed", "LED-PAT-8", why="A lost device speaks for nobody.")
 def accepts_patient_remove_key(world: World) -> bytes:
     anna, phone = world.enrol_patient("anna", custodian="hospital-a"), world.stranger("phone")
-    possession = phone.prove_possession(f"patient/{anna.id}")
+    possession = phone.prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     anna.author.submit(AddPatientKey, patient=anna.id, possession=possession)
     return phone.write(RemovePatientKey, patient=anna.id, key=anna.author.key.key_id)
 
@@ -125,7 +128,7 @@ def accepts_patient_remove_key(world: World) -> bytes:
 @CASES.add(Reason.UNKNOWN_SIGNER, "LED-KEY-7", why="Whoever found the lost device cannot use it.")
 def sign_with_a_removed_key(world: World) -> bytes:
     anna, phone = world.enrol_patient("anna", custodian="hospital-a"), world.stranger("phone")
-    possession = phone.prove_possession(f"patient/{anna.id}")
+    possession = phone.prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     anna.author.submit(AddPatientKey, patient=anna.id, possession=possession)
     phone.submit(RemovePatientKey, patient=anna.id, key=anna.author.key.key_id)
     return anna.author.write(RemovePatientKey, patient=anna.id, key=phone.key.key_id)
@@ -147,7 +150,7 @@ def remove_anothers_key(world: World) -> bytes:
 @CASES.add("patient.took-over", "LED-PAT-7", why="The patient comes, and holds the only key from now on.")
 def accepts_patient_take_over(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a", is_custodial=True)
-    possession = world.stranger("anna").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("anna").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return world.node("hospital-a").author.write(TakeOver, patient=anna.id, possession=possession)
 
 
@@ -156,7 +159,7 @@ def accepts_patient_take_over(world: World) -> bytes:
 )
 def take_over_at_another_member(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a", is_custodial=True)
-    possession = world.stranger("anna").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("anna").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return world.node("hospital-b").author.write(TakeOver, patient=anna.id, possession=possession)
 
 
@@ -165,5 +168,5 @@ def take_over_at_another_member(world: World) -> bytes:
 )
 def take_over_from_a_patient(world: World) -> bytes:
     anna = world.enrol_patient("anna", custodian="hospital-a")
-    possession = world.stranger("thief").prove_possession(f"patient/{anna.id}")
+    possession = world.stranger("thief").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     return world.node("hospital-a").author.write(TakeOver, patient=anna.id, possession=possession)

@@ -1,6 +1,8 @@
 """Cases of persons: roles, keys, revocation."""
 
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.entries import KEYS_MAX, Role
+from iamata.ledger.transaction import Possession
 from iamata.ledger.transactions.persons import (
     AddPersonKey,
     RegisterPerson,
@@ -21,7 +23,7 @@ def register(world: World, *roles: Role, subject: str = "person/{}") -> bytes:
     return world.node("hospital-a").author.write(
         RegisterPerson,
         person=person,
-        possession=world.stranger("clara").prove_possession(subject.format(person)),
+        possession=world.stranger("clara").state(Possession, subject=subject.format(person)),
         roles=roles or (Role.CLINICIAN,),
         sign_in=world.derive_commitment("sign-in"),
     )
@@ -79,7 +81,7 @@ def set_roles_of_the_revoked(world: World) -> bytes:
 @CASES.add("person.changed", "LED-PER-8", why="A second device speaks for a person.")
 def accepts_person_add_key(world: World) -> bytes:
     clara = world.register_person("clara", member="hospital-a")
-    possession = world.stranger("phone").prove_possession(f"person/{clara.id}")
+    possession = world.stranger("phone").prove_possession(OwnerKind.PERSON, clara.id, member=clara.custodian)
     return world.node("hospital-a").author.write(AddPersonKey, person=clara.id, possession=possession)
 
 
@@ -87,7 +89,7 @@ def accepts_person_add_key(world: World) -> bytes:
 def add_a_ninth_key(world: World) -> bytes:
     clara = world.register_person("clara", member="hospital-a")
     node = world.node("hospital-a").author
-    proofs = [world.stranger(str(n)).prove_possession(f"person/{clara.id}") for n in range(KEYS_MAX)]
+    proofs = [world.stranger(str(n)).prove_possession(OwnerKind.PERSON, clara.id, member=clara.custodian) for n in range(KEYS_MAX)]
     for proof in proofs[:-1]:
         node.submit(AddPersonKey, person=clara.id, possession=proof)
     return node.write(AddPersonKey, person=clara.id, possession=proofs[-1])
@@ -97,7 +99,7 @@ def add_a_ninth_key(world: World) -> bytes:
 def accepts_person_remove_key(world: World) -> bytes:
     clara = world.register_person("clara", member="hospital-a")
     node, phone = world.node("hospital-a").author, world.stranger("phone")
-    node.submit(AddPersonKey, person=clara.id, possession=phone.prove_possession(f"person/{clara.id}"))
+    node.submit(AddPersonKey, person=clara.id, possession=phone.prove_possession(OwnerKind.PERSON, clara.id, member=clara.custodian))
     return node.write(RemovePersonKey, person=clara.id, key=phone.key.key_id)
 
 

@@ -13,6 +13,8 @@ import ledger_patients
 import ledger_persons
 import ledger_proposals
 import ledger_records
+import ledger_rules
+import ledger_validators
 from iamata.ledger.transactions import HANDLERS
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Case, build_vector, read_vector, replay_vector, write_vector
@@ -31,6 +33,8 @@ CASES = [
         ledger_records,
         ledger_access,
         ledger_emergencies,
+        ledger_rules,
+        ledger_validators,
     )
     for case in topic.CASES.all
 ]

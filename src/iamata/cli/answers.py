@@ -94,6 +94,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.ALREADY_VOTED: "This member has voted.",
         Reason.PROPOSAL_NOT_APPLICABLE: "What is proposed could not be carried out as things stand.",
         Reason.LAST_MEMBER: "Nobody would be left to decide.",
+        Reason.LAST_VALIDATOR: "Nobody would be left to order blocks.",
         Reason.PATIENT_ALREADY_EXISTS: "This patient is enrolled already, and holds a key.",
         Reason.CONSENT_ALREADY_EXISTS: "A consent has this id, or it is narrowed in this way already.",
         Reason.CONSENT_NOT_ACTIVE: "The consent was withdrawn or replaced.",
@@ -120,6 +121,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.HOME_CORRUPT: "This home is damaged; `iamata verify` names the place.",
         Reason.ENGINE_STOPPED: "The ledger is closed.",
         Reason.TOO_BUSY: "Too much is waiting; try again.",
+        Reason.RULES_UNKNOWN: "The members agreed on rules that this program does not know yet.",
     },
 }
 """Every reason, once, under its class. The class is decided here and nowhere else."""

@@ -3,6 +3,7 @@
 import dataclasses
 
 from iamata.ledger.entries import KeyOwner, Member, MemberStatus, OwnerKind, Patient, Person, Role
+from iamata.ledger.rules import Rules
 from iamata.ledger.tables import Tables
 from iamata.model.ids import KeyId, MemberId, PatientId, PersonId
 from iamata.model.instants import Day, compute_day
@@ -18,6 +19,8 @@ class Context:
     key: KeyId
     signer: KeyOwner | None
     """Whom the signing key speaks for; None where only the handler can tell."""
+    height: int
+    rules: Rules
 
     @property
     def block_day(self) -> Day:

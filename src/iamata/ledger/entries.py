@@ -127,6 +127,8 @@ class OwnerKind(enum.StrEnum):
     MEMBER = "member"
     PATIENT = "patient"
     PERSON = "person"
+    VALIDATOR = "validator"
+    """A member's consensus key: it signs votes on blocks, and no transaction."""
 
 
 class KeyOwner(Entry):
@@ -243,6 +245,33 @@ class Tally(Entry):
     approvals: tuple[MemberId, ...]
     rejections: tuple[MemberId, ...] = ()
     is_closed: bool = False
+
+
+class Upgrade(Entry):
+    """Which rules hold from a block on."""
+
+    height: int
+    version: int
+
+
+class Schedule(Entry):
+    """The upgrades that the members agreed on, in the order of their heights."""
+
+    upgrades: tuple[Upgrade, ...]
+
+
+class Validator(Entry):
+    """A member's part in ordering blocks together: a consensus key, and the weight of its vote."""
+
+    member: MemberId
+    key: KeyId
+    power: int
+
+
+class Validators(Entry):
+    """Who orders blocks, one a member, in the members' order; none where one signer orders them."""
+
+    active: tuple[Validator, ...]
 
 
 class Roll(Entry):

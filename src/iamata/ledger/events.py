@@ -197,6 +197,17 @@ class EmergencyReviewed(Event, tag="emergency.reviewed"):
     outcome: ReviewOutcome
 
 
+class ValidatorAccused(Event, tag="validator.accused"):
+    """A validator broke the rules of consensus, and its member's suspension is put to the vote."""
+
+    key: KeyId
+    kind: str
+    height: int
+    member: MemberId | msgspec.UnsetType = msgspec.UNSET
+    """Unset where nobody ever registered the key."""
+    proposal: ProposalId | msgspec.UnsetType = msgspec.UNSET
+
+
 class ProposalOpened(Event, tag="proposal.opened"):
     """A member asks the others to decide."""
 

@@ -14,6 +14,8 @@ from iamata.ledger.entries import KeyOwner, MemberStatus, OwnerKind
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.events import Event
 from iamata.ledger.leaves import Leaf, encode_leaf
+from iamata.ledger.misbehaviour import Misbehaviour, accuse, compute_evidence_id
+from iamata.ledger.rules import Rules
 from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS, Bytes, Scratch, Tables
 from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING
 from iamata.ledger.window import WINDOW_MS, Window
@@ -34,11 +36,12 @@ class PoisonTransactionError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Position:
-    """Where a block stands in its ledger."""
+    """Where a block stands in its ledger, and which rules hold there."""
 
     network: NetworkId
     height: int
     time_ms: int
+    rules: Rules
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,28 +54,30 @@ class Outcome:
 
 
 def apply_block(
-    entries: Bytes, window: Window, position: Position, transactions: Sequence[SignedTransaction]
+    entries: Bytes,
+    window: Window,
+    position: Position,
+    transactions: Sequence[SignedTransaction],
+    misbehaviours: Sequence[Misbehaviour] = (),
 ) -> Outcome:
-    """Run transactions whose signatures were checked, in their order, at the block's time."""
+    """Run transactions whose signatures were checked, in their order, at the block's time.
+
+    What consensus has seen of validators that broke its rules comes first, a leaf each.
+    """
     scratch = Scratch(entries)
     state = Tables(scratch)
     seen: dict[TxId, None] = {}
-    results, leaves = [], []
+    results: list[int] = []
+    leaves = []
+    for misbehaviour in misbehaviours:
+        event = accuse(misbehaviour, state, time_ms=position.time_ms)
+        scratch.keep()
+        leaves.append(_write_leaf(compute_evidence_id(misbehaviour), position, ACCEPTED, event))
     for transaction in transactions:
-        reason, event = _apply(transaction, state, scratch, window=window, seen=seen, position=position)
+        reason, outcome = _apply(transaction, state, scratch, window=window, seen=seen, position=position)
         seen[transaction.id] = None
         results.append(reason)
-        leaves.append(
-            encode_leaf(
-                Leaf(
-                    id=transaction.id,
-                    height=position.height,
-                    time_ms=Instant(position.time_ms),
-                    reason=reason,
-                    event=event,
-                )
-            )
-        )
+        leaves.append(_write_leaf(transaction.id, position, reason, outcome))
     return Outcome(results=tuple(results), leaves=tuple(leaves), changes=scratch.compute_changes())
 
 
@@ -88,7 +93,7 @@ def check_admission(
     _check_envelope(transaction, owner, window=window, position=position)
     if owner is None or not _has_rights(owner, entries):
         state = Tables(Scratch(entries))
-        context = Context(state=state, time_ms=position.time_ms, key=transaction.key, signer=owner)
+        context = _describe(transaction, state, owner, position)
         try:
             HANDLERS[type(transaction.body)](transaction.body, context)
         except Refused:
@@ -102,6 +107,8 @@ def _has_rights(owner: KeyOwner, entries: Bytes) -> bool:
     if owner.kind is OwnerKind.PATIENT:
         patient = PATIENTS.find(entries, owner.owner)
         return patient is not None and not patient.is_erased and not patient.is_custodial
+    if owner.kind is OwnerKind.VALIDATOR:
+        return False
     member_id = owner.owner
     if owner.kind is OwnerKind.PERSON:
         person = PERSONS.find(entries, owner.owner)
@@ -125,7 +132,7 @@ def _apply(  # noqa: PLR0913  the loop's whole state, in one place
     try:
         require(transaction.id not in seen, Reason.REPLAYED)
         _check_envelope(transaction, owner, window=window, position=position)
-        context = Context(state=state, time_ms=position.time_ms, key=transaction.key, signer=owner)
+        context = _describe(transaction, state, owner, position)
         event: Event = HANDLERS[type(transaction.body)](transaction.body, context)
     except Refused as refused:
         scratch.drop()
@@ -135,6 +142,25 @@ def _apply(  # noqa: PLR0913  the loop's whole state, in one place
         raise PoisonTransactionError(transaction.id) from error
     scratch.keep()
     return ACCEPTED, event
+
+
+def _describe(
+    transaction: SignedTransaction, state: Tables, owner: KeyOwner | None, position: Position
+) -> Context:
+    return Context(
+        state=state,
+        time_ms=position.time_ms,
+        key=transaction.key,
+        signer=owner,
+        height=position.height,
+        rules=position.rules,
+    )
+
+
+def _write_leaf(leaf_id: TxId, position: Position, reason: int, event: Event | msgspec.UnsetType) -> bytes:
+    height = position.height if position.rules.is_height_in_leaves else msgspec.UNSET
+    time_ms = Instant(position.time_ms)
+    return encode_leaf(Leaf(id=leaf_id, height=height, time_ms=time_ms, reason=reason, event=event))
 
 
 def _check_envelope(

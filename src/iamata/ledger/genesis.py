@@ -22,9 +22,13 @@ from iamata.ledger.entries import (
     Person,
     Role,
     Roll,
+    Validator,
+    Validators,
 )
 from iamata.ledger.parameters import check_parameters
+from iamata.ledger.rules import RULES
 from iamata.ledger.transaction import Count, DisplayName
+from iamata.ledger.validators import POWER_MAX
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import (
     Commitment,
@@ -42,7 +46,6 @@ from iamata.model.reasons import Reason, Refused, require
 GENESIS_BYTES_MAX: Final = 1_048_576
 FOUNDERS_MAX: Final = 100
 ADMINISTRATORS_MAX: Final = 8
-RULES_VERSION: Final = 1
 
 
 class FoundingPerson(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,8 +83,10 @@ class Genesis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: DisplayName
     created_ms: Instant
     rules: int
-    orderer: KeyId
+    orderer: KeyId | msgspec.UnsetType = msgspec.UNSET
     """The key that signs block headers: on the embedded engine one signer orders, and says so."""
+    validators: Annotated[tuple[Validator, ...], msgspec.Meta(max_length=FOUNDERS_MAX)] = ()
+    """Instead: founders that order blocks together under CometBFT, one consensus key each."""
     founders: Annotated[tuple[Founder, ...], msgspec.Meta(min_length=1, max_length=FOUNDERS_MAX)]
     parameters: Parameters
     continues: Predecessor | None = None
@@ -101,18 +106,40 @@ def read_genesis(raw: bytes) -> Genesis:
 
 def check_genesis(genesis: Genesis) -> None:
     """Refuse weak or repeated keys, repeated names and parameters out of range."""
-    require(genesis.rules == RULES_VERSION, Reason.UNKNOWN_TYPE, "these rules are not known here")
+    require(genesis.rules in RULES, Reason.UNKNOWN_TYPE, "these rules are not known here")
     check_parameters(genesis.parameters)
-    keys = [genesis.orderer, *(key for founder in genesis.founders for key in list_keys(founder))]
+    check_validators(genesis)
+    orderers = [genesis.orderer] if genesis.orderer is not msgspec.UNSET else []
+    keys = [key for founder in genesis.founders for key in list_keys(founder)]
+    keys += [one.key for one in genesis.validators]
     members = [founder.member for founder in genesis.founders]
     persons = [one.person for founder in genesis.founders for one in founder.administrators]
-    for key in keys:
+    for key in (*orderers, *keys):
         check_public_key(key)
     for founder in genesis.founders:
         check_sealing_key(founder.sealing_key)
-    require(len(dict.fromkeys(keys[1:])) == len(keys) - 1, Reason.KEY_ALREADY_USED, "the genesis")
+    require(len(dict.fromkeys(keys)) == len(keys), Reason.KEY_ALREADY_USED, "the genesis")
     require(len(dict.fromkeys(members)) == len(members), Reason.MEMBER_ALREADY_EXISTS, "the genesis")
     require(len(dict.fromkeys(persons)) == len(persons), Reason.PERSON_ALREADY_EXISTS, "the genesis")
+
+
+def check_validators(genesis: Genesis) -> None:
+    """Refuse unless one signer orders, or else validators do: founders, in order, each once."""
+    is_one = genesis.orderer is not msgspec.UNSET
+    require(is_one != bool(genesis.validators), Reason.MALFORMED, "one orderer, or else validators")
+    members = [one.member for one in genesis.validators]
+    founders = [founder.member for founder in genesis.founders]
+    require(members == sorted(dict.fromkeys(members)), Reason.NOT_CANONICAL, "the validators")
+    require(all(one in founders for one in members), Reason.UNKNOWN_MEMBER, "a validator is no founder")
+    for one in genesis.validators:
+        require(0 < one.power <= POWER_MAX, Reason.PARAMETER_OUT_OF_RANGE, "the weight of a validator")
+
+
+def get_orderer(genesis: Genesis) -> KeyId:
+    """Return the key of the one signer, or refuse where validators order."""
+    if genesis.orderer is msgspec.UNSET:
+        raise Refused(Reason.UNKNOWN_SIGNER, "validators order this ledger, and no one signer")
+    return genesis.orderer
 
 
 def compute_network_id(genesis: Genesis) -> NetworkId:
@@ -130,6 +157,10 @@ def compute_first_entries(genesis: Genesis) -> dict[bytes, bytes]:
     }
     for founder in genesis.founders:
         entries |= describe_founder(founder)
+    if genesis.validators:
+        entries[tables.VALIDATORS.key(tables.CURRENT)] = Validators(active=genesis.validators)
+    for one in genesis.validators:
+        entries[tables.KEYS.key(one.key)] = KeyOwner(kind=OwnerKind.VALIDATOR, owner=one.member)
     return {key: encode_struct(entry) for key, entry in entries.items()}
 
 

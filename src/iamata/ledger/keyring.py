@@ -3,8 +3,9 @@
 from iamata.crypto.ed25519 import check_public_key
 from iamata.ledger.context import Context
 from iamata.ledger.entries import KEYS_MAX, KeyOwner, OwnerKind
+from iamata.ledger.rules import Rules
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import KeyId
+from iamata.model.ids import KeyId, MemberId
 from iamata.model.reasons import Reason, require
 
 
@@ -14,10 +15,22 @@ def check_new_key(key: KeyId, ctx: Context) -> None:
     check_public_key(key)
 
 
-def check_possession(possession: Signed[Possession], *, kind: OwnerKind, owner: str, ctx: Context) -> None:
-    """Refuse a new key whose holder has not signed that it is for this owner."""
-    require(possession.payload.subject == f"{kind}/{owner}", Reason.BAD_PROOF_OF_POSSESSION)
+def check_possession(
+    possession: Signed[Possession], *, kind: OwnerKind, owner: str, member: MemberId, ctx: Context
+) -> None:
+    """Refuse a new key whose holder has not signed that it is for this owner at this member."""
+    subject = describe_subject(kind, owner, member=member, rules=ctx.rules)
+    require(possession.payload.subject == subject, Reason.BAD_PROOF_OF_POSSESSION)
     check_new_key(possession.key, ctx)
+
+
+def describe_subject(kind: OwnerKind, owner: str, *, member: MemberId, rules: Rules) -> str:
+    """Spell whom a key is to speak for, as its holder signs it.
+
+    With the member in it, nobody who sees the proof on its way can use it to enrol the key elsewhere.
+    """
+    is_member_named = kind is OwnerKind.MEMBER or not rules.is_member_in_possessions
+    return f"{kind}/{owner}" if is_member_named else f"{kind}/{owner}@{member}"
 
 
 def register_key(key: KeyId, *, kind: OwnerKind, owner: str, ctx: Context) -> None:

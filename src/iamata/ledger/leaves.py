@@ -14,7 +14,8 @@ class Leaf(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_f
     """Which transaction a block took in, and what came of it: 0, or the number of a reason."""
 
     id: TxId
-    height: int
+    height: int | msgspec.UnsetType = msgspec.UNSET
+    """Under rules 1 only: with it, the log would depend on how transactions are cut into blocks."""
     time_ms: Instant
     reason: int
     event: Any = msgspec.UNSET

@@ -12,7 +12,7 @@ import msgspec
 
 from iamata.crypto.authmap import FrozenMap, MapProof, verify_map_proof
 from iamata.crypto.merkle import hash_leaf, verify_consistency, verify_inclusion
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_orderer
 from iamata.ledger.header import Header, compute_app_hash, read_header
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.model.canonical import INTEGER_MAX
@@ -104,7 +104,7 @@ def check_checkpoint(checkpoint: Checkpoint, genesis: Genesis) -> Header:
     """Return the header that the network's orderer has signed over these roots, or refuse."""
     is_well_formed = checkpoint.header.isascii() and 0 <= checkpoint.log_size <= INTEGER_MAX
     require(is_well_formed, Reason.MALFORMED, "a checkpoint")
-    header = read_header(checkpoint.header.encode("ascii"), orderer=genesis.orderer)
+    header = read_header(checkpoint.header.encode("ascii"), orderer=get_orderer(genesis))
     require(header.network == compute_network_id(genesis), Reason.FOREIGN_NETWORK, "a checkpoint")
     app_hash = compute_app_hash(
         state_root=decode_digest(checkpoint.state_root),

@@ -13,6 +13,8 @@ from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import Outcome, Position, apply_block, check_admission
 from iamata.ledger.genesis import Genesis, compute_first_entries, compute_network_id
 from iamata.ledger.header import Header, compute_app_hash, compute_header_digest, compute_transactions_root
+from iamata.ledger.misbehaviour import Misbehaviour
+from iamata.ledger.rules import get_rules
 from iamata.ledger.window import Window
 from iamata.model.ids import Digest, NetworkId, TxId
 from iamata.model.instants import Instant
@@ -62,17 +64,25 @@ class LedgerState:
 
     def place(self, time_ms: int) -> Position:
         """Say where the next block would stand; its time only moves forward."""
-        return Position(
-            network=self.network, height=self.height + 1, time_ms=max(self.time_ms + 1, time_ms)
-        )
+        return self.place_at(self.height + 1, max(self.time_ms + 1, time_ms))
+
+    def place_at(self, height: int, time_ms: int) -> Position:
+        """Say which rules hold for a block that others have put at this place."""
+        rules = get_rules(self.entries, height=height, first=self.genesis.rules)
+        return Position(network=self.network, height=height, time_ms=time_ms, rules=rules)
 
     def check(self, transaction: SignedTransaction, *, at_ms: int) -> None:
         """Refuse a transaction that the next block could not accept."""
         check_admission(self.entries, self.window, self.place(at_ms), transaction)
 
-    def run(self, position: Position, transactions: Sequence[SignedTransaction]) -> Outcome:
+    def run(
+        self,
+        position: Position,
+        transactions: Sequence[SignedTransaction],
+        misbehaviours: Sequence[Misbehaviour] = (),
+    ) -> Outcome:
         """Run a block without making it part of the state."""
-        return apply_block(self.entries, self.window, position, transactions)
+        return apply_block(self.entries, self.window, position, transactions, misbehaviours)
 
     def install(
         self, position: Position, transactions: Sequence[SignedTransaction], outcome: Outcome

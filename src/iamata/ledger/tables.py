@@ -119,9 +119,11 @@ ERASURES: Final = TableSpec("erasure", entries.Erasure, Reason.NOT_FOUND)
 PROPOSALS: Final = TableSpec("proposal", entries.Tally, Reason.UNKNOWN_PROPOSAL)
 PARAMETERS: Final = TableSpec("network", entries.Parameters, Reason.HOME_CORRUPT)
 ROLLS: Final = TableSpec("roll", entries.Roll, Reason.HOME_CORRUPT)
+UPGRADES: Final = TableSpec("upgrades", entries.Schedule, Reason.NOT_FOUND)
+VALIDATORS: Final = TableSpec("validators", entries.Validators, Reason.NOT_FOUND)
 
 CURRENT: Final = "current"
-"""The one id in the tables of parameters and of the roll."""
+"""The one id in the tables that hold one entry: parameters, roll, upgrades, validators."""
 
 SPECS: Final = (
     MEMBERS,
@@ -138,6 +140,8 @@ SPECS: Final = (
     PROPOSALS,
     PARAMETERS,
     ROLLS,
+    UPGRADES,
+    VALIDATORS,
 )
 
 
@@ -159,6 +163,8 @@ class Tables:
         self.proposals = Table(scratch, PROPOSALS)
         self._parameters = Table(scratch, PARAMETERS)
         self._rolls = Table(scratch, ROLLS)
+        self._upgrades = Table(scratch, UPGRADES)
+        self._validators = Table(scratch, VALIDATORS)
 
     @property
     def parameters(self) -> entries.Parameters:
@@ -177,3 +183,23 @@ class Tables:
     @roll.setter
     def roll(self, value: entries.Roll) -> None:
         self._rolls[CURRENT] = value
+
+    @property
+    def upgrades(self) -> tuple[entries.Upgrade, ...]:
+        """Which rules the members agreed on, from which block on."""
+        schedule = self._upgrades.find(CURRENT)
+        return () if schedule is None else schedule.upgrades
+
+    @upgrades.setter
+    def upgrades(self, value: tuple[entries.Upgrade, ...]) -> None:
+        self._upgrades[CURRENT] = entries.Schedule(upgrades=value)
+
+    @property
+    def validators(self) -> tuple[entries.Validator, ...]:
+        """Who orders blocks together; nobody where one signer does."""
+        found = self._validators.find(CURRENT)
+        return () if found is None else found.active
+
+    @validators.setter
+    def validators(self, value: tuple[entries.Validator, ...]) -> None:
+        self._validators[CURRENT] = entries.Validators(active=value)

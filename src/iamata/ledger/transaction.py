@@ -67,4 +67,4 @@ class Possession(Statement):
     typ: ClassVar[str] = "iamata-possession+jwt"
 
     subject: str
-    """`member/…`, `person/…` or `patient/…`."""
+    """`member/…`; `person/…@member` or `patient/…@custodian`, under rules 1 without the member."""

@@ -67,6 +67,7 @@ class Reason(enum.IntEnum):
     PROPOSAL_NOT_APPLICABLE = 221
     LAST_MEMBER = 222
     PARAMETER_OUT_OF_RANGE = 223
+    LAST_VALIDATOR = 224
 
     # 3xx: patients and consents
     UNKNOWN_PATIENT = 300
@@ -122,6 +123,7 @@ class Reason(enum.IntEnum):
     HOME_CORRUPT = 604
     ENGINE_STOPPED = 605
     TOO_BUSY = 606
+    RULES_UNKNOWN = 607
     ARCHIVE_BROKEN = 620
     ARCHIVE_UNSAFE = 621
     INPUT_TOO_LARGE = 622

@@ -32,7 +32,9 @@ def add_device(home: Home, folder: Path, other: Path, *, member: str) -> KeyId:
         if kept.patient == identity.id:
             device = keep_terms(device, kept)
     save_wallet(other, device)
-    possession = home.author(get_key(fresh)).prove_possession(f"patient/{identity.id}")
+    possession = home.author(get_key(fresh)).prove_possession(
+        OwnerKind.PATIENT, identity.id, member=identity.member
+    )
     author.submit(AddPatientKey, patient=PatientId(identity.id), possession=possession)
     return possession.key
 

@@ -9,7 +9,7 @@ import msgspec
 
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.crypto.hpke import derive_sealing_key
-from iamata.ledger.entries import MemberKind
+from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.tables import MEMBERS
 from iamata.ledger.transactions.members import Application, ApplyAsMember, InviteMember, RotateSigningKey
 from iamata.model.canonical import encode_struct
@@ -118,7 +118,7 @@ def rotate_signing_key(home: Home, *, member: str) -> KeyId:
     fresh = home.author(SigningKey.from_seed(read_key(keys / NEXT_KEY)))
     entry = MEMBERS.find(office.take_view(), office.member)
     if entry is None or entry.signing_key != fresh.key.key_id:
-        possession = fresh.prove_possession(f"member/{office.member}")
+        possession = fresh.prove_possession(OwnerKind.MEMBER, office.member, member=MemberId(office.member))
         office.author.submit(RotateSigningKey, possession=possession)
     (keys / NEXT_KEY).replace(keys / SIGNING_KEY)
     return fresh.key.key_id

@@ -17,7 +17,7 @@ from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.lock import LedgerLock
 from iamata.engines.embedded.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_orderer
 from iamata.ledger.header import read_header
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
@@ -109,7 +109,7 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
     """Tell a changed genesis from a changed block: everything in a block names the genesis' hash."""
     for block in itertools.islice(file.read_blocks(), 1):
         try:
-            header = read_header(block.header, orderer=genesis.orderer)
+            header = read_header(block.header, orderer=get_orderer(genesis))
         except Refused:
             return  # the replay will name it
         is_same = header.network == compute_network_id(genesis)

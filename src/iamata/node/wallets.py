@@ -49,7 +49,7 @@ def admit_person(home: Home, folder: Path, *, member: str, roles: tuple[Role, ..
         office.author.submit(
             RegisterPerson,
             person=PersonId(identity.id),
-            possession=person.prove_possession(f"person/{identity.id}"),
+            possession=person.prove_possession(OwnerKind.PERSON, identity.id, member=identity.member),
             roles=roles,
             sign_in=wallets.draw_sign_in(person, identity.id),
         )
@@ -66,7 +66,9 @@ def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) 
         Reason.PATIENT_ALREADY_EXISTS,
         "the patient holds a key already",
     )
-    possession = home.author(wallets.get_key(identity)).prove_possession(f"patient/{patient}")
+    possession = home.author(wallets.get_key(identity)).prove_possession(
+        OwnerKind.PATIENT, patient, member=office.member
+    )
     with keeping(folder, wallets.add_identity(wallet, identity), instead_of=wallet):
         kind = EnrolPatient if known is None else TakeOver
         office.author.submit(kind, patient=patient, possession=possession)

@@ -45,14 +45,14 @@ class Trace:
 
 def read_traces(blocks: Iterable[MemoryBlock], leaves: Iterable[bytes]) -> list[Trace]:
     """Gather what an export shows of each pseudonym that granted a consent."""
-    raws = [raw for block in blocks for raw in block.transactions]
+    raws = [(height, raw) for height, block in enumerate(blocks, start=1) for raw in block.transactions]
     traces: dict[str, Trace] = {}
-    for raw, raw_leaf in zip(raws, leaves, strict=True):
+    for (height, raw), raw_leaf in zip(raws, leaves, strict=True):
         leaf, event = decode_leaf(raw_leaf), decode_leaf(raw_leaf).event
         if isinstance(event, PatientEnrolled):
             traces[event.patient] = Trace(event.patient, event.custodian, enrolled_ms=leaf.time_ms)
         elif isinstance(event, ConsentGranted):
-            _read_grant(traces[event.patient], raw, leaf.time_ms, leaf.height)
+            _read_grant(traces[event.patient], raw, leaf.time_ms, height)
         elif isinstance(event, AccessDisclosed):
             traces[event.patient].disclosures += 1
         elif isinstance(event, ConsentWithdrawn):

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from iamata.consent.requests import RecordFacts
 from iamata.consent.terms import Rule, Ruling, Terms
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.transaction import Signed
 from iamata.ledger.transactions.consents import Grant
@@ -133,7 +134,7 @@ def salt(patient: Party, terms: Terms) -> SaltedTerms:
 
 def take_over(office: Office, patient: PatientId, author: Author) -> Finality:
     """Let a patient take the custodian's key away."""
-    possession = author.prove_possession(f"patient/{patient}")
+    possession = author.prove_possession(OwnerKind.PATIENT, patient, member=office.member)
     return office.author.submit(TakeOver, patient=patient, possession=possession)
 
 

@@ -66,7 +66,8 @@ class Case:
     """A reason, or the type of the event."""
     why: str
     spec: tuple[str, ...]
-    parameters: Parameters
+    founding: dict[str, Any]
+    """What the world is founded with, but for its seed."""
     tell: Callable[[World], bytes]
 
     def __str__(self) -> str:
@@ -74,10 +75,11 @@ class Case:
 
 
 class Cases:
-    """A topic's cases, in the order in which they are written down."""
+    """A topic's cases under one version of the rules, in the order in which they are written down."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, *, rules: int = 1, validators: tuple[str, ...] = ()) -> None:
         self._topic = topic
+        self._founding: dict[str, Any] = {"rules": rules, "validators": validators}
         self.all: list[Case] = []
 
     def add(
@@ -87,7 +89,8 @@ class Cases:
 
         def keep(tell: Callable[[World], bytes]) -> Callable[[World], bytes]:
             name = tell.__name__.replace("_", "-")
-            self.all.append(Case(self._topic, name, expects, why, spec, parameters, tell))
+            founding = self._founding | {"parameters": parameters}
+            self.all.append(Case(self._topic, name, expects, why, spec, founding, tell))
             return tell
 
         return keep
@@ -95,7 +98,7 @@ class Cases:
 
 def build_vector(case: Case) -> Vector:
     """Tell a case's story in a fresh world, and write down what came of it."""
-    world = World.found(parameters=case.parameters)
+    world = World.found(**case.founding)
     raw = case.tell(world)
     engine = world.memory
     before = tuple(

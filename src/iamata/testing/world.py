@@ -5,16 +5,17 @@ constructor to try the same world there.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.hpke import derive_sealing_key
-from iamata.ledger.entries import MemberKind, Parameters, Role
+from iamata.ledger.entries import MemberKind, OwnerKind, Parameters, Role, Validator
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
+from iamata.ledger.rules import NEWEST
 from iamata.ledger.transaction import Signed
 from iamata.ledger.transactions.consents import Grant, GrantConsent
 from iamata.ledger.transactions.patients import EnrolCustodialPatient, EnrolPatient
@@ -88,15 +89,20 @@ class World:
         self.entropy = SeededEntropy(f"{seed}/chance")
 
     @classmethod
-    def found(
+    def found(  # noqa: PLR0913  what a network is founded with
         cls,
         seed: str = "world",
         *,
         make_engine: MakeEngine = MemoryEngine,
         founders: Mapping[str, MemberKind] = FOUNDERS,
         parameters: Parameters = DEFAULT_PARAMETERS,
+        rules: int = NEWEST,
+        validators: Sequence[str] = (),
     ) -> "World":
-        """Found a network of these members, at the fake clock's first instant."""
+        """Found a network of these members, at the fake clock's first instant.
+
+        With validators no one signer orders; only the rules run here, so no consensus does either.
+        """
         clock, entropy = FakeClock(), SeededEntropy(f"{seed}/founding")
         founding = [
             draw_founder(MemberId(member), member.title(), kind, entropy)
@@ -106,7 +112,16 @@ class World:
         genesis = write_genesis(
             f"World {seed}", founding, orderer_seed=orderer_seed, created_ms=clock(), entropy=entropy
         )
-        genesis = msgspec.structs.replace(genesis, parameters=parameters)
+        genesis = msgspec.structs.replace(genesis, parameters=parameters, rules=rules)
+        if validators:
+            genesis = msgspec.structs.replace(
+                genesis,
+                orderer=msgspec.UNSET,
+                validators=tuple(
+                    Validator(member=MemberId(one), key=derive_key(seed, "validator", one).key_id, power=1)
+                    for one in validators
+                ),
+            )
         orderer = SigningKey.from_seed(orderer_seed)
         clock.advance(1)
         engine = make_engine(genesis, orderer=orderer, clock=clock)
@@ -169,7 +184,7 @@ class World:
         self.node(member).author.submit(
             RegisterPerson,
             person=PersonId(person.id),
-            possession=person.author.prove_possession(f"person/{person.id}"),
+            possession=person.author.prove_possession(OwnerKind.PERSON, person.id, member=person.custodian),
             roles=tuple(sorted(roles)),
             sign_in=self.derive_commitment("sign-in", name),
         )
@@ -185,7 +200,9 @@ class World:
         self.node(custodian).author.submit(
             EnrolCustodialPatient if is_custodial else EnrolPatient,
             patient=PatientId(patient.id),
-            possession=patient.author.prove_possession(f"patient/{patient.id}"),
+            possession=patient.author.prove_possession(
+                OwnerKind.PATIENT, patient.id, member=patient.custodian
+            ),
         )
         return patient
 

@@ -7,9 +7,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Final
 
 from iamata.crypto.ed25519 import SigningKey
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.envelope import sign_statement, sign_transaction
+from iamata.ledger.keyring import describe_subject
+from iamata.ledger.rules import get_rules
 from iamata.ledger.transaction import Possession, Signed, Statement, Transaction
-from iamata.model.ids import RANDOM_ID_BYTES, Nonce, compute_random_id
+from iamata.model.ids import RANDOM_ID_BYTES, MemberId, Nonce, compute_random_id
 from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.model.reasons import ACCEPTED, Reason, Refused
 from iamata.ports import Engine, Finality
@@ -50,9 +53,11 @@ class Author:
         """Sign a statement that somebody else's transaction will carry."""
         return sign_statement(kind(network=self.engine.network, **fields), self.key)
 
-    def prove_possession(self, subject: str) -> Signed[Possession]:
-        """Prove that this key's holder wants it to speak for a subject."""
-        return self.state(Possession, subject=subject)
+    def prove_possession(self, kind: OwnerKind, owner: str, *, member: MemberId) -> Signed[Possession]:
+        """Prove that this key's holder wants it to speak for somebody, at this member and no other."""
+        view = self.engine.snapshot()
+        rules = get_rules(view, height=view.height + 1, first=self.engine.genesis.rules)
+        return self.state(Possession, subject=describe_subject(kind, owner, member=member, rules=rules))
 
 
 def await_finality(engine: Engine, raw: bytes) -> Finality:

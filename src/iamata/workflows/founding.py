@@ -8,8 +8,9 @@ from iamata.crypto.commitments import commit
 from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.hpke import derive_sealing_key
 from iamata.ledger.entries import MemberKind
-from iamata.ledger.genesis import RULES_VERSION, Founder, FoundingPerson, Genesis, check_genesis
+from iamata.ledger.genesis import Founder, FoundingPerson, Genesis, check_genesis
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
+from iamata.ledger.rules import NEWEST
 from iamata.model.ids import DIGEST_BYTES, RANDOM_ID_BYTES, MemberId, PersonId, compute_random_id
 from iamata.model.instants import Instant
 
@@ -57,7 +58,7 @@ def write_genesis(
     genesis = Genesis(
         name=name,
         created_ms=Instant(created_ms),
-        rules=RULES_VERSION,
+        rules=NEWEST,
         orderer=SigningKey.from_seed(orderer_seed).key_id,
         founders=tuple(_describe(founder, entropy) for founder in founders),
         parameters=DEFAULT_PARAMETERS,

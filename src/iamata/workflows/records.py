@@ -6,6 +6,7 @@ from typing import Final
 
 from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM, list_demographics
 from iamata.fhir.preparing import Prepared
+from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import PATIENTS, RECORD_ANCHORS
 from iamata.ledger.transactions.patients import EnrolCustodialPatient
 from iamata.ledger.transactions.records import AnchorRecords
@@ -136,7 +137,7 @@ class Importer:
         self, patient: PatientId
     ) -> tuple[type[EnrolCustodialPatient], dict[str, object]]:
         holder = dataclasses.replace(self._office.author, key=self._office.derive_custodial_key(patient))
-        possession = holder.prove_possession(f"patient/{patient}")
+        possession = holder.prove_possession(OwnerKind.PATIENT, patient, member=self._office.member)
         return EnrolCustodialPatient, {"patient": patient, "possession": possession}
 
 

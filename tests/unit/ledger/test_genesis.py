@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from iamata.ledger.entries import ImplicitPolicy, MemberStatus, Role
+from iamata.ledger.entries import ImplicitPolicy, MemberStatus, Role, Validator
 from iamata.ledger.genesis import (
     GENESIS_BYTES_MAX,
     Genesis,
@@ -20,8 +20,9 @@ from iamata.ledger.parameters import DEFAULT_PARAMETERS
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import KEYS, MEMBERS, PERSONS, ROLLS
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Digest, KeyId, NetworkId, encode_digest
+from iamata.model.ids import Digest, KeyId, MemberId, NetworkId, encode_digest
 from iamata.model.reasons import Reason, Refused
+from iamata.testing.entropy import derive_key
 from iamata.testing.world import World
 
 GENESIS = World.found("genesis").engine.genesis
@@ -42,6 +43,16 @@ def change(**changes: Any) -> bytes:
 def change_second(**changes: Any) -> bytes:
     first, second, *others = GENESIS.founders
     return change(founders=(first, msgspec.structs.replace(second, **changes), *others))
+
+
+def validate(member: str, *, power: int = 1) -> Validator:
+    return Validator(member=MemberId(member), key=derive_key(member, str(power)).key_id, power=power)
+
+
+def change_order(*members: str, power: int = 1) -> bytes:
+    """Let validators order instead of one signer."""
+    validators = tuple(validate(member, power=power) for member in members)
+    return change(orderer=msgspec.UNSET, validators=validators)
 
 
 def change_parameters(**changes: Any) -> bytes:
@@ -78,7 +89,7 @@ def test_a_predecessor_is_part_of_the_networks_name() -> None:
         (RAW[:-1] + b',"zzz":1}', Reason.MALFORMED),
         (b'{"continues":null,' + RAW[1:], Reason.NOT_CANONICAL),
         (b" " * (GENESIS_BYTES_MAX + 1), Reason.TOO_LARGE),
-        (change(rules=2), Reason.UNKNOWN_TYPE),
+        (change(rules=99), Reason.UNKNOWN_TYPE),
         (change(founders=()), Reason.MALFORMED),
         (change(orderer=WEAK), Reason.WEAK_KEY),
         (change_second(signing_key=WEAK), Reason.WEAK_KEY),
@@ -86,10 +97,17 @@ def test_a_predecessor_is_part_of_the_networks_name() -> None:
         (change_second(administrators=GENESIS.founders[0].administrators), Reason.KEY_ALREADY_USED),
         (change_second(member=GENESIS.founders[0].member), Reason.MEMBER_ALREADY_EXISTS),
         (change_second(administrators=()), Reason.MALFORMED),
+        (change(orderer=msgspec.UNSET), Reason.MALFORMED),
+        (change(validators=(validate("hospital-a"),)), Reason.MALFORMED),
+        (change_order("hospital-b", "hospital-a"), Reason.NOT_CANONICAL),
+        (change_order("hospital-a", "hospital-a"), Reason.NOT_CANONICAL),
+        (change_order("nobody"), Reason.UNKNOWN_MEMBER),
+        (change_order("hospital-a", power=0), Reason.PARAMETER_OUT_OF_RANGE),
+        (change_order("hospital-a", power=1001), Reason.PARAMETER_OUT_OF_RANGE),
     ],
 )
 def test_a_genesis_that_breaks_a_rule_is_refused(raw: bytes, reason: Reason) -> None:
-    """LED-GEN-1, LED-GEN-2, LED-GEN-4, LED-GEN-5."""
+    """LED-GEN-1, LED-GEN-2, LED-GEN-4, LED-GEN-5, LED-GEN-7."""
     assert refusal(raw) is reason
 
 

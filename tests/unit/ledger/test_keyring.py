@@ -39,7 +39,7 @@ def test_a_take_over_retires_the_custodians_key() -> None:
     """LED-PAT-7."""
     world = World.found()
     anna = world.enrol_patient("anna", custodian="hospital-a", is_custodial=True)
-    own = world.stranger("anna").prove_possession(f"patient/{anna.id}")
+    own = world.stranger("anna").prove_possession(OwnerKind.PATIENT, anna.id, member=anna.custodian)
     world.node("hospital-a").author.submit(TakeOver, patient=anna.id, possession=own)
     old, new = (KEYS.find(world.memory.state.entries, key) for key in (anna.author.key.key_id, own.key))
 

@@ -7,6 +7,7 @@ from iamata.crypto.authmap import AuthMap
 from iamata.ledger.context import Context
 from iamata.ledger.entries import MemberKind, Roll, Tally
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
+from iamata.ledger.rules import NEWEST, RULES
 from iamata.ledger.tables import PROPOSALS, Scratch, Tables
 from iamata.ledger.transactions.members import LeaveNetwork
 from iamata.ledger.transactions.proposals import CastVote, OpenProposal, SetParameters, compute_quorum
@@ -32,7 +33,8 @@ def test_the_quorum_is_more_than_the_share(
     )
     tables.roll = Roll(active=tuple(MemberId(f"m{number:03}") for number in range(members)))
 
-    assert compute_quorum(Context(state=tables, time_ms=0, key=KeyId("k"), signer=None)) == quorum
+    context = Context(state=tables, time_ms=0, key=KeyId("k"), signer=None, height=1, rules=RULES[NEWEST])
+    assert compute_quorum(context) == quorum
 
 
 def find_tally(world: World, proposal: str) -> Tally:

@@ -7,7 +7,7 @@ import pytest
 
 from iamata.consent.terms import Ruling
 from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM
-from iamata.ledger.entries import ReviewOutcome, Role
+from iamata.ledger.entries import OwnerKind, ReviewOutcome, Role
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
 from iamata.ledger.transactions.patients import EnrolPatient
@@ -39,9 +39,8 @@ def enrol(scene: Scene, ref: str, *spellings: str) -> Party:
     known = [Identifier("Patient", DEMOGRAPHICS_SYSTEM, one) for one in spellings]
     patient = offices.keep_patient_resource(scene.a, ref, *known)
     author = scene.world.stranger(ref)
-    scene.a.author.submit(
-        EnrolPatient, patient=patient, possession=author.prove_possession(f"patient/{patient}")
-    )
+    possession = author.prove_possession(OwnerKind.PATIENT, patient, member=scene.a.member)
+    scene.a.author.submit(EnrolPatient, patient=patient, possession=possession)
     return Party(patient, scene.a.member, author)
 
 

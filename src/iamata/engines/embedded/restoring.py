@@ -16,6 +16,7 @@ from iamata.engines.embedded.faults import refuse_damage
 from iamata.engines.embedded.segments import Segment, SegmentIndex
 from iamata.engines.embedded.storage import LedgerFile
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.genesis import get_orderer
 from iamata.ledger.header import Header, read_header
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
@@ -64,7 +65,7 @@ def _begin(
 
 def _read_header(last: StoredBlock, state: LedgerState) -> Header:
     try:
-        header = read_header(last.header, orderer=state.genesis.orderer)
+        header = read_header(last.header, orderer=get_orderer(state.genesis))
     except Refused as refused:
         raise Refused(Reason.HOME_CORRUPT, f"the header of block {last.height}: {refused}") from refused
     require(header.network == state.network, Reason.FOREIGN_NETWORK, "another network's ledger")

@@ -10,6 +10,7 @@ from iamata.ledger.context import Context
 from iamata.ledger.entries import Invitation, KeyOwner, Member, MemberKind, MemberStatus, OwnerKind, Roll
 from iamata.ledger.events import MemberApplied, MemberInvited, MemberKeyRotated, MemberLeft
 from iamata.ledger.transaction import DisplayName, Possession, Signed, Statement, Transaction
+from iamata.ledger.validators import check_dismissal
 from iamata.model.ids import InvitationId, KeyId, MemberId, SealingKey
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, require
@@ -111,9 +112,11 @@ def leave_network(tx: LeaveNetwork, ctx: Context) -> MemberLeft:  # noqa: ARG001
     require(member.status in (MemberStatus.ACTIVE, MemberStatus.SUSPENDED), Reason.MEMBER_NOT_ACTIVE)
     remaining = remove_from_roll(member_id, ctx)
     require(bool(remaining.active), Reason.LAST_MEMBER)
+    dismiss = check_dismissal(member_id, ctx)
 
     ctx.state.members[member_id] = msgspec.structs.replace(member, status=MemberStatus.LEFT)
     ctx.state.roll = remaining
+    dismiss()
 
     return MemberLeft(member=member_id)
 
@@ -121,7 +124,9 @@ def leave_network(tx: LeaveNetwork, ctx: Context) -> MemberLeft:  # noqa: ARG001
 def rotate_signing_key(tx: RotateSigningKey, ctx: Context) -> MemberKeyRotated:
     """Replace the key that signs, proved by both the old and the new one."""
     member_id = ctx.member
-    keyring.check_possession(tx.possession, kind=OwnerKind.MEMBER, owner=member_id, ctx=ctx)
+    keyring.check_possession(
+        tx.possession, kind=OwnerKind.MEMBER, owner=member_id, member=member_id, ctx=ctx
+    )
 
     member = ctx.state.members[member_id]
     ctx.state.members[member_id] = msgspec.structs.replace(member, signing_key=tx.possession.key)

@@ -50,7 +50,7 @@ class TakeOver(Transaction, tag="patient.take-over"):
 def enrol_patient(tx: EnrolPatient, ctx: Context) -> PatientEnrolled:
     """Register a patient who has proved to hold the key."""
     custodian = ctx.member
-    check_enrolment(tx.patient, tx.possession, ctx)
+    check_enrolment(tx.patient, tx.possession, custodian=custodian, ctx=ctx)
 
     write_enrolment(tx.patient, tx.possession.key, custodian=custodian, is_custodial=False, ctx=ctx)
 
@@ -60,7 +60,7 @@ def enrol_patient(tx: EnrolPatient, ctx: Context) -> PatientEnrolled:
 def enrol_custodial_patient(tx: EnrolCustodialPatient, ctx: Context) -> PatientEnrolled:
     """Register a patient for whom the custodian holds the key."""
     custodian = ctx.member
-    check_enrolment(tx.patient, tx.possession, ctx)
+    check_enrolment(tx.patient, tx.possession, custodian=custodian, ctx=ctx)
 
     write_enrolment(tx.patient, tx.possession.key, custodian=custodian, is_custodial=True, ctx=ctx)
 
@@ -71,7 +71,9 @@ def add_patient_key(tx: AddPatientKey, ctx: Context) -> PatientKeyAdded:
     """Register one more key of the patient's own."""
     patient = ctx.require_patient(tx.patient)
     keyring.check_room(patient.keys)
-    keyring.check_possession(tx.possession, kind=OwnerKind.PATIENT, owner=tx.patient, ctx=ctx)
+    keyring.check_possession(
+        tx.possession, kind=OwnerKind.PATIENT, owner=tx.patient, member=patient.custodian, ctx=ctx
+    )
 
     keys = (*patient.keys, tx.possession.key)
     ctx.state.patients[tx.patient] = msgspec.structs.replace(patient, keys=keys)
@@ -95,7 +97,9 @@ def take_over(tx: TakeOver, ctx: Context) -> PatientTookOver:
     """Replace the custodian's key by the patient's; old consents wait for the patient's word."""
     patient = ctx.require_patient_of(ctx.member, tx.patient)
     require(patient.is_custodial, Reason.PATIENT_NOT_CUSTODIAL)
-    keyring.check_possession(tx.possession, kind=OwnerKind.PATIENT, owner=tx.patient, ctx=ctx)
+    keyring.check_possession(
+        tx.possession, kind=OwnerKind.PATIENT, owner=tx.patient, member=patient.custodian, ctx=ctx
+    )
 
     for key in patient.keys:
         keyring.retire_key(key, ctx)
@@ -110,10 +114,12 @@ def take_over(tx: TakeOver, ctx: Context) -> PatientTookOver:
     return PatientTookOver(patient=tx.patient)
 
 
-def check_enrolment(patient: PatientId, possession: Signed[Possession], ctx: Context) -> None:
+def check_enrolment(
+    patient: PatientId, possession: Signed[Possession], *, custodian: MemberId, ctx: Context
+) -> None:
     """Refuse a pseudonym that is taken and a key that is not proved to be held."""
     require(patient not in ctx.state.patients, Reason.PATIENT_ALREADY_EXISTS)
-    keyring.check_possession(possession, kind=OwnerKind.PATIENT, owner=patient, ctx=ctx)
+    keyring.check_possession(possession, kind=OwnerKind.PATIENT, owner=patient, member=custodian, ctx=ctx)
 
 
 def write_enrolment(

@@ -56,7 +56,7 @@ def register_person(tx: RegisterPerson, ctx: Context) -> PersonRegistered:
     member = ctx.member
     require(tx.person not in ctx.state.persons, Reason.PERSON_ALREADY_EXISTS)
     check_roles(tx.roles)
-    keyring.check_possession(tx.possession, kind=OwnerKind.PERSON, owner=tx.person, ctx=ctx)
+    keyring.check_possession(tx.possession, kind=OwnerKind.PERSON, owner=tx.person, member=member, ctx=ctx)
 
     ctx.state.persons[tx.person] = Person(
         member=member, keys=(tx.possession.key,), roles=tx.roles, sign_in=tx.sign_in
@@ -80,7 +80,9 @@ def add_person_key(tx: AddPersonKey, ctx: Context) -> PersonChanged:
     """Register one more key, whose holder has signed for it."""
     person = require_own_person(tx.person, ctx.member, ctx)
     keyring.check_room(person.keys)
-    keyring.check_possession(tx.possession, kind=OwnerKind.PERSON, owner=tx.person, ctx=ctx)
+    keyring.check_possession(
+        tx.possession, kind=OwnerKind.PERSON, owner=tx.person, member=person.member, ctx=ctx
+    )
 
     ctx.state.persons[tx.person] = msgspec.structs.replace(person, keys=(*person.keys, tx.possession.key))
     keyring.register_key(tx.possession.key, kind=OwnerKind.PERSON, owner=tx.person, ctx=ctx)

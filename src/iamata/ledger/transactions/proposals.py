@@ -6,12 +6,13 @@ from typing import Any, Final, Union, dataclass_transform
 import msgspec
 
 from iamata.ledger.context import Context
-from iamata.ledger.entries import MemberStatus, Parameters, Role, Tally
+from iamata.ledger.entries import MemberStatus, Parameters, Quantity, Role, Tally, Upgrade
 from iamata.ledger.events import ProposalOpened, ProposalVoted
 from iamata.ledger.parameters import check_parameters
-from iamata.ledger.transaction import Transaction
+from iamata.ledger.transaction import Count, Transaction
 from iamata.ledger.transactions.members import add_to_roll, remove_from_roll
-from iamata.model.ids import MemberId, PersonId, ProposalId
+from iamata.ledger.validators import check_appointment, check_dismissal
+from iamata.model.ids import KeyId, MemberId, PersonId, ProposalId
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, require
 
@@ -51,7 +52,30 @@ class RestorePrivilege(Action, tag="restore-privilege"):
     person: PersonId
 
 
-AnyAction = AdmitMember | SuspendMember | ReinstateMember | SetParameters | RestorePrivilege
+class SetValidator(Action, tag="set-validator"):
+    """Let a member order blocks with this consensus key and weight, or, with weight 0, no more."""
+
+    member: MemberId
+    key: KeyId
+    power: Quantity
+
+
+class UpgradeRules(Action, tag="upgrade-rules"):
+    """Let other rules hold from a block on; a node that does not know them stops there."""
+
+    version: Count
+    height: Count
+
+
+AnyAction = (
+    AdmitMember
+    | SuspendMember
+    | ReinstateMember
+    | SetParameters
+    | RestorePrivilege
+    | SetValidator
+    | UpgradeRules
+)
 
 
 class OpenProposal(Transaction, tag="proposal.open"):
@@ -132,6 +156,10 @@ def check_action(action: AnyAction, ctx: Context) -> Callable[[], None]:
         return check_new_parameters(action, ctx)
     if isinstance(action, RestorePrivilege):
         return check_restoring(action, ctx)
+    if isinstance(action, SetValidator):
+        return check_validator(action, ctx)
+    if isinstance(action, UpgradeRules):
+        return check_upgrade(action, ctx)
     return check_status_change(action, ctx)
 
 
@@ -156,6 +184,26 @@ def check_restoring(action: RestorePrivilege, ctx: Context) -> Callable[[], None
     return carry_out
 
 
+def check_validator(action: SetValidator, ctx: Context) -> Callable[[], None]:
+    """Refuse a change of validators that cannot be made."""
+    if action.power == 0:
+        return check_dismissal(action.member, ctx, key=action.key)
+    return check_appointment(action.member, action.key, action.power, ctx)
+
+
+def check_upgrade(action: UpgradeRules, ctx: Context) -> Callable[[], None]:
+    """Refuse rules that are not newer than all that were agreed on, and a height that is not ahead."""
+    planned = (Upgrade(height=ctx.height, version=ctx.rules.version), *ctx.state.upgrades)
+    is_next = all(action.version > one.version and action.height > one.height for one in planned)
+    require(is_next, Reason.PROPOSAL_NOT_APPLICABLE)
+
+    def carry_out() -> None:
+        fresh = Upgrade(height=action.height, version=action.version)
+        ctx.state.upgrades = (*ctx.state.upgrades, fresh)
+
+    return carry_out
+
+
 def check_status_change(
     action: AdmitMember | SuspendMember | ReinstateMember, ctx: Context
 ) -> Callable[[], None]:
@@ -166,10 +214,13 @@ def check_status_change(
     is_joining = after is MemberStatus.ACTIVE
     roll = add_to_roll(action.member, ctx) if is_joining else remove_from_roll(action.member, ctx)
     require(bool(roll.active), Reason.LAST_MEMBER)
+    dismiss = None if is_joining else check_dismissal(action.member, ctx)
 
     def carry_out() -> None:
         ctx.state.members[action.member] = msgspec.structs.replace(member, status=after)
         ctx.state.roll = roll
+        if dismiss is not None:
+            dismiss()
 
     return carry_out
 
