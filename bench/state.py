@@ -17,9 +17,9 @@ from bench.harness import RUNS, Figure, compare, measure_s
 from bench.workload import SEED, found_network
 from iamata.crypto.mapproof import LEVELS, hash_children
 from iamata.crypto.tiles import compute_changed_tiles
-from iamata.engines.embedded.restoring import restore
-from iamata.engines.embedded.segments import encode_segment
-from iamata.engines.embedded.storage import LEDGER_FILE, LedgerFile
+from iamata.engines.keeping.restoring import restore
+from iamata.engines.keeping.segments import encode_segment
+from iamata.engines.keeping.storage import LEDGER_FILE, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.execution import Outcome
 from iamata.ledger.header import sign_header

@@ -11,7 +11,7 @@ from sources import PACKAGE, find_imports, is_within, read_product
 HOMES: Final = {
     "cryptography": ("crypto/",),
     "nacl": ("crypto/",),
-    "sqlite3": ("engines/embedded/", "stores/", "views/"),
+    "sqlite3": ("engines/keeping/", "stores/", "views/"),
     "rich": ("cli/",),
     "typer": ("cli/",),
 }

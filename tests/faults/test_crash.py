@@ -19,10 +19,10 @@ import msgspec
 import pytest
 
 from iamata.crypto.hpke import derive_sealing_key
-from iamata.engines.embedded import segments
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
-from iamata.engines.embedded.storage import LEDGER_FILE
+from iamata.engines.keeping import segments
+from iamata.engines.keeping.storage import LEDGER_FILE
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.transaction import Transaction
 from iamata.ledger.transactions.access import AnchorReads

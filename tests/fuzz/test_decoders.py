@@ -21,7 +21,7 @@ from iamata.crypto.jws import decode_jws, sign_jws
 from iamata.crypto.mapproof import MapProof, verify_map_proof
 from iamata.crypto.merkle import verify_consistency, verify_inclusion
 from iamata.crypto.tiles import Frontier
-from iamata.engines.embedded.segments import decode_segment, encode_segment
+from iamata.engines.keeping.segments import decode_segment, encode_segment
 from iamata.fhir.bundles import read_bundle
 from iamata.fhir.consents import Ceremony, read_ceremony, read_consent, write_consent
 from iamata.fhir.demographics import list_demographics

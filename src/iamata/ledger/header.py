@@ -9,6 +9,7 @@ import msgspec
 from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.jws import decode_jws, sign_jws, verify_jws
 from iamata.crypto.merkle import compute_root, hash_leaf
+from iamata.ledger.genesis import Genesis
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, KeyId, NetworkId, encode_digest
 from iamata.model.instants import Instant
@@ -55,10 +56,25 @@ def sign_header(header: Header, key: SigningKey) -> bytes:
 def read_header(raw: bytes, *, orderer: KeyId) -> Header:
     """Read a header that this orderer has signed, or refuse it."""
     jws = decode_jws(raw, typ=HEADER_TYP)
+    header = _decode_header(jws.payload)
+    require(jws.key == orderer and verify_jws(jws), Reason.BAD_SIGNATURE, "a block header")
+    return header
+
+
+def read_block_header(raw: bytes, genesis: Genesis) -> Header:
+    """Read the header of a kept block: signed by the one who orders, or, where validators do, by nobody.
+
+    What validators have agreed on is proved by their votes, which lie apart from the block.
+    """
+    if genesis.orderer is not msgspec.UNSET:
+        return read_header(raw, orderer=genesis.orderer)
+    return _decode_header(raw)
+
+
+def _decode_header(payload: bytes) -> Header:
     try:
-        header = msgspec.json.decode(jws.payload, type=Header)
+        header = msgspec.json.decode(payload, type=Header)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, "a block header") from error
-    require(encode_struct(header) == jws.payload, Reason.NOT_CANONICAL, "a block header")
-    require(jws.key == orderer and verify_jws(jws), Reason.BAD_SIGNATURE, "a block header")
+    require(encode_struct(header) == payload, Reason.NOT_CANONICAL, "a block header")
     return header

@@ -13,7 +13,7 @@ from typing import Final
 
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
-from iamata.engines.embedded.storage import LEDGER_FILE
+from iamata.engines.keeping.storage import LEDGER_FILE
 from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.model.canonical import encode_struct

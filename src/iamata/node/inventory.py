@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from iamata.engines.embedded import storage
-from iamata.engines.embedded.lock import LOCK_FILE
+from iamata.engines.keeping import storage
+from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
 from iamata.node import home as homes
 from iamata.node.served import SERVED_FILE, check_served

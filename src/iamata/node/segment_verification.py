@@ -4,9 +4,9 @@ Most of what lies in a segment has been overwritten by later ones, so the map th
 show whether an old one was changed. What each block wrote and moved follows from the blocks alone.
 """
 
-from iamata.engines.embedded.restoring import FIRST_SEGMENT
-from iamata.engines.embedded.segments import Segment, SegmentIndex, encode_segment
-from iamata.engines.embedded.storage import LedgerFile
+from iamata.engines.keeping.restoring import FIRST_SEGMENT
+from iamata.engines.keeping.segments import Segment, SegmentIndex, encode_segment
+from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.state import LedgerState

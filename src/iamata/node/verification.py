@@ -14,8 +14,8 @@ from iamata.crypto.hpke import derive_sealing_key
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
-from iamata.engines.embedded.lock import LedgerLock
-from iamata.engines.embedded.storage import SCHEMA, LedgerFile
+from iamata.engines.keeping.lock import LedgerLock
+from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id, get_orderer
 from iamata.ledger.header import read_header

@@ -12,8 +12,8 @@ from typing import Protocol
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction, read_transaction
 from iamata.ledger.execution import BLOCK_TRANSACTIONS_MAX, Outcome, PoisonTransactionError
-from iamata.ledger.genesis import Genesis, get_orderer
-from iamata.ledger.header import Header, read_header
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.header import Header, read_block_header
 from iamata.ledger.state import LedgerState
 from iamata.model.ids import Digest, NetworkId
 from iamata.model.reasons import ACCEPTED, Reason, Refused
@@ -104,7 +104,7 @@ def _check_place(block: StoredBlock, state: LedgerState) -> Header:
     if block.height != height:
         raise _find_fault(height, f"it is missing, block {block.height} follows")
     try:
-        header = read_header(block.header, orderer=get_orderer(state.genesis))
+        header = read_block_header(block.header, state.genesis)
     except Refused as refused:
         raise _find_fault(height, f"its header: {refused}") from refused
     said = (header.network, header.height, header.time_ms, block.first_leaf)

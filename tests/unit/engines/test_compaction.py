@@ -7,8 +7,8 @@ import sqlite3
 import pytest
 
 from iamata.crypto.hpke import derive_sealing_key
-from iamata.engines.embedded import segments
 from iamata.engines.embedded.engine import EmbeddedEngine, read_clock_ms
+from iamata.engines.keeping import segments
 from iamata.ledger.transactions.members import RotateSealingKey
 from iamata.model.reasons import ACCEPTED
 from iamata.testing.town import Town

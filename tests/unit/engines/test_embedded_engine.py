@@ -214,7 +214,7 @@ def test_second_engine_on_the_same_home_is_refused(town: Town) -> None:
 def test_second_process_on_the_same_home_is_refused(town: Town) -> None:
     town.open()
     program = (
-        "import sys, pathlib; from iamata.engines.embedded.lock import LedgerLock; "
+        "import sys, pathlib; from iamata.engines.keeping.lock import LedgerLock; "
         "LedgerLock(pathlib.Path(sys.argv[1]))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

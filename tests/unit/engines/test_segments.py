@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamata.engines.embedded.segments import (
+from iamata.engines.keeping.segments import (
     GARBAGE_FREE,
     SegmentIndex,
     decode_segment,

@@ -14,20 +14,17 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.checking import SignatureChecker
-from iamata.engines.embedded.faults import refuse_damage
 from iamata.engines.embedded.inbox import Inbox, Submission
-from iamata.engines.embedded.lock import LedgerLock
-from iamata.engines.embedded.readers import ReaderPool
-from iamata.engines.embedded.view import EmbeddedView
 from iamata.engines.embedded.writing import BlockWriter
+from iamata.engines.keeping.keeper import LedgerKeeper
+from iamata.engines.keeping.lock import LedgerLock
+from iamata.engines.keeping.view import KeptView
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.genesis import Genesis
-from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.ledger.leaves import Leaf
 from iamata.model.reasons import Reason, require
 from iamata.ports import Finality
 
@@ -59,12 +56,13 @@ class EmbeddedEngine:
         self.genesis = genesis
         self._lock = LedgerLock(folder)
         try:
-            self._writer = BlockWriter(folder, genesis, orderer=orderer, clock=clock)
+            self._keeper = LedgerKeeper(folder, genesis)
+            self._keeper.check_rules()
         except BaseException:
             self._lock.release()
             raise
-        self.network = self._writer.state.network
-        self._readers = ReaderPool(folder)
+        self._writer = BlockWriter(self._keeper, orderer=orderer, clock=clock)
+        self.network = self._keeper.state.network
         self._inbox = Inbox()
         self._checked: queue.Queue[tuple[list[Submission], bytes] | None] = queue.Queue(maxsize=1)
         self._closing = threading.Lock()
@@ -80,18 +78,17 @@ class EmbeddedEngine:
         """Hand a signed transaction in; the same one twice shares one answer."""
         return self._inbox.put(read_transaction(raw))
 
-    def snapshot(self) -> EmbeddedView:
+    def snapshot(self) -> KeptView:
         """Return the newest durable state, which no later block changes."""
-        return self._writer.take_view(self._readers.borrow)
+        return self._keeper.take_view()
 
     def events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor, up to what is durable now."""
-        return self._read_events(after, self.snapshot().log_size)
+        return self._keeper.read_events(after)
 
     def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
         """Read every durable block in order."""
-        with self._readers.borrow() as file:
-            yield from file.read_blocks(first_height=first_height)
+        return self._keeper.read_blocks(first_height=first_height)
 
     def close(self) -> None:
         """Write what was submitted, then stop. Nothing acknowledged is lost."""
@@ -102,22 +99,8 @@ class EmbeddedEngine:
             self._inbox.close()
             for thread in self._threads:
                 thread.join()
-            self._readers.close()
-            self._writer.close()
+            self._keeper.close()
             self._lock.release()
-
-    def _read_events(self, after: int, size: int) -> Iterator[tuple[int, Leaf]]:
-        if after >= size:
-            return
-        with self._readers.borrow() as file:
-            first = file.find_block_of_leaf(max(after, 0))
-            blocks = file.read_blocks(first_height=first.height) if first is not None else iter(())
-            for block in blocks:
-                for index, leaf in enumerate(block.leaves, start=block.first_leaf):
-                    if index >= size:
-                        return
-                    if index >= after:
-                        yield index, _decode_leaf(leaf, index)
 
     def _run_gather(self) -> None:
         try:
@@ -131,7 +114,7 @@ class EmbeddedEngine:
         try:
             while (checked := self._checked.get()) is not None:
                 submissions, verdicts = checked
-                self._writer.write(submissions, verdicts, self._readers.borrow)
+                self._writer.write(submissions, verdicts)
                 self._inbox.forget(submissions)
         except BaseException as error:  # noqa: BLE001  as above
             self._stop(error)
@@ -159,10 +142,3 @@ class EmbeddedEngine:
                 waiting = batch
         finally:
             checker.close()
-
-
-def _decode_leaf(raw: bytes, index: int) -> Leaf:
-    try:
-        return decode_leaf(raw)
-    except msgspec.DecodeError:
-        refuse_damage(f"leaf {index} of the log")

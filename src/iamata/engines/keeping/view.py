@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from iamata.crypto.authmap import FrozenMap
 from iamata.crypto.merkle import prove_consistency, prove_inclusion
 from iamata.crypto.tiles import Frontier, make_node_reader
-from iamata.engines.embedded.faults import refuse_damage
-from iamata.engines.embedded.storage import LedgerFile
+from iamata.engines.keeping.faults import refuse_damage
+from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.receipts import (
     Checkpoint,
     GrowthProof,
@@ -22,8 +22,8 @@ from iamata.model.reasons import Reason, require
 BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
 
 
-class EmbeddedView:
-    """One height of an embedded ledger."""
+class KeptView:
+    """One height of a kept ledger."""
 
     def __init__(
         self,

@@ -12,12 +12,11 @@ from typing import Final
 from iamata.crypto.authmap import AuthMap
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import Frontier
-from iamata.engines.embedded.faults import refuse_damage
-from iamata.engines.embedded.segments import Segment, SegmentIndex
-from iamata.engines.embedded.storage import LedgerFile
+from iamata.engines.keeping.faults import refuse_damage
+from iamata.engines.keeping.segments import Segment, SegmentIndex
+from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.blocks import StoredBlock
-from iamata.ledger.genesis import get_orderer
-from iamata.ledger.header import Header, read_header
+from iamata.ledger.header import Header, read_block_header
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
 from iamata.ledger.window import WINDOW_MS
@@ -65,7 +64,7 @@ def _begin(
 
 def _read_header(last: StoredBlock, state: LedgerState) -> Header:
     try:
-        header = read_header(last.header, orderer=get_orderer(state.genesis))
+        header = read_block_header(last.header, state.genesis)
     except Refused as refused:
         raise Refused(Reason.HOME_CORRUPT, f"the header of block {last.height}: {refused}") from refused
     require(header.network == state.network, Reason.FOREIGN_NETWORK, "another network's ledger")

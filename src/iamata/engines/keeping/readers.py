@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from iamata.engines.embedded.storage import LedgerFile
+from iamata.engines.keeping.storage import LedgerFile
 from iamata.model.reasons import Reason, require
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from iamata.engines.embedded.faults import refuse_damage, refusing_faults
-from iamata.engines.embedded.segments import Segment, SegmentIndex, decode_segment, encode_segment
+from iamata.engines.keeping.faults import refuse_damage, refusing_faults
+from iamata.engines.keeping.segments import Segment, SegmentIndex, decode_segment, encode_segment
 from iamata.ledger.blocks import StoredBlock
 from iamata.model.reasons import Reason, Refused
 

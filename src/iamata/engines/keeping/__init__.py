@@ -1,0 +1,1 @@
+"""What every engine keeps in a folder: blocks, state and log in one file, and readers of it."""

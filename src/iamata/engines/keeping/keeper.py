@@ -1,0 +1,143 @@
+"""Keep a ledger in a folder: install a block, make it durable, and hold states still for readers.
+
+Who decides what the next block is, and who signs it, is the engine's affair.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from iamata.crypto.tiles import Frontier, compute_changed_tiles
+from iamata.engines.keeping.faults import refuse_damage
+from iamata.engines.keeping.readers import ReaderPool
+from iamata.engines.keeping.restoring import restore
+from iamata.engines.keeping.storage import LedgerFile
+from iamata.engines.keeping.view import KeptView
+from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.envelope import SignedTransaction
+from iamata.ledger.execution import Outcome, Position
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.header import Header
+from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.ledger.state import Installed, LedgerState
+from iamata.model.reasons import Refused
+
+
+class LedgerKeeper:
+    """The only one who changes a folder's ledger. One thread writes; any may read."""
+
+    def __init__(self, folder: Path, genesis: Genesis) -> None:
+        self._file = LedgerFile(folder, is_writer=True)
+        self._viewing = threading.Lock()
+        self._view: KeptView | None = None
+        self.state = LedgerState(genesis)
+        try:
+            self._segments, self._header = restore(self._file, self.state)
+        except BaseException:
+            self._file.close()
+            raise
+        self._readers = ReaderPool(folder)
+
+    def check_rules(self) -> None:
+        """Refuse to go on where the next block's rules are not known here; what is kept can be read."""
+        try:
+            self.state.place(self.state.time_ms)
+        except Refused:
+            self.close()
+            raise
+
+    def take_view(self) -> KeptView:
+        """Hold the newest durable state still. Waits for nothing, and delays nobody."""
+        with self._viewing:
+            if self._view is None:
+                self._view = KeptView(
+                    entries=self.state.entries.freeze(),
+                    frontier=self.state.frontier,
+                    header=self._header,
+                    place=(self.state.height, self.state.time_ms, self.state.app_hash),
+                    borrow_file=self._readers.borrow,
+                )
+            return self._view
+
+    def keep(
+        self,
+        position: Position,
+        transactions: Sequence[SignedTransaction],
+        outcome: Outcome,
+        sign: Callable[[Header], bytes],
+    ) -> Installed:
+        """Make a block part of the state and durable, or leave both as they were.
+
+        `sign` is handed the header that the block comes to, and returns it as it is to be kept, or refuses.
+        """
+        # While a block is installed readers go on seeing the one before: what is shown is durable.
+        self.take_view()
+        frontier = self.state.frontier
+        installed = self.state.install(position, transactions, outcome)
+        try:
+            header = sign(installed.header)
+            self._store(installed, header, transactions, frontier)
+        except BaseException:
+            self.state.revert(installed)
+            raise
+        with self._viewing:
+            self._header = header
+            self._view = None
+        return installed
+
+    def read_events(self, after: int) -> Iterator[tuple[int, Leaf]]:
+        """Read the log from a cursor, up to what is durable now."""
+        return self._read_events(after, self.take_view().log_size)
+
+    def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
+        """Read every durable block in order."""
+        with self._readers.borrow() as file:
+            yield from file.read_blocks(first_height=first_height)
+
+    def close(self) -> None:
+        """Close the file, for readers too."""
+        self._readers.close()
+        self._file.close()
+
+    def _read_events(self, after: int, size: int) -> Iterator[tuple[int, Leaf]]:
+        if after >= size:
+            return
+        with self._readers.borrow() as file:
+            first = file.find_block_of_leaf(max(after, 0))
+            blocks = file.read_blocks(first_height=first.height) if first is not None else iter(())
+            for block in blocks:
+                for index, leaf in enumerate(block.leaves, start=block.first_leaf):
+                    if index >= size:
+                        return
+                    if index >= after:
+                        yield index, _decode_leaf(leaf, index)
+
+    def _store(
+        self,
+        installed: Installed,
+        header: bytes,
+        transactions: Sequence[SignedTransaction],
+        frontier: Frontier,
+    ) -> None:
+        height = installed.header.height
+        segment = self._segments.plan(height, installed.outcome.changes, self._file.read_segment)
+        block = StoredBlock(
+            height=height,
+            time_ms=installed.header.time_ms,
+            first_leaf=installed.first_leaf,
+            header=header,
+            transactions=tuple(one.raw for one in transactions),
+            leaves=installed.outcome.leaves,
+        )
+        tiles = compute_changed_tiles(frontier.size, installed.leaf_hashes, self._file.read_tile)
+        self._file.append(block, segment=segment, tiles=tiles)
+        self._segments.add(segment)
+
+
+def _decode_leaf(raw: bytes, index: int) -> Leaf:
+    try:
+        return decode_leaf(raw)
+    except msgspec.DecodeError:
+        refuse_damage(f"leaf {index} of the log")
