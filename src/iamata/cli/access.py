@@ -12,13 +12,13 @@ from iamata.cli.files import open_new, read_text
 from iamata.cli.options import HomeOption, MemberOption, PersonOption
 from iamata.cli.output import note, show
 from iamata.cli.parties import read_asker, read_id
-from iamata.cli.share_codes import expand
 from iamata.consent.permits import PART_2_NOTICE, Obligation
 from iamata.ledger.tables import EMERGENCIES
 from iamata.model.ids import AccessId, MemberId, PersonId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home, open_home
 from iamata.workflows import disclosures, receiving
+from iamata.workflows.share_codes import expand
 
 NOTICES: Final = {
     PART_2_NOTICE: "42 CFR part 2 prohibits unauthorized use or disclosure of these records.",
@@ -93,7 +93,7 @@ def ask_by_share(
 ) -> tuple[MemberId, str]:
     """Write a request with a share code; the code says who the custodian is."""
     office = home.get_office(member)
-    custodian, statement = expand(home, share, recipient=office.member)
+    custodian, statement = expand(home.engine, share, recipient=office.member)
     request = receiving.ask_with_share(
         office, custodian=custodian, person=person, purpose=purpose, share=statement
     )

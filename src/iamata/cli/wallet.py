@@ -11,7 +11,6 @@ from iamata.cli.files import open_new
 from iamata.cli.options import AtOption, CustodianOption, HomeOption, WalletOption
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
-from iamata.cli.share_codes import shorten
 from iamata.cli.wording import spell_fhir
 from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
@@ -23,6 +22,7 @@ from iamata.node import wallets
 from iamata.node.home import Home, open_home
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
+from iamata.workflows.share_codes import shorten
 from iamata.workflows.wallets import Identity, KeptTerms, Wallet, find_identity
 
 SHARE_MINUTES: int = 60
