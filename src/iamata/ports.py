@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.receipts import GrowthProof, Receipt, StateProof
@@ -66,6 +67,18 @@ class Engine(Protocol):
 
     def events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor: the leaves whose index is at least `after`."""
+        ...
+
+
+class KeptLedger(Engine, Protocol):
+    """An engine that somebody opened, and that shows whole blocks."""
+
+    def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
+        """Read every final block in order."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted, then stop."""
         ...
 
 

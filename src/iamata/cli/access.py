@@ -17,7 +17,7 @@ from iamata.ledger.tables import EMERGENCIES
 from iamata.model.ids import AccessId, MemberId, PersonId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home, open_home
-from iamata.workflows import disclosures, receiving
+from iamata.workflows import receiving
 from iamata.workflows.share_codes import expand
 
 NOTICES: Final = {
@@ -118,11 +118,10 @@ def receive_all(
     home: Home, request: str, *, member: str, custodian: MemberId, person: PersonId
 ) -> list[receiving.Received]:
     """Let the custodian answer, and open what it releases."""
-    keeper, office = home.get_office(custodian), home.get_office(member)
-    return [
-        receiving.receive(office, release, custodian=custodian, person=person)
-        for release in disclosures.answer_request(keeper, request)
-    ]
+    answer = home.get_desk(custodian).answer_request
+    return receiving.fetch(
+        home.get_office(member), request, custodian=custodian, person=person, answer=answer
+    )
 
 
 def write_bodies(file: TextIO | None, bodies: Sequence[str]) -> None:
@@ -139,9 +138,9 @@ def write_bodies(file: TextIO | None, bodies: Sequence[str]) -> None:
 
 def confirm_all(home: Home, arrived: Sequence[receiving.Received], *, custodian: MemberId) -> None:
     """Give the custodian the receipts: only now is there something to confirm."""
-    keeper = home.get_office(custodian)
+    desk = home.get_desk(custodian)
     for one in arrived:
-        disclosures.accept_receipt(keeper, one.receipt)
+        desk.accept_receipt(one.receipt)
 
 
 def spell_obligations(obligations: Sequence[Obligation]) -> list[str]:

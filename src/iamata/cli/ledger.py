@@ -9,11 +9,11 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption
 from iamata.cli.output import show
-from iamata.engines.embedded.engine import EmbeddedEngine
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason
 from iamata.node.exports import write_export
 from iamata.node.home import open_home
+from iamata.ports import Engine
 
 EVENTS_SHOWN_MAX: int = 10_000
 
@@ -64,7 +64,7 @@ def events(
     show({"events": rows}, map(spell_event, rows))
 
 
-def list_events(engine: EmbeddedEngine, after: int, limit: int) -> list[dict[str, Any]]:
+def list_events(engine: Engine, after: int, limit: int) -> list[dict[str, Any]]:
     """Read so many leaves from a cursor."""
     rows: list[dict[str, Any]] = []
     for index, leaf in engine.events(after):

@@ -165,19 +165,25 @@ class ProofQuery(Body):
     height: Cursor | None = None
 
 
-class GrowthQuery(ProofQuery):
+class LeafQuery(ProofQuery, kw_only=True):
+    """Which leaf of the log."""
+
+    index: Cursor
+
+
+class GrowthQuery(ProofQuery, kw_only=True):
     """Growth from a size of the log to a height."""
 
     since: Cursor = 0
 
 
-class StateQuery(ProofQuery):
+class StateQuery(ProofQuery, kw_only=True):
     """Which entry of the map."""
 
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[!-~]*\Z")]
 
 
-class EventsQuery(ProofQuery):
+class EventsQuery(ProofQuery, kw_only=True):
     """From which leaf on, how many at most, and how long to wait for the first."""
 
     after: Cursor = 0
@@ -220,6 +226,12 @@ class SearchBody(Body):
     search: Jws
 
 
+class StaffSearchBody(SearchBody):
+    """A person's signed search, and which custodian it is for."""
+
+    custodian: MemberId
+
+
 class Found(Body):
     """The one patient who was found."""
 
@@ -236,7 +248,6 @@ class GrantBody(Body):
 class RestrictionBody(Body):
     """The opening of a restriction that the patient has put on the ledger."""
 
-    patient: PatientId
     salted: SaltedTerms
 
 
