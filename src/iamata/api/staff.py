@@ -35,7 +35,7 @@ def fetch_records(serving: Serving, caller: Caller, body: bodies.ReadingBody) ->
         person=caller.person,
         answer=serving.get_desk(custodian).answer_request,
     )
-    return bodies.Reading(custodian=custodian, arrivals=tuple(map(_describe, arrived)))
+    return bodies.Reading(custodian=custodian, arrivals=tuple(map(bodies.Arrival.write, arrived)))
 
 
 def confirm_records(serving: Serving, body: bodies.ConfirmationBody) -> bodies.Nothing:
@@ -69,13 +69,4 @@ def _write_request(serving: Serving, caller: Caller, body: bodies.ReadingBody) -
         raise Refused(Reason.UNKNOWN_EMERGENCY, emergency)
     return entry.custodian, receiving.ask_in_emergency(
         office, custodian=entry.custodian, person=caller.person, purpose=body.purpose, emergency=emergency
-    )
-
-
-def _describe(arrived: receiving.Received) -> bodies.Arrival:
-    return bodies.Arrival(
-        access=arrived.access,
-        records=tuple(record.body.decode("utf-8") for record in arrived.records),
-        obligations=arrived.obligations,
-        receipt=arrived.receipt,
     )

@@ -29,9 +29,9 @@ def init(
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What the network is called.")
     ] = "Iamata network",
-    apart: Annotated[
+    apart: Annotated[  # noqa: FBT002  a switch
         bool, typer.Option("--apart", help="A home for each member, in folders of this one, as nodes.")
-    ] = False,  # noqa: FBT002  a switch
+    ] = False,
     port: Annotated[
         int,
         typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow."),

@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import AuthoritiesOption, HomeOption
+from iamata.cli.options import HomeOption
 from iamata.cli.output import show
 from iamata.cli.parties import read_member
 from iamata.client.connection import Connection
@@ -104,12 +104,9 @@ def configure(
 
 
 @verb(app, "status")
-def status(
-    node: Annotated[str, typer.Argument(metavar="URL", help="The node.")],
-    authorities: AuthoritiesOption = None,
-) -> None:
+def status(node: Annotated[str, typer.Argument(metavar="URL", help="The node.")]) -> None:
     """Say whose node answers at a URL, and where its ledger stands."""
-    connection = Connection(node, authorities=authorities)
+    connection = Connection(node)
     info = connection.get("/v1/node", NodeInfo)
     connection.close()
     facts = msgspec.to_builtins(info) | {"time": format_instant(info.time_ms)}

@@ -47,17 +47,3 @@ ConsentOption = Annotated[
     typer.Option("--consent", metavar="ID", help="Which consent; not needed where only one is in force."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Agree beforehand, and do not ask.")]
-NodeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--node", metavar="URL", help="Ask this node, instead of opening a home.", envvar="IAMATA_NODE"
-    ),
-]
-PlaceOption = Annotated[
-    Path | None,
-    typer.Option("--home", metavar="FOLDER", help="The folder of the home.", envvar="IAMATA_HOME"),
-]
-AuthoritiesOption = Annotated[
-    Path | None,
-    typer.Option("--authorities", metavar="FILE", help="Check a node's TLS against these certificates."),
-]

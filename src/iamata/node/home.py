@@ -18,7 +18,7 @@ from iamata.engines.embedded.storage import LEDGER_FILE
 from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import MemberId, encode_digest
+from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import Configuration, Remote, read_configuration
 from iamata.node.desks import LocalDesk
@@ -82,6 +82,10 @@ class Home:
         """Return a member's desk, here or at its node, or refuse."""
         office = self.offices.get(MemberId(member))
         return self.peers.get_desk(MemberId(member)) if office is None else LocalDesk(office)
+
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian for a privileged person."""
+        return self.get_desk(custodian).find_in_emergency(search)
 
     def author(self, key: SigningKey) -> Author:
         """Write with a key that is not a node's: a person's or a patient's."""

@@ -12,7 +12,7 @@ from iamata.client.engine import RemoteEngine, fetch_genesis
 from iamata.client.staff import StaffClient
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.model.ids import MemberId, NetworkId
+from iamata.model.ids import MemberId, NetworkId, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import KeptLedger
 from iamata.stores.checkpoints import CheckpointFile
@@ -43,6 +43,10 @@ class Place(Protocol):
         """Return a member's desk, or refuse."""
         ...
 
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian for a privileged person of one's own."""
+        ...
+
 
 class RemotePlace:
     """One member's node behind a URL, which is believed nothing that it does not prove."""
@@ -65,6 +69,10 @@ class RemotePlace:
         """Return the desk of the member whose node this is, or refuse."""
         require(member == self.member, Reason.UNKNOWN_MEMBER, f"this is the node of {self.member}")
         return self._desk
+
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian, which this node asks."""
+        return self.staff.search(custodian, search)
 
 
 @contextlib.contextmanager

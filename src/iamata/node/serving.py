@@ -92,7 +92,8 @@ def listening_at(configuration: Configuration) -> Iterator[tuple[socket.socket, 
     is_private = is_loopback(host) or configuration.tls is not None
     require(is_private, Reason.INPUT_INVALID, "to listen beyond this machine a node needs a certificate")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
+    # asyncio sends at once only where the protocol is named; else answers wait 40 ms for an acknowledgement.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, configuration.port))

@@ -13,6 +13,7 @@ from iamata.ports import Finality
 from iamata.wire.refusals import Problem
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import SHARE_CODE_LENGTH_MAX, Purpose, Release
+from iamata.workflows.receiving import Received
 from iamata.workflows.wallets import SaltedTerms
 
 TRANSACTIONS_MAX: Final = 500
@@ -297,6 +298,16 @@ class Arrival(Body):
     records: tuple[str, ...]
     obligations: tuple[Obligation, ...]
     receipt: Jws
+
+    @classmethod
+    def write(cls, received: Received) -> "Arrival":
+        """Spell what was received."""
+        return cls(
+            access=received.access,
+            records=tuple(record.body.decode("utf-8") for record in received.records),
+            obligations=received.obligations,
+            receipt=received.receipt,
+        )
 
 
 class Reading(Body):
