@@ -50,7 +50,7 @@ class TestRecords:
 
         assert store.read_head() is None
         assert list(store.read_all()) == []
-        assert store.find_newest(b"nothing") is None
+        assert store.find_newest(b"nothing", "anna") is None
         assert store.find_anchor(1) is None
 
     def test_rows_bodies_tokens_and_head_go_in_together(self, stores: MemberStores) -> None:
@@ -89,10 +89,12 @@ class TestRecords:
         store, rows = stores.records, [make_row(number, name="r", version=number) for number in (1, 2)]
         store.add([(row, b"") for row in rows], [(b"old", 1), (b"new", 2)], head=b"")
 
-        assert store.find_newest(b"r") == rows[1]
-        assert store.find_version(b"r", 1) == rows[0]
-        assert store.find_version(b"r", 3) is None
-        assert store.read_known([b"r", b"none"]) == {b"r": KnownRecord("anna", 2, (b"print-1", b"print-2"))}
+        assert store.find_newest(b"r", "anna") == rows[1]
+        assert store.find_version(b"r", 1, "anna") == rows[0]
+        assert store.find_version(b"r", 3, "anna") is None
+        assert store.read_known([b"r", b"none"]) == {
+            b"r": KnownRecord(("anna",), 2, (b"print-1", b"print-2"))
+        }
         assert (store.find_by_token(b"old"), store.find_by_token(b"new")) == ([], [rows[1]])
 
     def test_many_lookups_at_once_are_all_answered(self, stores: MemberStores) -> None:
@@ -101,7 +103,7 @@ class TestRecords:
 
         found = stores.records.read_known([row.lookup for row in rows])
 
-        assert found == {row.lookup: KnownRecord("anna", 1, (row.fingerprint,)) for row in rows}
+        assert found == {row.lookup: KnownRecord(("anna",), 1, (row.fingerprint,)) for row in rows}
 
     def test_a_missing_body_is_a_fault(self, stores: MemberStores) -> None:
         with pytest.raises(Refused, match="HOME_CORRUPT"):

@@ -74,6 +74,7 @@ def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
             records=("Observation/pulse",),
             at_ms=Instant(0),
             obligations=(),
+            others=(),
             token=object(),
         )
     with pytest.raises((TypeError, ValueError)):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamata.fhir.preparing import Prepared
+from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.limits import Limits
 from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.progress import Progress
@@ -38,7 +38,11 @@ class Shelf:
 
     def read(self, *paths: Path, limits: Limits | None = None) -> "Shelf":
         for item in read_units(
-            paths, find_identifier=self.find, rules=_RULES, limits=limits, progress=self.progress
+            paths,
+            known=Known(self.find, self.records.__contains__),
+            rules=_RULES,
+            limits=limits,
+            progress=self.progress,
         ):
             if isinstance(item, Problem):
                 self.problems.append(item)
@@ -269,9 +273,11 @@ def test_the_order_of_synthea_does_not_matter(synthea: Shelf, bundles: Path) -> 
 def test_synthea_is_read_in_little_memory(shared_data: Path) -> None:
     program = f"""
 import pathlib
+from iamata.fhir.preparing import Known
 from iamata.intake import pipeline, rules
 archive = pathlib.Path({str(shared_data / _SYNTHEA)!r})
-units = pipeline.read_units([archive], find_identifier=lambda *key: ["x"], rules=rules.load_rules())
+known = Known(lambda *key: ["x"], lambda ref: True)
+units = pipeline.read_units([archive], known=known, rules=rules.load_rules())
 sum(1 for _ in units)
 print(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

@@ -42,7 +42,7 @@ def test_the_same_content_again_adds_nothing(custody: Custody) -> None:
 
     batch = seal(custody, [[make_record("1"), make_record("2")]])
 
-    assert (batch.added, batch.unchanged) == ((), 2)
+    assert (batch.rows, batch.added, batch.unchanged) == ((), 0, 2)
 
 
 def test_changed_content_is_a_new_version_and_the_old_one_stays(custody: Custody) -> None:
@@ -77,7 +77,7 @@ def test_a_record_does_not_change_its_patient_until_it_is_erased(custody: Custod
 def test_two_versions_in_one_batch_are_kept_in_order(custody: Custody) -> None:
     batch = seal(custody, [[make_record("1", text=b"first"), make_record("1", text=b"second")]])
 
-    assert [row.version for row in batch.added] == [1, 2]
+    assert [row.version for row in batch.rows] == [1, 2]
 
 
 def test_an_identifier_finds_the_record_whose_newest_version_carries_it(custody: Custody) -> None:
@@ -164,7 +164,7 @@ def test_any_bytes_and_any_facts_survive(
     custody = make_custody(make_member_stores(), SeededEntropy("property"))
     records = [
         PreparedRecord(
-            patient=ANNA,
+            patients=(ANNA,),
             facts=RecordFacts(record=f"Basic/{number}", resource_type="Basic", labels=labels, codes=codes),
             body=body,
         )

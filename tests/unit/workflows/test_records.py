@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from iamata.fhir.labels import LabelRules
-from iamata.fhir.preparing import Batch, Prepared, prepare_document
+from iamata.fhir.preparing import Batch, Known, Prepared, prepare_document
 from iamata.intake.rules import load_rules
 from iamata.ledger.tables import PATIENTS
 from iamata.model.ids import PatientId
@@ -47,7 +47,8 @@ def prepare(importer: Importer, rules: LabelRules, *resources: dict[str, Any]) -
         "entry": [{"resource": resource} for resource in resources],
     }
     content = json.dumps(bundle, separators=(",", ":")).encode()
-    return prepare_document(content, find_identifier=importer.find_identifier, rules=rules)
+    known = Known(importer.find_identifier, importer.is_patient_known)
+    return prepare_document(content, known=known, rules=rules)
 
 
 def add(importer: Importer, rules: LabelRules, *resources: dict[str, Any]) -> tuple[Prepared, ...]:
