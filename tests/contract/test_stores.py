@@ -97,6 +97,29 @@ class TestRecords:
         }
         assert (store.find_by_token(b"old"), store.find_by_token(b"new")) == ([], [rows[1]])
 
+    def test_each_patient_of_a_record_has_rows_of_their_own(self, stores: MemberStores) -> None:
+        store = stores.records
+        rows = [
+            make_row(sequence, name="r", version=version, patient=patient)
+            for sequence, (version, patient) in enumerate(
+                [(1, "boris"), (1, "anna"), (2, "anna"), (2, "boris")], start=1
+            )
+        ]
+        store.add([(row, b"") for row in rows], [(b"token", 3), (b"token", 4)], head=b"")
+
+        known = store.read_known([b"r"])[b"r"]
+        assert (sorted(known.patients), known.version) == (["anna", "boris"], 2)
+        assert [store.find_version(b"r", 1, patient) for patient in ("anna", "boris", "carl")] == [
+            rows[1],
+            rows[0],
+            None,
+        ]
+        store.erase("anna", head=b"")
+        assert store.find_newest(b"r", "anna") is None
+        assert store.find_newest(b"r", "boris") == rows[3]
+        assert store.read_known([b"r"])[b"r"] == KnownRecord(("boris",), 2, (b"print-1", b"print-4"))
+        assert store.find_by_token(b"token") == [rows[3]]
+
     def test_many_lookups_at_once_are_all_answered(self, stores: MemberStores) -> None:
         rows = [make_row(number) for number in range(1, 1_001)]
         stores.records.add([(row, b"") for row in rows], [], head=b"")

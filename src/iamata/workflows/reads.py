@@ -148,6 +148,7 @@ def journal_reads(office: Office, view: LedgerView, reading: Reading, permits: S
         )
         for joint in permits
         for permit in (joint, *joint.others)
+        if office.find_own_patient(view, permit.patient) is not None  # nothing new of whoever was erased
     ]
     append_entries(office.custody, entries)
 
