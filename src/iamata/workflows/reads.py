@@ -147,10 +147,14 @@ def journal_reads(office: Office, view: LedgerView, reading: Reading, permits: S
             ),
         )
         for joint in permits
-        for permit in (joint, *joint.others)
-        if office.find_own_patient(view, permit.patient) is not None  # nothing new of whoever was erased
+        for permit in (joint, *list_living(office, view, joint.others))
     ]
     append_entries(office.custody, entries)
+
+
+def list_living(office: Office, view: LedgerView, permits: Sequence[Permit]) -> list[Permit]:
+    """Leave out whoever was erased: nothing new is written of them."""
+    return [one for one in permits if office.find_own_patient(view, one.patient) is not None]
 
 
 def describe_permit(permit: Permit, reading: Reading) -> str:
