@@ -7,7 +7,7 @@ once: so the order of files does not matter, and nothing is kept in memory or on
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Final, TypeAlias
 
 import msgspec
 
@@ -48,6 +48,8 @@ class Problem(msgspec.Struct, frozen=True):
     reason: Reason
     detail: str
 
+
+TOO_MANY_WAIT: Final = "too many entries wait for others; import it again"
 
 Key: TypeAlias = tuple[int, str]
 """Which source of a pass, and its name."""
@@ -130,6 +132,8 @@ class _Intake:
                 why = (fault.reason, fault.detail)  # of few kinds, so each is held once
                 self.waiting.setdefault(key, {})[fault.index] = self._whys.setdefault(why, why)
                 self.count += 1
+            elif fault.is_waiting and not is_lost:
+                yield _state_problem(key[1], msgspec.structs.replace(fault, detail=TOO_MANY_WAIT))
             else:
                 yield _state_problem(key[1], fault)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.limits import Limits
-from iamata.intake.pipeline import Problem, Unit, read_units
+from iamata.intake.pipeline import TOO_MANY_WAIT, Problem, Unit, read_units
 from iamata.intake.progress import Progress
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Reason
@@ -135,6 +135,17 @@ def test_a_record_waits_for_its_patient_and_in_vain_for_a_stranger(tmp_path: Pat
         (str(lines), 1, Reason.PATIENT_NOT_IMPORTED),
         (str(whole), 1, Reason.PATIENT_NOT_IMPORTED),
     ]
+
+
+def test_what_cannot_wait_any_more_is_reported_as_that_and_comes_in_the_next_time(tmp_path: Path) -> None:
+    lines = _write(tmp_path / "a.ndjson", *(_seen(str(number), "p") for number in range(5)))
+    _write(tmp_path / "b.ndjson", _patient("p"))
+    shelf = Shelf().read(tmp_path, limits=Limits(waiting_max=2))
+    assert [(one.source, one.index, one.detail) for one in shelf.problems] == [
+        (str(lines), number, TOO_MANY_WAIT) for number in (2, 3, 4)
+    ]
+    assert sorted(shelf.records) == ["Appointment/0", "Appointment/1", "Patient/p"]
+    assert len(shelf.read(tmp_path).records) == 6
 
 
 def test_a_folder_of_one_file_a_type_is_read_with_its_patients_first(tmp_path: Path) -> None:

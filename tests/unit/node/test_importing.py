@@ -1,5 +1,6 @@
 """Importing: what can be read goes in, what cannot is reported by file and reason, and progress is told."""
 
+import contextlib
 import random
 import sqlite3
 from pathlib import Path
@@ -104,24 +105,18 @@ def test_a_record_of_two_patients_is_verified_in_both_copies_and_after_an_erasur
 def test_one_changed_bit_in_either_copy_is_named(home: Path, tmp_path: Path) -> None:
     import_into(home, write_family(tmp_path / "family"))
     path = home / f"members/{MEMBER}/vault/records.db"
-    with sqlite3.connect(path) as database:
-        (last,) = database.execute("SELECT max(sequence) FROM record").fetchone()
-        for sequence in (last - 1, last):
-            (facts,) = database.execute(
-                "SELECT facts FROM record WHERE sequence = ?", (sequence,)
-            ).fetchone()
-            at = random.Random(sequence).randrange(len(facts))
-            changed = facts[:at] + bytes([facts[at] ^ 1]) + facts[at + 1 :]
-            set_facts(path, sequence, changed)
-            with pytest.raises(Refused, match=f"record row {sequence}"):
-                verify_home(home, tell=lambda _: None)
-            set_facts(path, sequence, facts)
-    database.close()
+    query = "SELECT sequence, facts FROM record ORDER BY sequence DESC LIMIT 2"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        copies = database.execute(query).fetchall()
+    for sequence, facts in copies:
+        at = random.Random(sequence).randrange(len(facts))
+        set_facts(path, sequence, facts[:at] + bytes([facts[at] ^ 1]) + facts[at + 1 :])
+        with pytest.raises(Refused, match=f"record row {sequence}"):
+            verify_home(home, tell=lambda _: None)
+        set_facts(path, sequence, facts)
 
 
 def set_facts(path: Path, sequence: int, facts: bytes) -> None:
     """Change a row behind the vault's back."""
-    database = sqlite3.connect(path)
-    with database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE record SET facts = ? WHERE sequence = ?", (facts, sequence))
-    database.close()
