@@ -1,19 +1,24 @@
 """A record about two patients: a copy each, shown where both permit it, and told to both."""
 
+import msgspec
 import pytest
 
 from iamata.consent.terms import Ruling
 from iamata.ledger.tables import ACCESSES
-from iamata.model.ids import PatientId, PersonId
+from iamata.model.ids import AccessId, PatientId, PersonId
 from iamata.model.reasons import Reason, Refused
 from iamata.testing import offices
 from iamata.testing.scenes import Scene
 from iamata.testing.world import Party
+from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import list_facts
 from iamata.vault.sealing import seal
-from iamata.workflows import accesses, reads
+from iamata.workflows import accesses, disclosures, reads
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.erasures import erase_patient
+from iamata.workflows.messages import ReadDetails
+from iamata.workflows.replayed import History, Replayed
+from iamata.workflows.verification import MemberReport, verify_member
 
 VISIT = "Observation/visit"
 
@@ -139,3 +144,55 @@ def test_erasing_one_leaves_the_copy_of_the_other_to_own_staff_alone(scene: Scen
     assert read_visit(scene, scene.anna) == 1
     assert scene.read() == ["plain"]
     assert [entry.patient for entry in scene.stores.journal.read_of_patient(carl.id)] == []
+
+
+def verify(scene: Scene) -> MemberReport:
+    history = History()
+    for leaf in scene.engine.leaves:
+        history.take(leaf)
+    return verify_member(scene.a.custody, Replayed(scene.engine.state, history))
+
+
+def test_what_left_of_two_is_verified_for_both_and_after_an_erasure(scene: Scene, carl: Party) -> None:
+    scene.grant()
+    scene.grant(patient=carl)
+    scene.read()
+
+    report = verify(scene)
+    assert (report.records, report.disclosures, report.disclosures_decided_again) == (6, 1, 1)
+    erase_patient(scene.a, PatientId(carl.id))
+    assert verify(scene).records == 5
+
+
+def test_a_journal_that_is_silent_to_the_other_is_found(
+    scene: Scene, carl: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosures, "tell_others", lambda *_: [])
+    scene.grant()
+    scene.grant(patient=carl)
+    scene.read()
+
+    with pytest.raises(Refused, match=f"the journal is silent to {carl.id}"):
+        verify(scene)
+
+
+def test_a_consent_of_somebody_else_in_the_others_journal_is_found(scene: Scene, carl: Party) -> None:
+    consent = scene.grant()
+    details = ReadDetails(
+        person=PersonId(scene.ben.id),
+        purpose="TREAT",
+        basis=f"consent/{consent}",
+        records=(VISIT,),
+        recipient=scene.b.member,
+    )
+    entry = JournalEntry(
+        kind=JournalKind.READ,
+        patient=PatientId(carl.id),
+        id=AccessId(scene.a.author.make_id()),
+        time_ms=scene.a.tell_time(scene.a.take_view()),
+        payload=msgspec.json.encode(details),
+    )
+    append_entries(scene.a.custody, [entry])
+
+    with pytest.raises(Refused, match="its consent is not the patient's"):
+        verify(scene)
