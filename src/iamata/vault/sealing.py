@@ -119,7 +119,7 @@ def _seal_one(
 ) -> tuple[RecordRow, bytes, tuple[bytes, ...]]:
     """Return the whole row, the sealed body, and the tokens of the record's identifiers."""
     salt, nonces = chance[:SALT_BYTES], chance[SALT_BYTES:]
-    key, place = custody.get_data_key(row.patient), bind_row(custody, row)
+    key, place = custody.get_data_key(row.patient), bind_row(custody.member, row)
     header = encode_header(RecordHeader(version=row.version, patient=row.patient, facts=record.facts))
     others = tuple(patient for patient in record.patients if patient != row.patient)
     tokens = tuple(sorted({compute_token(custody.index_key, known) for known in record.identifiers}))
