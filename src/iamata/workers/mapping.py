@@ -38,6 +38,9 @@ class InlineWorkers:
         """Do nothing: there is nothing to end."""
 
 
+INLINE: Final = InlineWorkers()
+
+
 class ProcessWorkers:
     """Answers here and in one other process, which starts when there is more than one question."""
 

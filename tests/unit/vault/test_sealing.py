@@ -190,7 +190,7 @@ def test_a_record_of_two_patients_is_sealed_under_the_key_of_each(custody: Custo
     for patient, other in ((ANNA, BORIS), (BORIS, ANNA)):
         (listed,) = list_facts(custody, patient)
         assert (listed.facts, listed.patient, listed.others) == (record.facts, patient, (other,))
-    assert [one.body for one in open_for_verification(custody)] == [record.body] * 2
+    assert [one.body for one in open_all(custody)] == [record.body] * 2
     assert find_refs(custody, record.identifiers[0]) == ["Observation/1"]
 
 
