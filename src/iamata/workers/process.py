@@ -174,9 +174,10 @@ def main(name: str) -> None:
     """Serve on the standard streams until the parent closes them or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     module, _, function = name.partition(":")
-    with contextlib.suppress(OSError):
+    try:
         serve(sys.stdin.buffer, sys.stdout.buffer, getattr(importlib.import_module(module), function))
-    os._exit(0)  # nobody reads what an orderly end would still flush
+    finally:
+        os._exit(0)  # at once, whatever happened: nobody reads what an orderly end would say
 
 
 def serve(source: IO[bytes], sink: IO[bytes], answer: Callable[[bytes], bytes]) -> None:
