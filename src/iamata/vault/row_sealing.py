@@ -10,7 +10,7 @@ import msgspec
 from iamata.consent.requests import RecordFacts
 from iamata.crypto import aead
 from iamata.crypto.commitments import SALT_BYTES
-from iamata.model.ids import MemberId, PatientId, decode_digest
+from iamata.model.ids import MemberId, PatientId
 from iamata.ports import RecordRow
 from iamata.vault.envelopes import compress, seal_envelope
 from iamata.vault.record import RecordHeader, SealedFacts, commit_record, encode_header
@@ -64,7 +64,7 @@ def _seal(key: aead.Key, member: MemberId, one: RowToSeal) -> SealedRow:
     facts = SealedFacts(salt=salt, header=header, tokens=one.tokens, others=one.others)
     spelled = msgspec.msgpack.encode(facts)
     return SealedRow(
-        decode_digest(commit_record(salt, header, one.body)),
+        commit_record(salt, header, one.body),
         seal_envelope(key, spelled, nonce=nonces[: aead.NONCE_BYTES], associated=FACTS + place),
         seal_envelope(key, compress(one.body), nonce=nonces[aead.NONCE_BYTES :], associated=BODY + place),
     )

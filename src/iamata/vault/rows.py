@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from iamata.crypto import aead
-from iamata.model.ids import MemberId, encode_digest
+from iamata.model.ids import Commitment, MemberId, encode_digest
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import RecordRow
 from iamata.vault.custody import Custody
@@ -53,14 +53,13 @@ def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: 
         body = decompress(packed, size_bytes_max=BODY_BYTES_MAX)
     except Refused as error:
         raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
-    commitment = commit_record(facts.salt, facts.header, body)
-    if commitment != encode_digest(row.commitment):
+    if commit_record(facts.salt, facts.header, body) != row.commitment:
         raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {row.sequence}")
     return OpenedRecord(
         header=decode_header(facts.header),
         body=body,
         salt=facts.salt,
-        commitment=commitment,
+        commitment=Commitment(encode_digest(row.commitment)),
         sequence=row.sequence,
         tokens=facts.tokens,
         others=facts.others,

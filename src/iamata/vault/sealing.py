@@ -68,7 +68,7 @@ def seal(
 
 def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return whose each record is, of those that are there."""
-    lookups = {compute_lookup(custody.index_key, ref): ref for ref in refs}
+    lookups = {compute_lookup(custody.index, ref): ref for ref in refs}
     known = custody.records.store.read_known(list(lookups))
     return {lookups[lookup]: held.patients for lookup, held in known.items()}
 
@@ -86,11 +86,11 @@ def _choose_new(
     custody: Custody, records: Sequence[PreparedRecord], *, after: int
 ) -> Iterator[tuple[PreparedRecord, RecordRow]]:
     """Pair each record that is new or has changed with its rows, one a patient, still without envelopes."""
-    lookups = [compute_lookup(custody.index_key, record.facts.record) for record in records]
+    lookups = [compute_lookup(custody.index, record.facts.record) for record in records]
     known = custody.records.store.read_known(lookups)
     sequence = after
     for record, lookup in zip(records, lookups, strict=True):
-        fingerprint = compute_fingerprint(custody.index_key, lookup, record.body)
+        fingerprint = compute_fingerprint(custody.index, lookup, record.body)
         held = known.get(lookup, KnownRecord(record.patients, 0, ()))
         check_owners(record, held.patients)
         if fingerprint not in held.fingerprints:
@@ -127,7 +127,7 @@ def _ask_to_seal(
     rows: list[RowToSeal] = []
     size_bytes = 0
     for record, row in chosen:
-        tokens = tuple(sorted({compute_token(custody.index_key, known) for known in record.identifiers}))
+        tokens = tuple(sorted({compute_token(custody.index, known) for known in record.identifiers}))
         others = tuple(patient for patient in record.patients if patient != row.patient)
         chance = custody.entropy(CHANCE_BYTES)
         rows.append(RowToSeal(row, record.facts, record.body, tokens, others, chance))

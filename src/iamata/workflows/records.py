@@ -19,7 +19,7 @@ from iamata.vault.sealing import check_owners, find_owners, seal
 from iamata.workers.mapping import INLINE
 from iamata.workflows.office import Office
 
-BATCH_RECORDS: Final = 2_000
+BATCH_RECORDS: Final = 4_000
 """Records that share one flush; a unit is never split."""
 
 
