@@ -17,7 +17,7 @@ from iamata.vault.journal import OpenedEntry, open_entry
 from iamata.vault.openings import Opening, open_opening
 from iamata.vault.shelf import Head, Shelf, compute_weight, encode_total
 
-ROWS_PER_QUESTION: Final = 256
+ROWS_PER_QUESTION: Final = 512
 BYTES_PER_QUESTION: Final = 1024 * 1024
 """What makes a question of verification: so many rows, or bodies of so many bytes."""
 
