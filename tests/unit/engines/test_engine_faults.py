@@ -164,13 +164,13 @@ def test_checker_that_is_stopped_is_waited_for_only_so_long(
     town: Town, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:
     """A small batch fits the pipe, so that the answer is awaited; a large one is not even taken."""
-    monkeypatch.setattr(process, "PATIENCE_S", 0.5)
     first, second = (batch * copies for batch in _write_batches(town))
     checker = SignatureChecker()
     checker.send(first)
     before = checker.receive()
     [pid] = _list_children()
     os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(process, "PATIENCE_S", 0.5)
     begin = time.monotonic()
 
     checker.send(second)
