@@ -47,15 +47,17 @@ PINNED: Final = {
     "sample generate": "folder patients resources",
     "verify": "app_hash checked height is_by_one_signer network",
     "wallet accesses": "accesses",
-    "wallet add-device": "key wallet",
-    "wallet confirm": "confirmed",
+    "wallet add-device": "acts key wallet",
+    "wallet confirm": "acts confirmed",
     "wallet create": "wallet",
     "wallet devices": "keys own",
-    "wallet enrol": "custodian patient wallet",
-    "wallet grant": "consent custodian terms until",
-    "wallet lift": "consent lifted",
+    "wallet enrol": "acts custodian patient wallet",
+    "wallet grant": "acts consent custodian terms until",
+    "wallet lift": "acts consent lifted",
+    "wallet outbox": "called_off waiting",
     "wallet remove-device": "key",
     "wallet restrict": "consent terms",
+    "wallet send": "acts waiting",
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",
     "wallet withdraw": "consent",
@@ -157,6 +159,8 @@ class Narrator:
         self.ask("wallet devices", *ada)
         self.ask("wallet remove-device", *ada, "--key", key)
         self.ask("wallet withdraw", *ada)
+        self.ask("wallet outbox", *ada)
+        self.ask("wallet send", *ada)
 
     def speak_for_a_patient(self) -> None:
         """Let two of the staff consent for Bob, and Bob confirm it."""

@@ -6,9 +6,18 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import AtOption, ConsentOption, HomeOption, WalletOption, YesOption
+from iamata.cli.options import (
+    AtOption,
+    ConsentOption,
+    CustodiansOption,
+    EverywhereOption,
+    HomeOption,
+    WalletOption,
+    YesOption,
+)
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_linking
 from iamata.cli.output import confirm, say, show
-from iamata.cli.parties import choose_member, read_day, read_id
+from iamata.cli.parties import choose_member, choose_members, read_day, read_id
 from iamata.cli.wording import (
     DAYS,
     ExceptOption,
@@ -24,13 +33,14 @@ from iamata.consent.wording import describe
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import ConsentStatus, OwnerKind
 from iamata.ledger.tables import CONSENTS
-from iamata.ledger.transactions.consents import ConfirmConsent, LiftRestriction
-from iamata.model.ids import ConsentId
+from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
 from iamata.node.home import Home, open_home
+from iamata.node.outbox import settle
 from iamata.stores.wallets import load_wallet
+from iamata.workflows.outbox import ConfirmAct
 
 UntilOption = Annotated[
     str | None,
@@ -57,7 +67,7 @@ def add_to(app: typer.Typer) -> None:
 def grant(
     home: HomeOption,
     wallet: WalletOption,
-    custodian: AtOption = None,
+    custodian: CustodiansOption = None,
     recipients: RecipientsOption = None,
     purposes: PurposesOption = None,
     labels: LabelsOption = None,
@@ -65,6 +75,8 @@ def grant(
     until: UntilOption = None,
     source: FromOption = None,
     replaces: ReplacesOption = None,
+    everywhere: EverywhereOption = False,  # noqa: FBT002  a switch
+    now: NowOption = False,  # noqa: FBT002  a switch
     yes: YesOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Let somebody use your records. What you sign is said in plain words first."""
@@ -82,15 +94,37 @@ def grant(
         say(line)
     confirm("Sign this?", is_agreed=yes)
     with open_home(home) as opened:
-        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
+        members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
         replaced = None if replaces is None else read_id(replaces, ConsentId)
-        consent = wallets.grant(
-            opened, wallet, member=member, terms=terms, until_day=last_day, replaces=replaced
-        )
+        is_one = replaced is None or len(members) == 1
+        require(is_one, Reason.INPUT_INVALID, "a consent is replaced at its own custodian alone")
+        granted = [
+            (
+                member,
+                wallets.prepare_grant(
+                    opened, wallet, member=member, terms=terms, until_day=last_day, replaces=replaced
+                ),
+            )
+            for member in members
+        ]
+        outcomes = decide(opened, wallet, granted, is_now=now)
+    consents = {member: act.consent for member, act in granted}
     show(
-        {"consent": consent, "custodian": member, "until": format_day(last_day), "terms": words},
-        [f"Signed: consent {consent} binds {member}.", "Undo it at any time with: iamata wallet withdraw"],
+        {
+            "consent": consents[members[0]],
+            "custodian": members[0],
+            "until": format_day(last_day),
+            "terms": words,
+            "acts": document_outcomes(outcomes),
+        },
+        [
+            *spell_outcomes(
+                outcomes, lambda one: f"Signed: consent {consents[one.member]} binds {one.member}."
+            ),
+            "Undo it at any time with: iamata wallet withdraw",
+        ],
     )
+    settle(outcomes)
 
 
 def restrict(
@@ -110,23 +144,29 @@ def restrict(
     confirm("Sign this? You can undo it only with a new grant.", is_agreed=yes)
     with open_home(home) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        wallets.restrict(opened, wallet, consent=chosen, terms=terms)
-    show({"consent": chosen, "terms": words}, [f"Consent {chosen} is narrower from this moment on."])
+        linked = wallets.restrict(opened, wallet, consent=chosen, terms=terms)
+    show(
+        {"consent": chosen, "terms": words},
+        [f"Consent {chosen} is narrower from this moment on.", *warn_of_haste(linked)],
+    )
 
 
-def lift(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+def lift(
+    home: HomeOption,
+    wallet: WalletOption,
+    consent: ConsentOption = None,
+    now: NowOption = False,  # noqa: FBT002  a switch
+) -> None:
     """Undo what the custodian has narrowed on your behalf; what you narrowed yourself needs a new grant."""
     with open_home(home) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        _, author = wallets.find_custodian(opened, load_wallet(wallet), chosen)
-        entry = CONSENTS.find(opened.engine.snapshot(), chosen)
-        theirs = [] if entry is None else [one for one in entry.restrictions if one.is_by_custodian]
-        require(bool(theirs), Reason.NOTHING_TO_LIFT, chosen)
-        for restriction in theirs:
-            author.submit(LiftRestriction, consent=chosen, terms=restriction.terms)
+        member, act = wallets.prepare_lift(opened, wallet, consent=chosen)
+        outcomes = decide(opened, wallet, [(member, act)], is_now=now)
+    lifted = len(act.restrictions)
+    said = f"Consent {chosen} says again what you signed; restrictions lifted: {lifted}."
     show(
-        {"consent": chosen, "lifted": len(theirs)},
-        [f"Consent {chosen} says again what you signed; restrictions lifted: {len(theirs)}."],
+        {"consent": chosen, "lifted": lifted, "acts": document_outcomes(outcomes)},
+        spell_outcomes(outcomes, lambda _: said),
     )
 
 
@@ -134,30 +174,39 @@ def confirm_consent(
     home: HomeOption,
     wallet: WalletOption,
     custodian: AtOption = None,
+    now: NowOption = False,  # noqa: FBT002  a switch
     yes: YesOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
     with open_home(home) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        waiting = custodial.list_unconfirmed(opened, wallet, member=member)
-        require(bool(waiting), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
-        for kept in waiting:
+        unconfirmed = custodial.list_unconfirmed(opened, wallet, member=member)
+        require(bool(unconfirmed), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
+        outcomes = []
+        for kept in unconfirmed:
             for line in describe(kept.terms):
                 say(line)
             confirm("Make this consent your own?", is_agreed=yes)
-            custodial.keep_confirmed(wallet, kept)
-            _, author = wallets.sign_as(opened, load_wallet(wallet), member)
-            author.submit(ConfirmConsent, consent=kept.consent)
-    confirmed = [kept.consent for kept in waiting]
-    show({"confirmed": confirmed}, [f"Consent {consent} is your own now." for consent in confirmed])
+            outcomes += decide(opened, wallet, [(member, ConfirmAct(kept=kept))], is_now=now)
+    names = {outcome.waiting.id: kept.consent for outcome, kept in zip(outcomes, unconfirmed, strict=True)}
+    show(
+        {"confirmed": list(names.values()), "acts": document_outcomes(outcomes)},
+        spell_outcomes(outcomes, lambda one: f"Consent {names[one.id]} is your own now."),
+    )
 
 
 def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
     """End a consent. It takes effect at once, and nobody can refuse it."""
     with open_home(home) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        wallets.withdraw(opened, wallet, consent=chosen)
-    show({"consent": chosen}, [f"Consent {chosen} is withdrawn: what rested on it is refused from now on."])
+        linked = wallets.withdraw(opened, wallet, consent=chosen)
+    said = f"Consent {chosen} is withdrawn: what rested on it is refused from now on."
+    show({"consent": chosen}, [said, *warn_of_haste(linked)])
+
+
+def warn_of_haste(linked: tuple[MemberId, ...]) -> list[str]:
+    """Say what it gives away that narrowing never waits, where it gives something away."""
+    return [warn_of_linking("It went at once, as what protects you must", linked)] if linked else []
 
 
 def choose_consent(home: Home, wallet: Path, text: str | None) -> ConsentId:

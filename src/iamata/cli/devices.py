@@ -6,14 +6,17 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import AtOption, HomeOption, WalletOption
+from iamata.cli.options import AtOption, CustodiansOption, EverywhereOption, HomeOption, WalletOption
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes
 from iamata.cli.output import show
-from iamata.cli.parties import choose_member
+from iamata.cli.parties import choose_member, choose_members
 from iamata.ledger.entries import OwnerKind
 from iamata.model.ids import KeyId
 from iamata.node import devices
 from iamata.node.home import open_home
+from iamata.node.outbox import settle
 from iamata.stores.wallets import load_wallet
+from iamata.workflows.wallets import get_key
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,13 +43,24 @@ def add_device(
     to: Annotated[
         Path, typer.Option("--to", metavar="FOLDER", help="The other device's wallet; made if new.")
     ],
-    custodian: AtOption = None,
+    custodian: CustodiansOption = None,
+    everywhere: EverywhereOption = False,  # noqa: FBT002  a switch
+    now: NowOption = False,  # noqa: FBT002  a switch
 ) -> None:
-    """Let a second wallet speak for you at one custodian, with a key of its own."""
+    """Let a second wallet speak for you, with a key of its own at each custodian."""
     with open_home(home) as opened:
-        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        key = devices.add_device(opened, wallet, to, member=member)
-    show({"key": key, "wallet": str(to)}, [f"{to} speaks for you at {member} too, with the key {key}."])
+        members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
+        keyed = [(one, devices.prepare_device(opened, wallet, to, member=one)) for one in members]
+        outcomes = decide(opened, wallet, keyed, is_now=now)
+    keys = {member: get_key(act.identity).key_id for member, act in keyed}
+    show(
+        {"key": keys[members[0]], "wallet": str(to), "acts": document_outcomes(outcomes)},
+        spell_outcomes(
+            outcomes,
+            lambda one: f"{to} speaks for you at {one.member} too, with the key {keys[one.member]}.",
+        ),
+    )
+    settle(outcomes)
 
 
 def remove_device(

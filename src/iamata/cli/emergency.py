@@ -17,8 +17,8 @@ from iamata.ledger.tables import EMERGENCIES
 from iamata.model.ids import AccessId, PatientId, PersonId
 from iamata.model.instants import MS_PER_MINUTE, Instant, format_instant
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
 from iamata.node.home import Home, open_home
+from iamata.node.identities import sign_as
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import emergencies
 from iamata.workflows.author import Author
@@ -74,7 +74,7 @@ def declare(
     with open_home(home) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
-        identity, author = wallets.sign_as(opened, held, chosen)
+        identity, author = sign_as(opened, held, chosen)
         patient = search(opened, author, identity.id, custodian=custodian, spelled=spelled, reason=why)
         declared = emergencies.declare(
             author, patient=patient, reason=why, duration_ms=minutes * MS_PER_MINUTE
@@ -115,7 +115,7 @@ def review(
     with open_home(home) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
-        _, author = wallets.sign_as(opened, held, chosen)
+        _, author = sign_as(opened, held, chosen)
         emergencies.review(author, read_id(emergency, AccessId), ReviewOutcome(outcome), reason=why)
     show({"emergency": emergency, "outcome": outcome}, [f"Emergency {emergency} was found {outcome}."])
 

@@ -17,6 +17,7 @@ from iamata.cli import (
     ledger,
     member,
     network,
+    outbox,
     patient,
     person,
     proposal,
@@ -42,6 +43,7 @@ demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
+outbox.add_to(wallet.app)
 NOUNS: Final = (
     *(network, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),

@@ -64,6 +64,26 @@ def choose_member(home: Home, wallet: Wallet, text: str | None, *, kind: OwnerKi
     return known[0]
 
 
+def choose_members(
+    home: Home, wallet: Wallet, texts: list[str] | None, *, is_everywhere: bool
+) -> tuple[MemberId, ...]:
+    """Return the custodians that a patient's command names, each once, or all that know this wallet."""
+    if is_everywhere:
+        require(not texts, Reason.INPUT_INVALID, "--everywhere leaves no custodian to name")
+        known = list_custodians(home, wallet)
+        require(bool(known), Reason.WALLET_NOT_FOUND, "no member knows it as a patient's")
+        return known
+    if texts:
+        return tuple(dict.fromkeys(map(read_member, texts)))
+    return (choose_member(home, wallet, None, kind=OwnerKind.PATIENT),)
+
+
+def list_custodians(home: Home, wallet: Wallet) -> tuple[MemberId, ...]:
+    """List the members that know a wallet as a patient's."""
+    network, kind = home.engine.network, OwnerKind.PATIENT
+    return tuple(one.member for one in wallet.identities if (one.network, one.kind) == (network, kind))
+
+
 def get_member(home: Home, text: str) -> MemberId:
     """Return a member that the ledger knows, or refuse."""
     member = read_member(text)

@@ -26,8 +26,8 @@ from iamata.ledger.transactions.proposals import (
 from iamata.model.ids import PersonId, ProposalId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
 from iamata.node.home import Home, open_home
+from iamata.node.identities import sign_as
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
 
@@ -122,7 +122,7 @@ def sign_for(home: Home, wallet: Path, member: str | None) -> Author:
     """Return the author that signs for a wallet's person."""
     held = load_wallet(wallet)
     chosen = choose_member(home, held, member, kind=OwnerKind.PERSON)
-    return wallets.sign_as(home, held, chosen)[1]
+    return sign_as(home, held, chosen)[1]
 
 
 def read_action(kind: str, subject: str) -> Action:

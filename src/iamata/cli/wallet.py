@@ -9,6 +9,7 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new
 from iamata.cli.options import AtOption, CustodianOption, HomeOption, WalletOption
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
 from iamata.cli.share_codes import shorten
@@ -51,6 +52,7 @@ def enrol(
         str | None,
         typer.Option("--patient", metavar="WHO", help="Patient/… in its records; or you are new there."),
     ] = None,
+    now: NowOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Make a key for one custodian, and let it alone speak for you there."""
     with open_home(home) as opened:
@@ -59,10 +61,17 @@ def enrol(
             pseudonym = PatientId(office.author.make_id())
         else:
             pseudonym = read_patient(opened, patient, member=custodian)
-        wallets.enrol_patient(opened, wallet, member=custodian, patient=pseudonym)
+        act = wallets.prepare_enrolment(opened, wallet, member=custodian, patient=pseudonym)
+        outcomes = decide(opened, wallet, [(office.member, act)], is_now=now)
+    said = f"At {custodian} you are {pseudonym}. Only {wallet} speaks for you there: keep a copy."
     show(
-        {"patient": pseudonym, "custodian": custodian, "wallet": str(wallet)},
-        [f"At {custodian} you are {pseudonym}. Only {wallet} speaks for you there: keep a copy."],
+        {
+            "patient": pseudonym,
+            "custodian": custodian,
+            "wallet": str(wallet),
+            "acts": document_outcomes(outcomes),
+        },
+        spell_outcomes(outcomes, lambda _: said),
     )
 
 

@@ -50,10 +50,20 @@ MEMBERS_MAX: Final = 100
 class Home:
     """An open home: its engine runs, and each member's office works."""
 
-    def __init__(self, path: Path, engine: EmbeddedEngine, offices: dict[MemberId, Office]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        engine: EmbeddedEngine,
+        offices: dict[MemberId, Office],
+        *,
+        clock: Callable[[], int] = read_clock_ms,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self.path = path
         self.engine = engine
         self.offices = offices
+        self.clock = clock
+        self.entropy = entropy
 
     def get_office(self, member: str) -> Office:
         """Return a member's office, or refuse."""
@@ -64,7 +74,7 @@ class Home:
 
     def author(self, key: SigningKey) -> Author:
         """Write with a key that is not a node's: a person's or a patient's."""
-        return Author(self.engine, key, read_clock_ms, os.urandom)
+        return Author(self.engine, key, self.clock, self.entropy)
 
     def close(self) -> None:
         """Stop the engine and close the stores."""
@@ -105,7 +115,7 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
     # Or the orderer would begin again, and sign a second block 1.
     require(has_begun, Reason.HOME_CORRUPT, f"{LEDGER_FOLDER}/{LEDGER_FILE} is missing or empty")
     engine = EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=orderer, clock=clock)
-    home = Home(path, engine, {})
+    home = Home(path, engine, {}, clock=clock)
     try:
         for folder in list_member_folders(path):
             member = MemberId(folder.name)

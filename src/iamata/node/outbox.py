@@ -1,0 +1,123 @@
+"""A wallet's outbox at work: what is decided goes in first, goes out when it is due, and then is forgotten.
+
+Whatever happens in between, the outbox still names the act, and sending it again has no second effect
+(`node.acts`): so nothing that was decided is lost, and nothing happens twice.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from iamata.model.ids import RANDOM_ID_BYTES, MemberId, compute_random_id
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node import acts
+from iamata.node.home import Home
+from iamata.node.identities import UNDECIDED
+from iamata.stores.outboxes import load_outbox, save_outbox
+from iamata.workflows import outbox as outboxes
+from iamata.workflows.outbox import Act, ActId, Waiting
+
+PASSING: Final = (*UNDECIDED, Reason.STORAGE_FULL)
+"""Refusals that are none for good: the act stays, and is sent again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an act: it was sent, or waits, or was refused."""
+
+    waiting: Waiting
+    is_sent: bool = False
+    refused: Refused | None = None
+
+
+def decide(
+    home: Home, folder: Path, decided: Sequence[tuple[MemberId, Act]], *, is_now: bool = False
+) -> list[Outcome]:
+    """Take in what a patient has decided in one go; send what need not wait, and tell what waits."""
+    now_ms = home.clock()
+    fresh = [
+        Waiting(
+            id=ActId(compute_random_id(home.entropy(RANDOM_ID_BYTES))),
+            network=home.engine.network,
+            member=member,
+            due_ms=Instant(now_ms),
+            act=act,
+        )
+        for member, act in decided
+    ]
+    box = outboxes.put_in(load_outbox(folder), fresh, now_ms=now_ms, entropy=home.entropy, is_now=is_now)
+    save_outbox(folder, box)
+    timed = [outboxes.get_waiting(box, one.id) for one in fresh]
+    return [_send_decided(home, folder, one) if one.due_ms <= now_ms else Outcome(one) for one in timed]
+
+
+def settle(outcomes: Sequence[Outcome]) -> None:
+    """Raise the first refusal among outcomes."""
+    for outcome in outcomes:
+        if outcome.refused is not None:
+            raise outcome.refused
+
+
+def send_due(home: Home, folder: Path) -> list[Outcome]:
+    """Send what is due; put off what would go too soon after something to another custodian."""
+    due = outboxes.list_due(load_outbox(folder), network=home.engine.network, now_ms=home.clock())
+    return [_send_in_turn(home, folder, waiting) for waiting in due]
+
+
+def call_off(home: Home, folder: Path, act: ActId) -> Waiting:
+    """Take an act out of the outbox, unless the ledger has it already."""
+    box = load_outbox(folder)
+    waiting = outboxes.get_waiting(box, act)
+    if waiting.network == home.engine.network and acts.has_arrived(home, waiting):
+        acts.deliver(home, folder, waiting)
+        save_outbox(folder, outboxes.take_out(box, act))
+        raise Refused(Reason.REPLAYED, "it was sent before it could be called off")
+    require(waiting.network == home.engine.network, Reason.FOREIGN_NETWORK, "it waits for another network")
+    save_outbox(folder, outboxes.take_out(box, act))
+    return waiting
+
+
+def note_sent(home: Home, folder: Path, member: MemberId) -> tuple[MemberId, ...]:
+    """Remember that something goes to a custodian at once: what follows elsewhere is its sibling.
+
+    Return the custodians with which this instant may be joined.
+    """
+    box, now_ms = load_outbox(folder), home.clock()
+    marked = outboxes.mark_sent(box, network=home.engine.network, member=member, now_ms=now_ms)
+    save_outbox(folder, marked)
+    return outboxes.list_siblings(box, (member,), now_ms=now_ms)
+
+
+def _send_in_turn(home: Home, folder: Path, waiting: Waiting) -> Outcome:
+    box, now_ms = load_outbox(folder), home.clock()
+    if outboxes.is_crowded(box, waiting, now_ms=now_ms):
+        later, moved = outboxes.put_off(box, waiting, now_ms=now_ms, entropy=home.entropy)
+        save_outbox(folder, later)
+        return Outcome(moved)
+    try:
+        _send(home, folder, waiting)
+    except Refused as refused:
+        if refused.reason not in PASSING:
+            save_outbox(folder, outboxes.mark_refused(load_outbox(folder), waiting, refused.reason))
+        return Outcome(waiting, refused=refused)
+    return Outcome(waiting, is_sent=True)
+
+
+def _send_decided(home: Home, folder: Path, waiting: Waiting) -> Outcome:
+    """Send what goes at once: who decided it is there to hear of a refusal, so nothing of it stays."""
+    try:
+        _send(home, folder, waiting)
+    except Refused as refused:
+        if refused.reason not in PASSING:
+            save_outbox(folder, outboxes.take_out(load_outbox(folder), waiting.id))
+        return Outcome(waiting, refused=refused)
+    return Outcome(waiting, is_sent=True)
+
+
+def _send(home: Home, folder: Path, waiting: Waiting) -> None:
+    # Remembered before it is sent: a crash must not let a sibling follow at once.
+    note_sent(home, folder, waiting.member)
+    acts.deliver(home, folder, waiting)
+    save_outbox(folder, outboxes.take_out(load_outbox(folder), waiting.id))
