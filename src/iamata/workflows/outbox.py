@@ -13,7 +13,7 @@ import msgspec
 from iamata.consent.terms import Terms
 from iamata.ledger.entries import RESTRICTIONS_MAX
 from iamata.model.ids import Commitment, ConsentId, DigestText, MemberId, NetworkId, RandomText
-from iamata.model.instants import Day, Instant
+from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.siblings import (
     ENTROPY_BYTES,
@@ -116,6 +116,9 @@ def put_in(
     delays = (0,) * len(members) if is_now else _draw_delays(outbox, members, now_ms, entropy)
     due = {member: now_ms + delay for member, delay in zip(members, delays, strict=True)}
     timed = tuple(msgspec.structs.replace(one, due_ms=Instant(due[one.member])) for one in decided)
+    for one in timed:
+        is_over = isinstance(one.act, GrantAct) and one.act.last_day < compute_day(one.due_ms)
+        require(not is_over, Reason.CONSENT_ALREADY_EXPIRED, "it would end before it is sent")
     return msgspec.structs.replace(outbox, waiting=(*outbox.waiting, *timed))
 
 
