@@ -5,6 +5,7 @@ Patients visit their custodians on days of their own; later each consents at all
 """
 
 import dataclasses
+import functools
 import heapq
 import itertools
 import random
@@ -18,7 +19,7 @@ from iamata.engines.embedded.engine import EmbeddedEngine
 from iamata.ledger.bases import ConsentBasis
 from iamata.ledger.transactions.access import Disclose
 from iamata.model.ids import MemberId
-from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE
+from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE, Day
 from iamata.node import wallets
 from iamata.node.home import Home
 from iamata.node.outbox import Outcome, decide, send_due
@@ -63,7 +64,7 @@ class Town:
             clock=self.world.clock,
             entropy=self.world.entropy,
         )
-        self._deeds: list[tuple[int, int, Callable[[], None]]] = []
+        self._deeds: list[tuple[int, int, Callable[[], object]]] = []
         self._count = itertools.count()
 
     def live(self) -> tuple[list[Trace], dict[str, str]]:
@@ -82,17 +83,17 @@ class Town:
         """Plan a patient's visits, and when they will consent."""
         for member in CUSTODIANS:
             visit_ms = FIRST_MS + 1 + self.rng.randrange(VISIT_DAYS * MS_PER_DAY)
-            self.plan(visit_ms, lambda member=member: self.enrol(name, member))
+            self.plan(visit_ms, functools.partial(self.enrol, name, member))
         decided_ms = FIRST_MS + (VISIT_DAYS + 3 + self.rng.randrange(DAYS)) * MS_PER_DAY
         decided_ms += self.rng.randrange(MS_PER_DAY - 5 * MS_PER_MINUTE)
         if not self.habits.is_one_by_one:
-            self.plan(decided_ms, lambda: self.grant(name, CUSTODIANS))
+            self.plan(decided_ms, functools.partial(self.grant, name, CUSTODIANS))
             return
         order = self.rng.sample(CUSTODIANS, len(CUSTODIANS))
         for place, member in enumerate(order):
-            self.plan(decided_ms + place * MS_PER_MINUTE, lambda m=member: self.grant(name, (m,)))
+            self.plan(decided_ms + place * MS_PER_MINUTE, functools.partial(self.grant, name, (member,)))
 
-    def plan(self, at_ms: int, deed: Callable[[], None]) -> None:
+    def plan(self, at_ms: int, deed: Callable[[], object]) -> None:
         """Plan a deed."""
         heapq.heappush(self._deeds, (at_ms, next(self._count), deed))
 
@@ -105,7 +106,7 @@ class Town:
 
     def grant(self, name: str, members: tuple[MemberId, ...]) -> None:
         """Let a patient consent at some custodians in one go, for a time of their own choice."""
-        last_day = compute_common_last_day(self.world.today) - self.rng.randrange(300)
+        last_day = Day(compute_common_last_day(self.world.today) - self.rng.randrange(300))
         terms = offices.write_terms(self.world, recipients=("member:regulator",))
         folder = self.folder / name
         acts = [
@@ -124,7 +125,9 @@ class Town:
             assert outcome.refused is None
             one = outcome.waiting
             if not outcome.is_sent:
-                self.plan(one.due_ms + self.rng.randrange(MS_PER_MINUTE), lambda: self.send(name))
+                self.plan(
+                    one.due_ms + self.rng.randrange(MS_PER_MINUTE), functools.partial(self.send, name)
+                )
             elif isinstance(one.act, GrantAct):
                 self.plan_use(name, one.member, one.act)
 
@@ -147,11 +150,7 @@ class Town:
         if self.rng.random() < 1 / 9:
             gone_ms = now_ms + 30 * MS_PER_DAY + self.rng.randrange(10 * MS_PER_DAY)
             folder = self.folder / name
-            self.plan(gone_ms, lambda: void(wallets.withdraw(self.home, folder, consent=act.consent)))
-
-
-def void(_: object) -> None:
-    """Want nothing of a result."""
+            self.plan(gone_ms, functools.partial(wallets.withdraw, self.home, folder, consent=act.consent))
 
 
 def attack(folder: Path, habits: Habits, *, exports: int) -> tuple[int, float]:
