@@ -168,6 +168,16 @@ def test_a_refusal_when_its_time_has_come_is_said_and_kept(known_twice: Stage) -
     assert "refused, and not sent again" in stage("wallet", "outbox", "--wallet", stage.patient).out
 
 
+def test_a_consent_says_which_custodian_it_does_not_reach_yet(stage: Stage) -> None:
+    stage.ask("wallet", "enrol", "--wallet", stage.patient, "--custodian", "south")
+
+    answer = grant(stage, "--everywhere")
+
+    assert answer.code == 0
+    assert "Your key for south waits in the outbox" in answer.err
+    assert "Not sent yet: consent" in answer.out, "south's key goes tomorrow, and is a sibling"
+
+
 def test_an_outbox_needs_its_wallet(stage: Stage) -> None:
     assert stage("wallet", "outbox", "--wallet", stage.folder / "nowhere").code == 4
     assert stage("wallet", "send", "--wallet", stage.folder / "nowhere").code == 4

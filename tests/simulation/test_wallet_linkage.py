@@ -163,6 +163,7 @@ def attack(folder: Path, habits: Habits, *, exports: int) -> tuple[int, float]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("habits", [Habits(), Habits(is_one_by_one=True)], ids=["in one go", "one by one"])
 def test_from_what_real_wallets_send_an_attacker_pairs_no_better_than_chance(
     tmp_path: Path, habits: Habits
@@ -173,6 +174,7 @@ def test_from_what_real_wallets_send_an_attacker_pairs_no_better_than_chance(
     assert abs(hits - expected) <= SIGMAS * expected**0.5, f"{hits} pairs found, {expected:.1f} by chance"
 
 
+@pytest.mark.slow
 def test_the_same_attacker_pairs_those_who_will_not_wait(tmp_path: Path) -> None:
     hits, expected = attack(tmp_path, Habits(is_now=True), exports=1)
 

@@ -1,5 +1,6 @@
 """`iamata wallet grant` and its kin: a patient decides, after reading in plain words what is signed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from iamata.cli.options import (
     WalletOption,
     YesOption,
 )
-from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_linking
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import confirm, say, show
 from iamata.cli.parties import choose_member, choose_members, read_day, read_id
 from iamata.cli.wording import (
@@ -38,9 +39,9 @@ from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
 from iamata.node.home import Home, open_home
-from iamata.node.outbox import settle
+from iamata.node.outbox import Outcome, settle
 from iamata.stores.wallets import load_wallet
-from iamata.workflows.outbox import ConfirmAct
+from iamata.workflows.outbox import ConfirmAct, GrantAct
 
 UntilOption = Annotated[
     str | None,
@@ -89,32 +90,29 @@ def grant(
         terms = read_terms_file(source)
         require(terms.decision is Ruling.PERMIT, Reason.INPUT_INVALID, "a denial is no grant")
     last_day = until_day or terms.validity.last or Day(compute_day(read_clock_ms()) + DAYS)
-    words = describe(terms)
-    for line in words:
+    for line in describe(terms):
         say(line)
     confirm("Sign this?", is_agreed=yes)
+    replaced = None if replaces is None else read_id(replaces, ConsentId)
     with open_home(home) as opened:
         members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
-        replaced = None if replaces is None else read_id(replaces, ConsentId)
-        is_one = replaced is None or len(members) == 1
-        require(is_one, Reason.INPUT_INVALID, "a consent is replaced at its own custodian alone")
-        granted = [
-            (
-                member,
-                wallets.prepare_grant(
-                    opened, wallet, member=member, terms=terms, until_day=last_day, replaces=replaced
-                ),
-            )
-            for member in members
-        ]
+        granted = wallets.prepare_grants(
+            opened, wallet, members=members, terms=terms, until_day=last_day, replaces=replaced
+        )
         outcomes = decide(opened, wallet, granted, is_now=now)
+    show_granted(granted, outcomes)
+
+
+def show_granted(granted: Sequence[tuple[MemberId, GrantAct]], outcomes: list[Outcome]) -> None:
+    """Say which consents bind, and which wait; raise the first refusal among them."""
     consents = {member: act.consent for member, act in granted}
+    first, act = granted[0]
     show(
         {
-            "consent": consents[members[0]],
-            "custodian": members[0],
-            "until": format_day(last_day),
-            "terms": words,
+            "consent": act.consent,
+            "custodian": first,
+            "until": format_day(act.last_day),
+            "terms": describe(act.terms),
             "acts": document_outcomes(outcomes),
         },
         [
@@ -202,11 +200,6 @@ def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption = No
         linked = wallets.withdraw(opened, wallet, consent=chosen)
     said = f"Consent {chosen} is withdrawn: what rested on it is refused from now on."
     show({"consent": chosen}, [said, *warn_of_haste(linked)])
-
-
-def warn_of_haste(linked: tuple[MemberId, ...]) -> list[str]:
-    """Say what it gives away that narrowing never waits, where it gives something away."""
-    return [warn_of_linking("It went at once, as what protects you must", linked)] if linked else []
 
 
 def choose_consent(home: Home, wallet: Path, text: str | None) -> ConsentId:

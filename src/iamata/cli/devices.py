@@ -7,7 +7,7 @@ import typer
 
 from iamata.cli.commands import verb
 from iamata.cli.options import AtOption, CustodiansOption, EverywhereOption, HomeOption, WalletOption
-from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, choose_members
 from iamata.ledger.entries import OwnerKind
@@ -72,5 +72,5 @@ def remove_device(
     """Let a lost device speak for you no more; the last key cannot be removed."""
     with open_home(home) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        devices.remove_key(opened, wallet, KeyId(key), member=member)
-    show({"key": key}, [f"The key {key} speaks for nobody any more."])
+        linked = devices.remove_key(opened, wallet, KeyId(key), member=member)
+    show({"key": key}, [f"The key {key} speaks for nobody any more.", *warn_of_haste(linked)])

@@ -103,9 +103,17 @@ def decide(
     *,
     is_now: bool,
 ) -> list[Outcome]:
-    """Take in what was decided; a refusal of all of it is raised, one of a part is told by `tell`."""
-    members = tuple(dict.fromkeys(member for member, _ in decided))
-    linked = list_siblings(load_outbox(wallet), members, now_ms=home.clock())
+    """Take in what was decided, and warn of what it does not reach or gives away.
+
+    Where all of it is refused, the refusal is raised; where a part is, the caller says which.
+    """
+    members, box = tuple(dict.fromkeys(member for member, _ in decided)), load_outbox(wallet)
+    for one in box.waiting:
+        if isinstance(one.act, EnrolAct) and not isinstance(decided[0][1], EnrolAct):
+            note(
+                f"Your key for {one.member} waits in the outbox: what you decide now is not for {one.member}."
+            )
+    linked = list_siblings(box, members, now_ms=home.clock())
     if is_now and linked:
         note(warn_of_linking("You asked not to wait", linked))
     outcomes = outboxes.decide(home, wallet, decided, is_now=is_now)
@@ -172,6 +180,11 @@ def warn_of_linking(why: str, linked: Sequence[MemberId]) -> str:
         f"{why}: whoever holds the ledger sees what happened at {', '.join(linked)} at about one time, "
         "and may take your pseudonyms there for one patient. This cannot be taken back."
     )
+
+
+def warn_of_haste(linked: Sequence[MemberId]) -> list[str]:
+    """Say what it gives away that what protects never waits, where it gives something away."""
+    return [warn_of_linking("It went at once, as what protects you must", linked)] if linked else []
 
 
 def document_outcomes(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import PATIENTS
 from iamata.ledger.transactions.patients import RemovePatientKey
-from iamata.model.ids import KeyId, PatientId
+from iamata.model.ids import KeyId, MemberId, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.identities import draw_identity, open_or_create, sign_as
@@ -34,8 +34,12 @@ def prepare_device(home: Home, folder: Path, other: Path, *, member: str) -> Add
     return AddDeviceAct(identity=fresh, folder=place)
 
 
-def remove_key(home: Home, folder: Path, key: KeyId, *, member: str) -> None:
-    """Let a key speak for the patient no more."""
+def remove_key(home: Home, folder: Path, key: KeyId, *, member: str) -> tuple[MemberId, ...]:
+    """Let a key speak for the patient no more, at once.
+
+    Return the custodians whose pseudonyms its instant may join.
+    """
     identity, author = sign_as(home, load_wallet(folder), member)
-    note_sent(home, folder, identity.member)
+    linked = note_sent(home, folder, identity.member)
     author.submit(RemovePatientKey, patient=PatientId(identity.id), key=key)
+    return linked

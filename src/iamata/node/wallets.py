@@ -80,6 +80,27 @@ def prepare_grant(  # noqa: PLR0913  a grant's own fields
     )
 
 
+def prepare_grants(  # noqa: PLR0913  a grant's own fields
+    home: Home,
+    folder: Path,
+    *,
+    members: tuple[MemberId, ...],
+    terms: Terms,
+    until_day: Day,
+    replaces: str | None = None,
+) -> list[tuple[MemberId, GrantAct]]:
+    """Salt the same terms for several custodians, each in its own way, to be decided on."""
+    is_one = replaces is None or len(members) == 1
+    require(is_one, Reason.INPUT_INVALID, "a consent is replaced at its own custodian alone")
+    return [
+        (
+            member,
+            prepare_grant(home, folder, member=member, terms=terms, until_day=until_day, replaces=replaces),
+        )
+        for member in members
+    ]
+
+
 def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) -> Identity:
     """Put a patient's own key in place now: enrol, or take over from the custodian who held one."""
     act = prepare_enrolment(home, folder, member=member, patient=patient)
