@@ -110,9 +110,7 @@ def decide(
     members, box = tuple(dict.fromkeys(member for member, _ in decided)), load_outbox(wallet)
     for one in box.waiting:
         if isinstance(one.act, EnrolAct) and not isinstance(decided[0][1], EnrolAct):
-            note(
-                f"Your key for {one.member} waits in the outbox: what you decide now is not for {one.member}."
-            )
+            note(f"Your key for {one.member} waits in the outbox: this does not reach {one.member}.")
     linked = list_siblings(box, members, now_ms=home.clock())
     if is_now and linked:
         note(warn_of_linking("You asked not to wait", linked))

@@ -70,12 +70,13 @@ def call_off(home: Home, folder: Path, act: ActId) -> Waiting:
     """Take an act out of the outbox, unless the ledger has it already."""
     box = load_outbox(folder)
     waiting = outboxes.get_waiting(box, act)
-    if waiting.network == home.engine.network and acts.has_arrived(home, waiting):
-        acts.deliver(home, folder, waiting)
-        save_outbox(folder, outboxes.take_out(box, act))
-        raise Refused(Reason.REPLAYED, "it was sent before it could be called off")
-    require(waiting.network == home.engine.network, Reason.FOREIGN_NETWORK, "it waits for another network")
+    is_here = waiting.network == home.engine.network
+    require(is_here, Reason.FOREIGN_NETWORK, "it waits for another network")
+    has_arrived = not waiting.refused and acts.has_arrived(home, waiting)
+    if has_arrived:
+        acts.deliver(home, folder, waiting)  # so that the wallet keeps what the ledger has
     save_outbox(folder, outboxes.take_out(box, act))
+    require(not has_arrived, Reason.REPLAYED, "it was sent before it could be called off")
     return waiting
 
 

@@ -118,7 +118,11 @@ def put_in(
     timed = tuple(msgspec.structs.replace(one, due_ms=Instant(due[one.member])) for one in decided)
     for one in timed:
         is_over = isinstance(one.act, GrantAct) and one.act.last_day < compute_day(one.due_ms)
-        require(not is_over, Reason.CONSENT_ALREADY_EXPIRED, "it would end before it is sent")
+        require(
+            not is_over,
+            Reason.CONSENT_ALREADY_EXPIRED,
+            "it would end before it is sent; --now does not wait",
+        )
     return msgspec.structs.replace(outbox, waiting=(*outbox.waiting, *timed))
 
 

@@ -240,7 +240,12 @@ def test_what_is_refused_when_it_is_due_is_kept_to_be_seen(path: Path) -> None:
 
     assert [one.refused.reason for one in outcomes if one.refused] == [Reason.CONSENT_ALREADY_EXPIRED]
     assert again == []
-    assert len(load_outbox(get_folder(path)).waiting) == len(box.waiting)
+    waiting = load_outbox(get_folder(path)).waiting
+    assert len(waiting) == len(box.waiting)
+    (refused,) = [one for one in waiting if one.refused]
+    with open_home(path) as home:
+        call_off(home, get_folder(path), refused.id)
+    assert [one for one in load_outbox(get_folder(path)).waiting if one.refused] == []
 
 
 def test_a_refused_act_of_who_is_there_to_hear_it_leaves_nothing(path: Path) -> None:
