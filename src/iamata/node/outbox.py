@@ -120,5 +120,11 @@ def _send_decided(home: Home, folder: Path, waiting: Waiting) -> Outcome:
 def _send(home: Home, folder: Path, waiting: Waiting) -> None:
     # Remembered before it is sent: a crash must not let a sibling follow at once.
     note_sent(home, folder, waiting.member)
-    acts.deliver(home, folder, waiting)
+    try:
+        acts.deliver(home, folder, waiting)
+    except Refused:
+        if not acts.has_arrived(home, waiting):
+            raise
+        # What an earlier attempt sent became final meanwhile; the wallet keeps what the ledger has.
+        acts.deliver(home, folder, waiting)
     save_outbox(folder, outboxes.take_out(load_outbox(folder), waiting.id))

@@ -5,7 +5,7 @@ import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -215,6 +215,25 @@ def test_what_was_sent_can_no_longer_be_called_off(path: Path, monkeypatch: pyte
             call_off(home, get_folder(path), first.id)
 
     assert load_outbox(get_folder(path)).waiting == (second,)
+
+
+def test_what_an_earlier_attempt_has_brought_to_the_ledger_meanwhile_is_no_refusal(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = acts.consents.accept_grant
+
+    def lose_the_race(*given: Any) -> None:
+        honest(*given)
+        honest(*given)  # refused: the ledger has this consent
+
+    monkeypatch.setattr(acts.consents, "accept_grant", lose_the_race)
+    with open_home(path) as home:
+        (outcome,) = decide(home, get_folder(path), [(NORTH, prepare(home, NORTH))])
+
+    assert outcome.is_sent
+    assert len(load_wallet(get_folder(path)).kept) == 1
+    assert load_outbox(get_folder(path)).waiting == ()
+    verify_home(path, tell=lambda _: None)
 
 
 def test_a_withdrawal_of_what_waits_keeps_it_from_being_sent(path: Path) -> None:
