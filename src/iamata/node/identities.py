@@ -15,7 +15,7 @@ from iamata.workflows import wallets
 from iamata.workflows.author import Author
 from iamata.workflows.wallets import Identity, Wallet
 
-UNDECIDED: Final = (Reason.TOO_BUSY, Reason.ENGINE_STOPPED)
+UNDECIDED: Final = (Reason.TOO_BUSY, Reason.ENGINE_STOPPED, Reason.NODE_UNREACHABLE)
 """Refusals after which the ledger may have the transaction, or get it yet."""
 
 

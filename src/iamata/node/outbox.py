@@ -19,7 +19,7 @@ from iamata.stores.outboxes import load_outbox, save_outbox
 from iamata.workflows import outbox as outboxes
 from iamata.workflows.outbox import Act, ActId, Waiting
 
-PASSING: Final = (*UNDECIDED, Reason.STORAGE_FULL)
+PASSING: Final = (*UNDECIDED, Reason.STORAGE_FULL, Reason.RULES_UNKNOWN, Reason.LEDGER_FORKED)
 """Refusals that are none for good: the act stays, and is sent again."""
 
 

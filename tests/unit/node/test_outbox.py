@@ -24,6 +24,7 @@ from iamata.node.outbox import call_off, decide, send_due
 from iamata.node.verification import verify_home
 from iamata.stores.outboxes import OUTBOX_FILE, load_outbox, save_outbox
 from iamata.stores.wallets import load_wallet
+from iamata.workflows import consents
 from iamata.workflows.outbox import GrantAct, Outbox
 
 NORTH, SOUTH = MemberId("north-hospital"), MemberId("south-hospital")
@@ -220,13 +221,13 @@ def test_what_was_sent_can_no_longer_be_called_off(path: Path, monkeypatch: pyte
 def test_what_an_earlier_attempt_has_brought_to_the_ledger_meanwhile_is_no_refusal(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = acts.consents.accept_grant
+    honest = consents.accept_grant
 
     def lose_the_race(*given: Any) -> None:
         honest(*given)
         honest(*given)  # refused: the ledger has this consent
 
-    monkeypatch.setattr(acts.consents, "accept_grant", lose_the_race)
+    monkeypatch.setattr(consents, "accept_grant", lose_the_race)
     with open_home(path) as home:
         (outcome,) = decide(home, get_folder(path), [(NORTH, prepare(home, NORTH))])
 
