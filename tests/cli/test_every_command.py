@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from iamata.cli.main import app
+from iamata.testing.nodes import RunningNode
 from iamata.testing.stage import Stage, call
 
 PINNED: Final = {
@@ -28,8 +29,12 @@ PINNED: Final = {
     "member list": "members",
     "member rotate-key": "key member",
     "network init": "home members network",
+    "node configure": "configuration",
+    "node status": "engine height log_size member name network orderer time time_ms",
+    "node up": "member url",
     "patient consent": "consent terms until",
     "patient erase": "height patient receipt records",
+    "patient invite": "code",
     "patient find": "is_known patient",
     "patient list": "patients",
     "patient restrict": "consent terms",
@@ -95,6 +100,7 @@ class Narrator:
         self.speak_for_a_patient()
         self.break_the_glass()
         self.govern()
+        self.serve()
         self.finish()
         return self.heard
 
@@ -196,6 +202,15 @@ class Narrator:
         self.ask("member list")
         self.ask("member rotate-key", "--member", "lake")
         self.ask("member leave", "--member", "lake", "--yes")
+
+    def serve(self) -> None:
+        """Invite a patient from afar, and serve a home to others."""
+        self.ask("patient invite", "--member", "north", "--patient", "Patient/bob-new")
+        home = self.stage.folder / "other"
+        self.call("node configure", "--home", home, "--port", 0, "--peer", "north=http://127.0.0.1:8101")
+        with RunningNode(home) as node:
+            self.heard["node up"] = node.document
+            self.call("node status", node.url)
 
     def finish(self) -> None:
         """Erase Bob, and let an outsider verify it all."""

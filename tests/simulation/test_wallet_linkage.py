@@ -21,8 +21,10 @@ from iamata.ledger.transactions.access import Disclose
 from iamata.model.ids import MemberId
 from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE, Day
 from iamata.node import wallets
+from iamata.node.configuration import Configuration
 from iamata.node.home import Home
 from iamata.node.outbox import Outcome, decide, send_due
+from iamata.node.peers import Peers
 from iamata.stores.outboxes import load_outbox
 from iamata.testing import linkage, offices
 from iamata.testing.clock import FIRST_MS
@@ -61,6 +63,7 @@ class Town:
             folder,
             cast("EmbeddedEngine", self.world.memory),  # the same port, in memory
             {member: offices.open_office(self.world, member) for member in CUSTODIANS},
+            Peers(Configuration(), folder, None),
             clock=self.world.clock,
             entropy=self.world.entropy,
         )

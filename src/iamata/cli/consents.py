@@ -19,6 +19,7 @@ from iamata.cli.options import (
 from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import confirm, say, show
 from iamata.cli.parties import choose_member, choose_members, read_day, read_id
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
     ExceptOption,
@@ -38,8 +39,9 @@ from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
-from iamata.node.home import Home, open_home
+from iamata.node.home import open_home
 from iamata.node.outbox import Outcome, settle
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.outbox import ConfirmAct, GrantAct
 
@@ -66,7 +68,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def grant(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     custodian: CustodiansOption = None,
     recipients: RecipientsOption = None,
@@ -76,9 +80,9 @@ def grant(
     until: UntilOption = None,
     source: FromOption = None,
     replaces: ReplacesOption = None,
-    everywhere: EverywhereOption = False,  # noqa: FBT002  a switch
-    now: NowOption = False,  # noqa: FBT002  a switch
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    everywhere: EverywhereOption = False,
+    now: NowOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Let somebody use your records. What you sign is said in plain words first."""
     until_day = None if until is None else read_day(until)
@@ -94,7 +98,7 @@ def grant(
         say(line)
     confirm("Sign this?", is_agreed=yes)
     replaced = None if replaces is None else read_id(replaces, ConsentId)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
         granted = wallets.prepare_grants(
             opened, wallet, members=members, terms=terms, until_day=last_day, replaces=replaced
@@ -126,13 +130,15 @@ def show_granted(granted: Sequence[tuple[MemberId, GrantAct]], outcomes: list[Ou
 
 
 def restrict(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     consent: ConsentOption = None,
     recipients: RecipientsOption = None,
     purposes: PurposesOption = None,
     labels: LabelsOption = None,
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    yes: YesOption = False,
 ) -> None:
     """Narrow a consent: deny what it permits to somebody, for something, or of something."""
     terms = write_denial(recipients, purposes, labels)
@@ -140,7 +146,7 @@ def restrict(
     for line in words:
         say(line)
     confirm("Sign this? You can undo it only with a new grant.", is_agreed=yes)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.restrict(opened, wallet, consent=chosen, terms=terms)
     show(
@@ -150,13 +156,15 @@ def restrict(
 
 
 def lift(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     consent: ConsentOption = None,
-    now: NowOption = False,  # noqa: FBT002  a switch
+    now: NowOption = False,
 ) -> None:
     """Undo what the custodian has narrowed on your behalf; what you narrowed yourself needs a new grant."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         member, act = wallets.prepare_lift(opened, wallet, consent=chosen)
         outcomes = decide(opened, wallet, [(member, act)], is_now=now)
@@ -169,11 +177,12 @@ def lift(
 
 
 def confirm_consent(
+    *,
     home: HomeOption,
     wallet: WalletOption,
     custodian: AtOption = None,
-    now: NowOption = False,  # noqa: FBT002  a switch
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    now: NowOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
     with open_home(home) as opened:
@@ -193,20 +202,26 @@ def confirm_consent(
     )
 
 
-def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+def withdraw(
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: WalletOption,
+    consent: ConsentOption = None,
+) -> None:
     """End a consent. It takes effect at once, and nobody can refuse it."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.withdraw(opened, wallet, consent=chosen)
     said = f"Consent {chosen} is withdrawn: what rested on it is refused from now on."
     show({"consent": chosen}, [said, *warn_of_haste(linked)])
 
 
-def choose_consent(home: Home, wallet: Path, text: str | None) -> ConsentId:
+def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:
     """Return the consent that a command names, or the wallet's only one that is in force."""
     if text is not None:
         return read_id(text, ConsentId)
-    view = home.engine.snapshot()
+    view = place.engine.snapshot()
     active = [
         kept.consent
         for kept in load_wallet(wallet).kept

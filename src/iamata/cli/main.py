@@ -17,6 +17,7 @@ from iamata.cli import (
     ledger,
     member,
     network,
+    node,
     outbox,
     patient,
     person,
@@ -45,7 +46,7 @@ consents.add_to(wallet.app)
 devices.add_to(wallet.app)
 outbox.add_to(wallet.app)
 NOUNS: Final = (
-    *(network, member, proposal, person, patient, records, wallet),
+    *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),
 )
 for noun in NOUNS:

@@ -6,19 +6,20 @@ from typing import Annotated, Final
 
 import typer
 
-from iamata.cli.answers import get_sentence
 from iamata.cli.commands import verb
-from iamata.cli.options import HomeOption, WalletOption
+from iamata.cli.options import WalletOption
 from iamata.cli.output import note, show
 from iamata.cli.parties import read_id
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.model.ids import MemberId
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason
 from iamata.node import outbox as outboxes
-from iamata.node.home import Home, open_home
 from iamata.node.outbox import Outcome
+from iamata.node.places import Place
 from iamata.stores.outboxes import load_outbox
 from iamata.stores.wallets import load_wallet
+from iamata.wire.sentences import get_sentence
 from iamata.workflows.outbox import (
     Act,
     ActId,
@@ -52,7 +53,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_outbox(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     cancel: Annotated[
         list[str] | None,
@@ -62,8 +65,10 @@ def list_outbox(
     """List what you have decided and what waits for its time; call off what you no longer want."""
     load_wallet(wallet)
     chosen = [read_id(text, ActId) for text in cancel or ()]
-    with open_home(home) as opened:
-        called_off = [outboxes.call_off(opened, wallet, act) for act in chosen]
+    called_off = []
+    if chosen:
+        with open_place(home, node, wallet) as opened:
+            called_off = [outboxes.call_off(opened, wallet, act) for act in chosen]
     waiting = load_outbox(wallet).waiting
     show(
         {
@@ -78,10 +83,10 @@ def list_outbox(
     )
 
 
-def send(home: HomeOption, wallet: WalletOption) -> None:
+def send(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption) -> None:
     """Send what is due. Run it as often as you like: nothing is sent twice, and nothing is lost."""
     load_wallet(wallet)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         outcomes = outboxes.send_due(opened, wallet)
         network, now_ms = opened.engine.network, opened.clock()
     box = load_outbox(wallet)
@@ -97,7 +102,7 @@ def send(home: HomeOption, wallet: WalletOption) -> None:
 
 
 def decide(
-    home: Home,
+    place: Place,
     wallet: Path,
     decided: Sequence[tuple[MemberId, Act]],
     *,
@@ -111,10 +116,10 @@ def decide(
     for one in box.waiting:
         if isinstance(one.act, EnrolAct) and not isinstance(decided[0][1], EnrolAct):
             note(f"Your key for {one.member} waits in the outbox: this does not reach {one.member}.")
-    linked = list_siblings(box, members, now_ms=home.clock())
+    linked = list_siblings(box, members, now_ms=place.clock())
     if is_now and linked:
         note(warn_of_linking("You asked not to wait", linked))
-    outcomes = outboxes.decide(home, wallet, decided, is_now=is_now)
+    outcomes = outboxes.decide(place, wallet, decided, is_now=is_now)
     if all(one.refused for one in outcomes):
         outboxes.settle(outcomes)
     return outcomes
@@ -123,8 +128,9 @@ def decide(
 def spell_outcomes(outcomes: Sequence[Outcome], say_sent: Callable[[Waiting], str]) -> list[str]:
     """Say of each act whether it was sent or waits, and once why and how it goes."""
     lines = [say_sent(one.waiting) if one.is_sent else spell_unsent(one) for one in outcomes]
-    waits = any(not one.is_sent and one.refused is None for one in outcomes)
-    return [*lines, WHY_IT_WAITS, HOW_IT_GOES] if waits else lines
+    waits = [one for one in outcomes if not one.is_sent and one.refused is None]
+    is_spread = any(not one.is_elsewhere for one in waits)
+    return [*lines, *([WHY_IT_WAITS] if is_spread else []), *([HOW_IT_GOES] if waits else [])]
 
 
 def spell_unsent(outcome: Outcome) -> str:
@@ -132,7 +138,10 @@ def spell_unsent(outcome: Outcome) -> str:
     one = outcome.waiting
     if outcome.refused is not None:
         return f"Refused at {one.member}: {spell_act(one.act)}. {get_sentence(outcome.refused.reason)}"
-    return f"Not sent yet: {spell_act(one.act)} goes to {one.member} {spell_time(one.due_ms)}."
+    here = (
+        " It goes at that custodian's own home or node, and not from here." if outcome.is_elsewhere else ""
+    )
+    return f"Not sent yet: {spell_act(one.act)} goes to {one.member} {spell_time(one.due_ms)}.{here}"
 
 
 def spell_sent(outcome: Outcome) -> str:
@@ -140,7 +149,7 @@ def spell_sent(outcome: Outcome) -> str:
     one = outcome.waiting
     if outcome.is_sent:
         return f"Sent to {one.member}: {spell_act(one.act)}."
-    if outcome.refused is not None:
+    if outcome.refused is not None or outcome.is_elsewhere:
         return spell_unsent(outcome)
     return f"Put off, as something went elsewhere just now: {spell_unsent(outcome)}"
 
@@ -189,7 +198,11 @@ def document_outcomes(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     """Describe what became of acts, for machines."""
     return [
         document_waiting(one.waiting)
-        | {"is_sent": one.is_sent, "refused": "" if one.refused is None else one.refused.reason.name}
+        | {
+            "is_sent": one.is_sent,
+            "is_elsewhere": one.is_elsewhere,
+            "refused": "" if one.refused is None else one.refused.reason.name,
+        }
         for one in outcomes
     ]
 

@@ -7,39 +7,39 @@ from iamata.ledger.tables import PATIENTS
 from iamata.ledger.transactions.patients import RemovePatientKey
 from iamata.model.ids import KeyId, MemberId, PatientId
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.home import Home
 from iamata.node.identities import draw_identity, open_or_create, sign_as
 from iamata.node.outbox import note_sent
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.outbox import FOLDER_LENGTH_MAX, AddDeviceAct
 from iamata.workflows.wallets import add_identity
 
 
-def list_keys(home: Home, folder: Path, *, member: str) -> tuple[KeyId, tuple[KeyId, ...]]:
+def list_keys(place: Place, folder: Path, *, member: str) -> tuple[KeyId, tuple[KeyId, ...]]:
     """Return this wallet's key at a member, and all keys that speak for the same patient there."""
-    identity, author = sign_as(home, load_wallet(folder), member)
-    entry = PATIENTS.find(home.engine.snapshot(), identity.id)
+    identity, author = sign_as(place, load_wallet(folder), member)
+    entry = PATIENTS.find(place.engine.snapshot(), identity.id)
     if entry is None:
         raise Refused(Reason.UNKNOWN_PATIENT)
     return author.key.key_id, entry.keys
 
 
-def prepare_device(home: Home, folder: Path, other: Path, *, member: str) -> AddDeviceAct:
+def prepare_device(place: Place, folder: Path, other: Path, *, member: str) -> AddDeviceAct:
     """Draw the key with which another wallet will speak for the same patient, to be decided on."""
-    identity, _ = sign_as(home, load_wallet(folder), member)
-    fresh = draw_identity(home, member, OwnerKind.PATIENT, identity.id)
+    identity, _ = sign_as(place, load_wallet(folder), member)
+    fresh = draw_identity(place, member, OwnerKind.PATIENT, identity.id)
     add_identity(open_or_create(other), fresh)  # or refuse: one is enough for each member
-    place = str(other.resolve())
-    require(len(place) <= FOLDER_LENGTH_MAX, Reason.INPUT_TOO_LARGE, "the path of the other wallet")
-    return AddDeviceAct(identity=fresh, folder=place)
+    where = str(other.resolve())
+    require(len(where) <= FOLDER_LENGTH_MAX, Reason.INPUT_TOO_LARGE, "the path of the other wallet")
+    return AddDeviceAct(identity=fresh, folder=where)
 
 
-def remove_key(home: Home, folder: Path, key: KeyId, *, member: str) -> tuple[MemberId, ...]:
+def remove_key(place: Place, folder: Path, key: KeyId, *, member: str) -> tuple[MemberId, ...]:
     """Let a key speak for the patient no more, at once.
 
     Return the custodians whose pseudonyms its instant may join.
     """
-    identity, author = sign_as(home, load_wallet(folder), member)
-    linked = note_sent(home, folder, identity.member)
+    identity, author = sign_as(place, load_wallet(folder), member)
+    linked = note_sent(place, folder, identity.member)
     author.submit(RemovePatientKey, patient=PatientId(identity.id), key=key)
     return linked

@@ -27,6 +27,7 @@ from iamata.workflows.wallets import Identity, KeptTerms
 WAITING_MAX: Final = 256
 SENT_MAX: Final = 1_024
 FOLDER_LENGTH_MAX: Final = 4_096
+CODE_LENGTH_MAX: Final = 8_192
 
 ActId = NewType("ActId", RandomText)
 
@@ -46,9 +47,15 @@ class GrantAct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class EnrolAct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="enrol"):
-    """A key of the patient's own for one custodian."""
+    """A key of the patient's own for one custodian, and the code by which the custodian lets it in."""
 
     identity: Identity
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=CODE_LENGTH_MAX)]
+    until_ms: Instant
+    """The code's own end: sent later than this, it would be refused."""
+
+    def __repr__(self) -> str:
+        return f"EnrolAct({self.identity})"
 
 
 class AddDeviceAct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="add-device"):
@@ -117,12 +124,7 @@ def put_in(
     due = {member: now_ms + delay for member, delay in zip(members, delays, strict=True)}
     timed = tuple(msgspec.structs.replace(one, due_ms=Instant(due[one.member])) for one in decided)
     for one in timed:
-        is_over = isinstance(one.act, GrantAct) and one.act.last_day < compute_day(one.due_ms)
-        require(
-            not is_over,
-            Reason.CONSENT_ALREADY_EXPIRED,
-            "it would end before it is sent; --now does not wait",
-        )
+        _check_end(one)
     return msgspec.structs.replace(outbox, waiting=(*outbox.waiting, *timed))
 
 
@@ -189,6 +191,20 @@ def find_grant(outbox: Outbox, consent: ConsentId) -> Waiting | None:
         if isinstance(one.act, GrantAct) and one.act.consent == consent:
             return one
     return None
+
+
+def list_drawn(outbox: Outbox) -> tuple[Identity, ...]:
+    """List who the wallet will be to custodians who do not have its key yet."""
+    return tuple(one.act.identity for one in outbox.waiting if isinstance(one.act, EnrolAct))
+
+
+def _check_end(timed: Waiting) -> None:
+    """Refuse an act that would mean nothing any more when it is sent."""
+    act, detail = timed.act, "it would end before it is sent; --now does not wait"
+    if isinstance(act, GrantAct):
+        require(act.last_day >= compute_day(timed.due_ms), Reason.CONSENT_ALREADY_EXPIRED, detail)
+    if isinstance(act, EnrolAct):
+        require(act.until_ms >= timed.due_ms, Reason.EXPIRED, f"the code: {detail}")
 
 
 def _draw_delays(
