@@ -16,7 +16,7 @@ from iamata.ledger.entries import MemberKind
 from iamata.ledger.events import ConsentGranted, PatientEnrolled, PatientKeyAdded
 from iamata.ledger.tables import CONSENTS, PATIENTS
 from iamata.model.ids import MemberId, PatientId
-from iamata.model.instants import MS_PER_DAY, Day, Instant, compute_day
+from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE, Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.node import acts, devices, identities, outbox, wallets
 from iamata.node.home import Home, create_home, open_home
@@ -25,6 +25,7 @@ from iamata.node.verification import verify_home
 from iamata.stores.outboxes import OUTBOX_FILE, load_outbox, save_outbox
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import consents
+from iamata.workflows.enrolments import CODE_MS, invite_patient
 from iamata.workflows.outbox import GrantAct, Outbox
 
 NORTH, SOUTH = MemberId("north-hospital"), MemberId("south-hospital")
@@ -191,6 +192,35 @@ def test_an_enrolment_waits_after_one_elsewhere_and_is_sent_once(tmp_path: Path)
     with open_home(path, clock=much_later) as home:
         assert count(home, PatientEnrolled) == 2
     assert [one.member for one in load_wallet(folder).identities] == [NORTH, SOUTH]
+
+
+def test_an_enrolment_whose_code_ends_before_its_turn_is_refused_and_nothing_is_kept(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "home"
+    create_home(path, "test", FOUNDERS)
+    folder, codes = get_folder(path), {}
+    with open_home(path) as home:
+        for member in (NORTH, SOUTH):
+            office = home.get_office(member)
+            codes[member] = invite_patient(office, PatientId(office.author.make_id()))
+
+    with open_home(path, clock=lambda: read_clock_ms() + CODE_MS - MS_PER_MINUTE) as home:
+        first, second = (
+            wallets.prepare_enrolment_with_code(home, folder, codes[member]) for member in (NORTH, SOUTH)
+        )
+        assert codes[SOUTH] not in repr(second)
+        assert [one.is_sent for one in decide(home, folder, [(NORTH, first)])] == [True]
+        with pytest.raises(Refused, match="the code: it would end before it is sent; --now does not wait"):
+            decide(home, folder, [(SOUTH, second)])
+        assert load_outbox(folder).waiting == ()
+        assert [one.is_sent for one in decide(home, folder, [(SOUTH, second)], is_now=True)] == [True]
+
+    with (
+        open_home(path, clock=lambda: read_clock_ms() + CODE_MS + MS_PER_MINUTE) as home,
+        pytest.raises(Refused, match="ask for another"),
+    ):
+        wallets.prepare_enrolment_with_code(home, tmp_path / "another", codes[SOUTH])
 
 
 def test_what_is_called_off_is_never_sent(path: Path) -> None:
