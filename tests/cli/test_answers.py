@@ -195,7 +195,7 @@ def test_usage_errors_leave_the_output_empty() -> None:
     answer = call("wallet", "grant", "--json")
 
     assert (answer.code, answer.out) == (2, "")
-    assert "--home" in answer.err
+    assert "--wallet" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from iamata.cli import (
     member,
     network,
     node,
+    outbox,
     patient,
     person,
     proposal,
@@ -43,6 +44,7 @@ demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
+outbox.add_to(wallet.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),

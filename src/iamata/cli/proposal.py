@@ -27,7 +27,7 @@ from iamata.ledger.transactions.proposals import (
 from iamata.model.ids import PersonId, ProposalId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
+from iamata.node.identities import sign_as
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
@@ -62,10 +62,7 @@ def open_(
     ] = DAYS,
 ) -> None:
     """Ask the members to decide; opening counts as your member's approval."""
-    wanted = {"admit": admit, "suspend": suspend, "reinstate": reinstate, "restore": restore}
-    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
-    require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
-    kind, subject = said[0]
+    kind, subject = choose_action(admit=admit, suspend=suspend, reinstate=reinstate, restore=restore)
     with open_place(home, node, wallet) as opened:
         author = sign_for(opened, wallet, member)
         proposal = ProposalId(author.make_id())
@@ -127,7 +124,14 @@ def sign_for(place: Place, wallet: Path, member: str | None) -> Author:
     """Return the author that signs for a wallet's person."""
     held = load_wallet(wallet)
     chosen = choose_member(place, held, member, kind=OwnerKind.PERSON)
-    return wallets.sign_as(place, held, chosen)[1]
+    return sign_as(place, held, chosen)[1]
+
+
+def choose_action(**wanted: str | None) -> tuple[str, str]:
+    """Return the one thing that is proposed, and of whom."""
+    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
+    require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
+    return said[0]
 
 
 def read_action(kind: str, subject: str) -> Action:

@@ -16,6 +16,7 @@ from iamata.node import home as homes
 from iamata.node.configuration import NODE_FILE, Embedded, read_configuration
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
+from iamata.stores.outboxes import OUTBOX_FILE
 from iamata.stores.sqlite import journal, keys, openings, records
 from iamata.stores.sqlite.database import Schema
 from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
@@ -25,6 +26,7 @@ from iamata.stores.wallets import WALLET_FILE
 LEDGER_SCHEMA: Final = Schema(version=0, statements=storage.SCHEMA)
 """The ledger's file carries no number; its version is in what it replays to."""
 LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
+WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
 )
@@ -58,9 +60,7 @@ def check_inventory(path: Path) -> None:
     }
     for name in _list_files(path):
         is_next_key = name.endswith(f"/{KEYS_FOLDER}/{homes.NEXT_KEY}")
-        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(
-            (f"/{WALLET_FILE}", f"/{CHECKPOINTS_FILE}")
-        )
+        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(WALLET_FILES)
         is_known = name in known or is_wallet or is_next_key
         require(is_known, Reason.FAULT_FOUND, f"{name} is not a file of a home")
 
