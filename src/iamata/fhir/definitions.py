@@ -112,6 +112,11 @@ def get_type(name: str) -> Type:
     return msgspec.structs.replace(found, elements=get_type(found.base).elements + found.elements)
 
 
+def list_types() -> tuple[str, ...]:
+    """List all types: primitives, complex types, resources, those of backbone elements, abstract ones."""
+    return tuple(_read_table().types)
+
+
 def is_kind_of(name: str, ancestor: str) -> bool:
     """Tell whether a type is another one or specialises it, directly or not."""
     types = _read_table().types

@@ -1,12 +1,14 @@
 """Read one resource from its bytes, check the least that every record must have, and keep it exact.
 
-A stored body keeps every token as it was spelled, so `1.50` stays `1.50`: the tree made here serves to
-look at the resource and is never written back. FHIR R4: 2.6.2 (JSON), 2.24.0.14 (ids).
+A stored body keeps every token as it was spelled, so `1.50` stays `1.50`: the tree made here, in which
+it is a Decimal of that precision, serves to look at the resource and is never written back.
+FHIR R4: 2.6.2 (JSON), 2.24.0.14 (ids).
 """
 
 import codecs
 import json
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn
 
 import msgspec
@@ -19,6 +21,8 @@ RESOURCE_BYTES_MAX: Final = 16 * 2**20
 RESOURCE_NODES_MAX: Final = 250_000
 """Objects, lists and commas: what bounds the memory of a tree whose bytes say little, like `[[],[],…`."""
 RESOURCE_DEPTH_MAX: Final = 64
+EXPONENT_MAX: Final = 308
+"""Numbers of more digits before the point, or zeros behind it, are no other reader's numbers."""
 
 NOT_RECORDS: Final = ("Bundle", "Parameters")
 """Envelopes: what is inside could belong to anybody, so they are opened or refused, never stored."""
@@ -41,14 +45,13 @@ class Head(msgspec.Struct, frozen=True, gc=False, rename={"resource_type": "reso
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A resource to look at: its elements, and every coding that stands anywhere in it."""
+    """A resource to look at: its elements, decimals exact, and every coding that stands anywhere in it."""
 
     elements: Tree
     codings: tuple[Coding, ...]
 
 
 _HEADS: Final = msgspec.json.Decoder(Head)
-_TREES: Final = msgspec.json.Decoder(dict[str, object])
 
 
 def compact(raw: bytes) -> bytes:
@@ -85,7 +88,7 @@ def read_resource(body: bytes) -> Resource:
         elements = _TREES.decode(body)
     except RecursionError as error:
         raise Refused(Reason.INPUT_TOO_DEEP) from error
-    except ValueError as error:
+    except (ValueError, InvalidOperation) as error:
         raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
     keys, codings = _survey(elements)
     # In compact JSON every key ends in `":`, so equal counts prove that no key was swallowed by its
@@ -153,6 +156,12 @@ def _survey(elements: dict[str, object]) -> tuple[int, list[Coding]]:
     return keys, codings
 
 
+def _read_decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    require(abs(number.adjusted()) <= EXPONENT_MAX, Reason.RESOURCE_INVALID, "a number out of range")
+    return number
+
+
 def _refuse_duplicates(body: bytes) -> None:
     json.loads(
         body, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str, parse_constant=_refuse
@@ -165,3 +174,6 @@ def _require_distinct(pairs: list[tuple[str, object]]) -> None:
 
 def _refuse(_: str) -> NoReturn:
     raise Refused(Reason.RESOURCE_INVALID, "not JSON")
+
+
+_TREES: Final = msgspec.json.Decoder(dict[str, object], float_hook=_read_decimal)
