@@ -23,6 +23,7 @@ from iamata.cli import (
     proposal,
     records,
     sample,
+    validation,
     verify,
     wallet,
 )
@@ -43,6 +44,7 @@ demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
+validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),

@@ -14,21 +14,28 @@ from iamata.fhir.validation.compiling import compile_checks
 from iamata.fhir.validation.issues import ISSUES_MAX, Issue, IssueType, Severity
 
 _MORE: Final = "more is wrong than is told here"
+_RESOURCE: Final = "Resource"
 
 
 def validate(elements: Mapping[str, object]) -> tuple[Issue, ...]:
     """Check a resource's elements, as `read_resource` gives them; tell what is wrong, or nothing."""
-    found = compile_checks()["Resource"](elements, {})
+    name = elements.get("resourceType")
+    is_known = type(name) is str and is_resource_type(name)
+    return check(_RESOURCE, elements, path=str(name) if is_known else _RESOURCE)
+
+
+def check(type_name: str, value: object, *, path: str) -> tuple[Issue, ...]:
+    """Check a value of a type that stands at a path."""
+    found = compile_checks()[type_name](value, {})
     if found is None:
         return ()
-    name = elements.get("resourceType")
-    root = name if type(name) is str and is_resource_type(name) else "Resource"
     issues = [
-        Issue(severity=Severity.ERROR, type=kind, path=root + path, text=text)
-        for path, kind, text in found[:ISSUES_MAX]
+        Issue(severity=Severity.ERROR, type=kind, path=path + below, text=text)
+        for below, kind, text in found[:ISSUES_MAX]
     ]
-    if len(found) > ISSUES_MAX:
-        issues.append(
-            Issue(severity=Severity.INFORMATION, type=IssueType.INCOMPLETE, path=root, text=_MORE)
-        )
-    return tuple(issues)
+    return (*issues, state_incompleteness(path)) if len(found) > ISSUES_MAX else tuple(issues)
+
+
+def state_incompleteness(path: str) -> Issue:
+    """Say that more is wrong than is told."""
+    return Issue(severity=Severity.INFORMATION, type=IssueType.INCOMPLETE, path=path, text=_MORE)

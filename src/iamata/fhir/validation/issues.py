@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from iamata.model.reasons import Reason, Refused
+
 ISSUES_MAX: Final = 100
 """So many are told of one resource; whoever mends these may ask again."""
 
@@ -32,7 +34,13 @@ class IssueType(enum.StrEnum):
     INVARIANT = "invariant"
     """Elements that do not go together."""
     NOT_FOUND = "not-found"
-    """A reference into the resource itself to what is not in it."""
+    """A reference to what should be contained and is not, or a file that is not there."""
+    INVALID = "invalid"
+    """What cannot be read as a resource at all."""
+    TOO_COSTLY = "too-costly"
+    """What is larger or deeper than anybody's resource need be."""
+    PROCESSING = "processing"
+    """What could not be looked at, for a reason that lies outside of it."""
     INCOMPLETE = "incomplete"
     """There is more to say than is said."""
     INFORMATIONAL = "informational"
@@ -49,16 +57,34 @@ class Issue(msgspec.Struct, frozen=True, gc=False):
     """What was expected, in words."""
 
 
+def state_refusal(refused: Refused, path: str = "") -> Issue:
+    """State what could not even be read; where nothing was, there is no path."""
+    return Issue(
+        severity=Severity.ERROR,
+        type=_REFUSALS.get(refused.reason, IssueType.PROCESSING),
+        path=path,
+        text=refused.detail or refused.reason.name.lower().replace("_", " "),
+    )
+
+
 def write_outcome(issues: Sequence[Issue]) -> dict[str, object]:
     """Write issues as an OperationOutcome, which says so where there are none."""
-    written: list[dict[str, object]] = [
-        {
-            "severity": issue.severity.value,
-            "code": issue.type.value,
-            "diagnostics": issue.text,
-            "expression": [issue.path],
-        }
-        for issue in issues
-    ]
+    written = [_write_issue(issue) for issue in issues]
     fine = {"severity": "information", "code": "informational", "diagnostics": "nothing wrong was found"}
     return {"resourceType": "OperationOutcome", "issue": written or [fine]}
+
+
+def _write_issue(issue: Issue) -> dict[str, object]:
+    written = {"severity": issue.severity.value, "code": issue.type.value, "diagnostics": issue.text}
+    return written | ({"expression": [issue.path]} if issue.path else {})
+
+
+_REFUSALS: Final = {
+    Reason.RESOURCE_INVALID: IssueType.INVALID,
+    Reason.INPUT_INVALID: IssueType.INVALID,
+    Reason.ARCHIVE_BROKEN: IssueType.INVALID,
+    Reason.ARCHIVE_UNSAFE: IssueType.INVALID,
+    Reason.INPUT_TOO_DEEP: IssueType.TOO_COSTLY,
+    Reason.INPUT_TOO_LARGE: IssueType.TOO_COSTLY,
+    Reason.FILE_NOT_FOUND: IssueType.NOT_FOUND,
+}
