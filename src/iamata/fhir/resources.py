@@ -81,21 +81,27 @@ def read_head(body: bytes) -> Head:
 
 def read_resource(body: bytes) -> Resource:
     """Read a compact body whole, or refuse it for its size, its depth or keys that stand twice."""
-    if len(body) > RESOURCE_NODES_MAX:
-        nodes = body.count(b",") + body.count(b"{") + body.count(b"[")
-        require(nodes <= RESOURCE_NODES_MAX, Reason.INPUT_TOO_LARGE, "too many elements")
-    try:
-        elements = _TREES.decode(body)
-    except RecursionError as error:
-        raise Refused(Reason.INPUT_TOO_DEEP) from error
-    except (ValueError, InvalidOperation) as error:
-        raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
+    elements = read_tree(body)
     keys, codings = _survey(elements)
     # In compact JSON every key ends in `":`, so equal counts prove that no key was swallowed by its
     # twin. A string may hold those two bytes as well; only then is the slow, exact reader asked.
     if keys != body.count(b'":'):
         _refuse_duplicates(body)
     return Resource(elements=elements, codings=tuple(dict.fromkeys(codings)))  # type: ignore[arg-type]
+
+
+def read_tree(body: bytes) -> dict[str, object]:
+    """Read what a compact body holds, fractions as Decimals, or refuse it for its size."""
+    require(len(body) <= RESOURCE_BYTES_MAX, Reason.INPUT_TOO_LARGE)
+    if len(body) > RESOURCE_NODES_MAX:
+        nodes = body.count(b",") + body.count(b"{") + body.count(b"[")
+        require(nodes <= RESOURCE_NODES_MAX, Reason.INPUT_TOO_LARGE, "too many elements")
+    try:
+        return _TREES.decode(body)
+    except RecursionError as error:
+        raise Refused(Reason.INPUT_TOO_DEEP) from error
+    except (ValueError, InvalidOperation) as error:
+        raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
 
 
 def is_id(text: str) -> bool:
