@@ -59,13 +59,16 @@ def make_object_check(shape: Shape) -> Check:
             return _NO_OBJECT
         found: Findings | None = None
         for name, value in node.items():
+            bad: Findings | None = None
             if type(value) is str:
                 is_text = find_text(name)
                 if is_text is not None and is_text(value):
                     continue
-            elif (rule := find_rule(name)) is not None and rule(value, contained) is None:
-                continue
-            bad = _explain(node, name, shape, contained)
+            elif (rule := find_rule(name)) is not None:
+                bad = rule(value, contained)
+                if bad is None:
+                    continue
+            bad = _explain(node, name, shape, contained, bad)
             if bad is not None:
                 found = gather(found, _spell(name, shape), bad)
         if len(node) <= 1 and (not node or "id" in node):
@@ -93,14 +96,19 @@ def make_list_check(check_item: Check) -> Check:
     return check_list
 
 
-def _explain(node: dict[str, object], name: str, shape: Shape, contained: Contained) -> Findings | None:
-    """Say what is wrong with a name and its value, if after a second look it is."""
+def _explain(
+    node: dict[str, object], name: str, shape: Shape, contained: Contained, bad: Findings | None
+) -> Findings | None:
+    """Say what is wrong with a name and its value, if after a second look it is.
+
+    What was found already is not looked for again: at each level that would double the work.
+    """
     rule, value = shape.rules.get(name), node[name]
     if rule is None:
         return _check_beside(node, name, shape, contained)
     if f"_{name}" in node and name in shape.lists:
         return _check_extended_list(value, shape.values[name], contained)
-    return rule(value, contained)
+    return bad or rule(value, contained)
 
 
 def _check_presence(node: dict[str, object], shape: Shape, found: Findings | None) -> Findings | None:

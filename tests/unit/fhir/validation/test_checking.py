@@ -177,6 +177,18 @@ def test_issues_are_limited_and_the_limit_is_told() -> None:
     assert issues[-1].severity is Severity.INFORMATION
 
 
+def test_what_is_wrong_deep_down_takes_no_longer_than_what_is_right() -> None:
+    extension: dict[str, object] = {"url": "urn:x", "valueBoolean": "no truth"}
+    for _ in range(30):
+        extension = {"url": "urn:x", "extension": [extension]}
+    begun_s = time.perf_counter()
+
+    assert [path for path, _ in find(extension=[extension])] == [
+        ".".join(["extension[0]"] * 31) + ".value.ofType(boolean)"
+    ]
+    assert time.perf_counter() - begun_s < 1
+
+
 @pytest.mark.parametrize(
     "reference",
     ["https://a/b" + "/a/b#" * 100_000 + " ", "Patient?" + "#" * 500_000 + " ", "a/" * 400_000 + " "],
