@@ -41,7 +41,8 @@ PINNED: Final = {
     "proposal open": "action approvals is_closed proposal rejections until",
     "proposal vote": "action approvals is_closed proposal rejections until",
     "records anchor": "read_anchors record_anchors",
-    "records import": "added already_there anchors patients_enrolled problems records_per_s unchanged",
+    "records import": "added already_there anchors irregular patients_enrolled problems records_per_s "
+    "unchanged",
     "records list": "may_be_incomplete records",
     "records read": "records",
     "records validate": "documents outcomes resources wrong",

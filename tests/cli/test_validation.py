@@ -7,7 +7,7 @@ from typing import Final
 from iamata.cli.validation import ISSUES_SHOWN_MAX
 from iamata.fhir.validation.checking import validate
 from iamata.model.reasons import ReasonClass
-from iamata.testing.stage import call
+from iamata.testing.stage import Stage, call
 
 RIGHT: Final = {"resourceType": "Patient", "gender": "female"}
 WRONG: Final = {"resourceType": "Patient", "gender": "unheard-of"}
@@ -60,3 +60,19 @@ def test_people_are_shown_so_many_issues_and_told_of_more(tmp_path: Path) -> Non
 
     assert answer.out.count("Patient.gender") == ISSUES_SHOWN_MAX
     assert "--json lists all" in answer.err
+
+
+def test_an_import_is_strict_unless_it_is_asked_to_be_lenient(stage: Stage) -> None:
+    path = write_lines(stage.folder / "a.ndjson", {"resourceType": "Patient", "id": "odd", "gender": "f"})
+    command = ("records", "import", "--member", "north", path)
+
+    strict = stage(*command)
+
+    assert strict.code == ReasonClass.INVALID.value
+    assert "Patient.gender: a code of the value set" in strict.err
+
+    lenient = stage(*command, "--lenient")
+
+    assert lenient.code == 0
+    assert "Records added: 1" in lenient.out
+    assert "Kept although they break FHIR's structure: 1" in lenient.err

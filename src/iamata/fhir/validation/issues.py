@@ -67,6 +67,14 @@ def state_refusal(refused: Refused, path: str = "") -> Issue:
     )
 
 
+def spell_first(issues: Sequence[Issue]) -> str:
+    """Say in one line what is wrong first, and how much more is."""
+    if not issues:
+        return ""
+    more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
+    return f"{issues[0].path}: {issues[0].text}{more}"
+
+
 def write_outcome(issues: Sequence[Issue]) -> dict[str, object]:
     """Write issues as an OperationOutcome, which says so where there are none."""
     written = [_write_issue(issue) for issue in issues]
