@@ -150,6 +150,20 @@ def test_a_contained_resource_may_refer_to_its_neighbour_and_to_its_container() 
     assert validate(observe(contained=contained)) == ()
 
 
+def test_contained_resources_that_refer_in_a_circle_are_each_looked_at_once() -> None:
+    contained = [
+        {**observe(hasMember=[{"reference": f"#{(number + 1) % 50}"}]), "id": str(number)}
+        for number in range(50)
+    ]
+    begun_s = time.perf_counter()
+
+    assert validate(observe(contained=contained, hasMember=[{"reference": "#0"}])) == ()
+    assert find(contained=[*contained, {"resourceType": "Basic", "id": "51"}]) == [
+        ("contained[50].code", IssueType.REQUIRED)
+    ]
+    assert time.perf_counter() - begun_s < 1
+
+
 def test_no_value_and_no_foreign_name_is_repeated() -> None:
     known = "Anna Vogel, born 1980-02-29"
     patient = {
