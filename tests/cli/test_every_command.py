@@ -46,9 +46,11 @@ PINNED: Final = {
     "proposal open": "action approvals is_closed proposal rejections until",
     "proposal vote": "action approvals is_closed proposal rejections until",
     "records anchor": "read_anchors record_anchors",
-    "records import": "added already_there anchors patients_enrolled problems records_per_s unchanged",
+    "records import": "added already_there anchors irregular patients_enrolled problems records_per_s "
+    "unchanged",
     "records list": "may_be_incomplete records",
     "records read": "records",
+    "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
     "verify": "app_hash checked height is_by_one_signer network",
     "wallet accesses": "accesses",
@@ -127,6 +129,7 @@ class Narrator:
         self.call("demo", "--home", folder / "demo")
         self.call("wallet create", "--wallet", folder / "empty")
         self.ask("records import", *north, folder / "sample")
+        self.call("records validate", folder / "sample")
         self.ask("person register", *north, "--wallet", folder / "temp", "--role", "clinician")
         self.ask("person set-roles", *north, "--person", folder / "temp", "--role", "auditor")
         self.ask("person revoke", *north, "--person", folder / "temp")

@@ -24,6 +24,7 @@ from iamata.cli import (
     proposal,
     records,
     sample,
+    validation,
     verify,
     wallet,
 )
@@ -45,6 +46,7 @@ verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
 outbox.add_to(wallet.app)
+validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),
