@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iamata.crypto.ed25519 import SigningKey, is_valid
-from iamata.model.ids import KeyId
+from iamata.model.ids import KeyId, Nonce
 from iamata.model.reasons import Reason, Refused
 from iamata.wire.digests import check_content_digest, write_content_digest
 from iamata.wire.fields import parse_signature, parse_signature_input
 from iamata.wire.signatures import Message, Proof, check_request, sign_request, write_base
 
 KEY: Final = SigningKey.from_seed(bytes(range(32)))
-NONCE: Final = "a" * 25 + "a"
+NONCE: Final = Nonce("a" * 26)
 NOW_S: Final = 1_700_000_000
 BODY: Final = b'{"hello": "world"}'
 MESSAGE: Final = Message(
