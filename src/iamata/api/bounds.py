@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from iamata.api.limits import BODY_S_MAX
+from iamata.api import limits
 from iamata.model.reasons import Reason, Refused, require
 from iamata.wire.signatures import Message
 
@@ -21,7 +21,7 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     require(is_short, Reason.TOO_LARGE, f"a body of more than {bytes_max} bytes")
     parts, size = [], 0
     try:
-        async with asyncio.timeout(BODY_S_MAX):
+        async with asyncio.timeout(limits.BODY_S_MAX):
             async for part in request.stream():
                 size += len(part)
                 require(size <= bytes_max, Reason.TOO_LARGE, f"a body of more than {bytes_max} bytes")

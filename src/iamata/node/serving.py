@@ -58,6 +58,8 @@ def choose_office(home: Home, member: str | None) -> Office:
 def make_serving(home: Home, office: Office, configuration: Configuration, *, url: str) -> Serving:
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
+    watch = LedgerWatch(engine, pool)
+    engine.listen(watch.hear)
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
@@ -70,7 +72,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
             clock=office.author.clock,
         ),
         views=HeldViews(engine),
-        watch=LedgerWatch(engine, pool),
+        watch=watch,
         pool=pool,
         metrics=Metrics(),
     )
