@@ -1,7 +1,7 @@
-"""http.disclosure_p50_ms: a consented read between two node processes: ledger, sealing and journals included.
+"""http.disclosure_p50_ms: a consented read between two node processes; ledger, sealing, journals included.
 
-A clinician's client asks South's node with a fresh share code. That node asks North's, which decides, tells the
-ledger, seals and releases. South's opens, checks all of it against its own copy, journals and answers.
+A clinician's client asks South's node with a fresh share code. That node asks North's, which decides, tells
+the ledger, seals and releases. South's opens, checks all of it against its own copy, journals and answers.
 """
 
 import statistics

@@ -42,8 +42,31 @@ class Network:
     """Two running nodes, and the wallets of those who use them."""
 
     folder: Path
-    north: RunningNode
-    south: RunningNode
+    north_home: Path
+    south_home: Path
+    nodes: list[RunningNode] = dataclasses.field(default_factory=list)
+
+    @property
+    def north(self) -> RunningNode:
+        """The node that orders."""
+        return self.nodes[0]
+
+    @property
+    def south(self) -> RunningNode:
+        """The node that follows."""
+        return self.nodes[1]
+
+    def start(self) -> None:
+        """Start both nodes; South learns where North listens."""
+        self.nodes.append(RunningNode(self.north_home))
+        introduce(self.south_home, peers={"north": self.north.url}, leader=self.north.url)
+        if not self.wallet("doctor").exists():
+            register(self.south_home, "south", self.wallet("doctor"), "clinician", "emergency")
+        self.nodes.append(RunningNode(self.south_home))
+
+    def stop(self) -> list[int]:
+        """Stop both nodes, and return their exit codes."""
+        return [self.nodes.pop().stop() for _ in range(len(self.nodes))]
 
     def ask(self, *arguments: object) -> dict[str, Any]:
         """Run a command that must succeed."""
@@ -72,11 +95,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     assert call("records", "import", "--home", north, "--member", "north", bundle).code == 0
     for home in (north, south):
         take_any_port(home)
-    with RunningNode(north) as a:
-        introduce(south, peers={"north": a.url}, leader=a.url)
-        register(south, "south", folder / "doctor", "clinician", "emergency")
-        with RunningNode(south) as b:
-            yield Network(folder, a, b)
+    network = Network(folder, north, south)
+    network.start()
+    try:
+        yield network
+    finally:
+        network.stop()
 
 
 def register(home: Path, member: str, wallet: Path, *roles: str) -> None:
@@ -197,11 +221,13 @@ def list_keys(network: Network) -> list[str]:
     return [path.read_text(encoding="ascii").strip() for path in keys]
 
 
-def test_an_outsider_verifies_both_homes_afterwards(told: dict[str, Any], network: Network) -> None:
+def test_an_outsider_verifies_both_homes_between_two_runs(told: dict[str, Any], network: Network) -> None:
     assert told["withdraw"]
-    assert [node.stop() for node in (network.south, network.north)] == [0, 0]
-
-    answers = [call("verify", node.home, "--json") for node in (network.north, network.south)]
+    try:
+        assert network.stop() == [0, 0]
+        answers = [call("verify", home, "--json") for home in (network.north_home, network.south_home)]
+    finally:
+        network.start()
 
     assert [answer.code for answer in answers] == [0, 0], answers
     assert len({answer.document["app_hash"] for answer in answers}) == 1

@@ -32,7 +32,10 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
 
 
 def read_message(request: Request) -> Message:
-    """Return the parts of a request that a signature may cover, as they were sent."""
+    """Return the parts of a request that a signature may cover, as they were sent, or refuse too many."""
+    head = [*request.scope["headers"], (request.scope["path"].encode(), request.scope["query_string"])]
+    size = sum(len(name) + len(value) for name, value in head)
+    require(size <= limits.HEAD_BYTES_MAX, Reason.TOO_LARGE, "the head of a request")
     fields: dict[str, str] = {}
     for name, value in request.headers.items():
         fields[name] = f"{fields[name]}{_SEPARATOR}{value}" if name in fields else value
