@@ -14,7 +14,7 @@ RESOLVE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test lint types bench bench-fhir-package lock clean
+.PHONY: help demo test lint types bench bench-fhir-package bench-network lock clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -38,6 +38,9 @@ bench: $(DEV)  ## measure, and write bench/results.json
 
 bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
 	@$(BIN)/python -m bench validation
+
+bench-network: $(DEV)  ## measure between processes: nodes over HTTP
+	@$(BIN)/python -m bench http
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -205,7 +205,7 @@ def test_a_taken_port_is_named(network: Network, tmp_path: Path) -> None:
 
 
 def test_logs_and_figures_name_nobody_and_nothing(network: Network, told: dict[str, Any]) -> None:
-    figures = Connection(network.north.url)._exchange("GET", "/metrics", b"")[1].decode()  # noqa: SLF001  as they are
+    figures = Connection(network.north.url)._exchange("GET", "/metrics", b"", {})[1].decode()  # noqa: SLF001  as they are
     spoken = [figures, *(node.log.read_text(encoding="utf-8") for node in (network.north, network.south))]
     patient, consent = told["enrol"]["patient"], told["grant"]["consent"]
 

@@ -18,7 +18,6 @@ from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import NetworkId
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.scenes import Scene
-from iamata.testing.surface import sign
 from iamata.workflows.author import Author
 
 Change = Callable[[str, Any], Any]
@@ -33,11 +32,9 @@ class Wire(Connection):
         self.change: Change = lambda _, answer: answer
         self.asked: list[str] = []
 
-    def _exchange(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+    def _exchange(self, method: str, target: str, body: bytes, signed: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append(target)
-        clock = self.house.scene.world.clock
-        headers = {} if self.key is None else sign(self.key, method, target, body, clock=clock)
-        response = self.house.client.request(method, target, content=body, headers=headers)
+        response = self.house.client.request(method, target, content=body, headers=signed)
         if response.status_code != 200:
             return response.status_code, response.content
         changed = self.change(target.partition("?")[0], json.loads(response.content))

@@ -134,13 +134,6 @@ def choose_action(**wanted: str | None) -> tuple[str, str]:
     return said[0]
 
 
-def choose_action(**wanted: str | None) -> tuple[str, str]:
-    """Return the one thing that is proposed, and of whom."""
-    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
-    require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
-    return said[0]
-
-
 def read_action(kind: str, subject: str) -> Action:
     """Put an option into the ledger's words."""
     if kind == "restore":

@@ -19,6 +19,7 @@ from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
 from iamata.workflows.office import Office
@@ -59,7 +60,8 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
     watch = LedgerWatch(engine, pool)
-    engine.listen(watch.hear)
+    if isinstance(engine, AnnouncingEngine):
+        engine.listen(watch.hear)
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
