@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from iamata.fhir.tables.r4 import RESOURCE_TYPES
+from iamata.fhir.definitions import is_resource_type
 from iamata.model.canonical import Json
 from iamata.model.reasons import Reason, Refused, require
 
@@ -70,7 +70,7 @@ def read_head(body: bytes) -> Head:
     """Read the type and the id of a resource, or refuse what cannot be a record."""
     require(len(body) <= RESOURCE_BYTES_MAX, Reason.INPUT_TOO_LARGE)
     head = _decode_head(body)
-    require(head.resource_type in RESOURCE_TYPES, Reason.RESOURCE_INVALID, "unknown resourceType")
+    require(is_resource_type(head.resource_type), Reason.RESOURCE_INVALID, "unknown resourceType")
     require(head.resource_type not in NOT_RECORDS, Reason.RESOURCE_INVALID, "an envelope inside")
     require(head.id is None or is_id(head.id), Reason.RESOURCE_INVALID, "malformed id")
     return head
