@@ -14,10 +14,10 @@ RESOLVE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 
-.PHONY: help demo test lint types bench lock clean
+.PHONY: help demo test lint types bench report-sql-on-fhir lock clean
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
 
 demo: $(RUNTIME)  ## run the whole network in one process
 	@$(BIN)/iamata demo
@@ -35,6 +35,9 @@ types: $(DEV)  ## check types
 
 bench: $(DEV)  ## measure, and write bench/results.json
 	@$(BIN)/python -m bench
+
+report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
+	@$(BIN)/python scripts/report_sql_on_fhir.py
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

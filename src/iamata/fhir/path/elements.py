@@ -154,7 +154,7 @@ def add_children(owner: Json, child: Child, found: list[Item]) -> None:
 def add_values(value: object, extra: object, kind: NodeType, found: list[Item]) -> None:
     """Add the elements that a value of JSON is, and what stands beside it."""
     if extra is not None:
-        if type(value) is list or type(extra) is list:
+        if type(value) is list or (value is None and type(extra) is list):
             _add_list(value, extra, kind, found)
         else:
             found.append(Element(value, kind, extra))
