@@ -1,6 +1,7 @@
 """Compile a view to closures over resources: rows, or whole columns where every resource gives one row."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import compress
 from typing import Any, Final, TypeAlias
 
@@ -49,7 +50,7 @@ class CompiledColumn:
         self.type: ColumnType = find_column_type(column, path.types)
         general = make_cell(path, column)
         self.getter: Getter | None = find_getter(path, column)
-        self.cell: Cell = general if self.getter is None else fall_back(self.getter, general)
+        self.cell: Cell = general if self.getter is None else fall_back(self.getter, general, column)
 
 
 class CompiledView:
@@ -108,10 +109,11 @@ class CompiledView:
 
 def _make_column(one: CompiledColumn, nodes: Sequence[Any], resource: str) -> Sequence[Value]:
     if one.getter is not None:
-        try:
-            return list(map(one.getter, nodes))
-        except DOUBTS:
-            pass  # one resource is not as it should be: each is asked with care
+        with suppress(*DOUBTS):  # then one resource is not as it should be, and each is asked with care
+            values = list(map(one.getter, nodes))
+            kinds = dict.fromkeys(map(type, values))
+            if one.column.is_collection or (list not in kinds and dict not in kinds):
+                return values
     return [one.cell(start(node, resource)) for node in nodes]
 
 
@@ -127,10 +129,8 @@ class _Condition:
     def keep(self, nodes: Sequence[Any], resource: str) -> list[Any]:
         """Keep the resources that fulfil it."""
         if self._short is not None:
-            try:
+            with suppress(*DOUBTS):
                 return list(compress(nodes, map(self._short, nodes)))
-            except DOUBTS:
-                pass
         return [node for node in nodes if self.holds(start(node, resource))]
 
 

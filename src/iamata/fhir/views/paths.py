@@ -177,13 +177,15 @@ def _spell(item: Item) -> Value:
     return item if type(item) in {*_PLAIN, Decimal} else str(item)
 
 
-def fall_back(short: Getter, general: Cell) -> Cell:
+def fall_back(short: Getter, general: Cell, column: Column) -> Cell:
     """Make a cell that goes the short way, and the general one from JSON that is not as it should be."""
 
     def cell(focus: Focus) -> Value:
         try:
-            return short(focus.element.value)
+            value = short(focus.element.value)
         except DOUBTS:
             return general(focus)
+        is_odd = type(value) is dict or (type(value) is list and not column.is_collection)
+        return general(focus) if is_odd else value
 
     return cell
