@@ -24,6 +24,7 @@ from iamata.cli import (
     records,
     sample,
     verify,
+    view,
     wallet,
 )
 from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, document_refusal, get_exit_code
@@ -44,7 +45,7 @@ verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
 NOUNS: Final = (
-    *(network, node, member, proposal, person, patient, records, wallet),
+    *(network, node, member, proposal, person, patient, records, wallet, view),
     *(access, emergency, ledger, sample),
 )
 for noun in NOUNS:
