@@ -15,7 +15,8 @@ from iamata.fhir.views.compiling import CompiledView
 from iamata.intake.progress import Progress
 from iamata.model.reasons import Reason, Refused
 from iamata.node.home import open_home
-from iamata.node.tabulating import TableReport, load_view, tabulate_files, tabulate_records
+from iamata.node.tabulating import TableReport, read_definition, tabulate_files, tabulate_records
+from iamata.workflows.tabulation import compile_view
 
 HomeOption = Annotated[
     Path | None,
@@ -50,11 +51,12 @@ def run(
 ) -> None:
     """Turn records into one table. Of a vault, only what you may read, and each patient will see it."""
     begun_s = time.perf_counter()
-    compiled = load_view(view)
+    definition = read_definition(view)
+    compiled = compile_view(definition)
     if paths:
         report = run_over_files(compiled, paths, to)
     else:
-        report = run_over_vault(compiled, to, home=home, member=member, person=person, purpose=purpose)
+        report = run_over_vault(definition, to, home=home, member=member, person=person, purpose=purpose)
     show_report(compiled, report, seconds=time.perf_counter() - begun_s, is_vault=not paths)
     complain_of(report.problems, "Not read")
 
@@ -98,7 +100,7 @@ def run_over_files(view: CompiledView, paths: list[Path], to: Path) -> TableRepo
 
 
 def run_over_vault(
-    view: CompiledView,
+    definition: bytes,
     to: Path,
     *,
     home: Path | None,
@@ -113,7 +115,7 @@ def run_over_vault(
         begun_s = time.perf_counter()
         task = progress.add_task("reading", total=None, rate="")
         return tabulate_records(
-            view,
+            definition,
             opened.get_office(member),
             to,
             person=read_asker(opened, person, member=member),

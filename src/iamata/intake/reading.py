@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from iamata.fhir.exact import Exact
+from iamata.fhir.exact import Exact, Read, read_exact
 from iamata.fhir.preparing import Fault, state_fault
 from iamata.fhir.reading import Found, read_document, read_lines
 from iamata.fhir.resources import compact
@@ -24,7 +24,12 @@ Chunk: TypeAlias = list[Exact]
 
 
 def read_resources(
-    paths: Sequence[Path], resource_type: str, *, limits: Limits, progress: Progress
+    paths: Sequence[Path],
+    resource_type: str,
+    *,
+    limits: Limits,
+    progress: Progress,
+    read: Read = read_exact,
 ) -> Iterator[Chunk | Problem]:
     """Read everything below the paths; what cannot be read is named, and the rest goes on."""
     for source in read_sources(paths, limits=limits, progress=progress):
@@ -32,17 +37,17 @@ def read_resources(
             yield _state_problem(source.name, state_fault(None, source.refused))
             continue
         try:
-            yield from _gather(source.name, _read(source, resource_type, limits))
+            yield from _gather(source.name, _read(source, resource_type, limits, read))
         except Refused as refused:
             yield _state_problem(source.name, state_fault(None, refused))
 
 
-def _read(source: Source, resource_type: str, limits: Limits) -> Iterator[Found]:
+def _read(source: Source, resource_type: str, limits: Limits, read: Read) -> Iterator[Found]:
     if source.kind is Kind.DOCUMENT:
         with broken_is_refused():
             content = source.stream.read(limits.document_bytes_max + 1)
         require(len(content) <= limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
-        yield from read_document(compact(content), resource_type)
+        yield from read_document(compact(content), resource_type, read)
         return
     chunks = read_chunks(source.stream, limits)
     while True:
@@ -50,7 +55,7 @@ def _read(source: Source, resource_type: str, limits: Limits) -> Iterator[Found]
             chunk = next(chunks, None)
         if chunk is None:
             return
-        yield from read_lines(chunk, resource_type)
+        yield from read_lines(chunk, resource_type, read)
 
 
 def _gather(name: str, found: Iterator[Found]) -> Iterator[Chunk | Problem]:

@@ -15,15 +15,17 @@ from iamata.ledger.tables import PERSONS
 from iamata.model.ids import PatientId, PersonId
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import NO_PATIENT, LedgerView
-from iamata.vault.bulk_opening import FoundRow, find_rows, open_rows
+from iamata.vault.bulk_opening import FoundRow, RowsToOpen, find_rows, take_out
 from iamata.vault.journal import JournalEntry, append_entries
 from iamata.vault.opening import ListedRecord
-from iamata.vault.record import OpenedRecord
 from iamata.workflows.deciding import Reading, decide_read, write_entries
 from iamata.workflows.office import Office
 
 PATIENTS_TOGETHER: Final = 64
 """Patients who are decided about on one view of the ledger, and journalled in one durable step."""
+
+ROWS_TOGETHER: Final = 512
+"""Rows of one patient that are taken out at once."""
 
 
 class BulkReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +41,10 @@ def count_patients(office: Office) -> int:
     return sum(1 for _ in _list_patients(office))
 
 
-def read_many(office: Office, wanted: BulkReading) -> Iterator[list[OpenedRecord]]:
-    """Read what each patient's permits cover, some patients at a time; one list for each such step.
+def read_many(office: Office, wanted: BulkReading) -> Iterator[RowsToOpen]:
+    """Take out what each permit covers, to be opened: the journal has it, durably, before it is given.
 
+    Patients come some at a time.
     A withdrawal that comes meanwhile counts from the next step on.
     """
     staff = PERSONS.find(office.take_view(), wanted.person)
@@ -50,7 +53,9 @@ def read_many(office: Office, wanted: BulkReading) -> Iterator[list[OpenedRecord
     shown: dict[str, None] = {}
     patients = _list_patients(office)
     while some := list(islice(patients, PATIENTS_TOGETHER)):
-        yield _read_of(office, wanted, some, shown)
+        for permit, found in _permit(office, wanted, some, shown):
+            for place in range(0, len(found), ROWS_TOGETHER):
+                yield take_out(office.custody, permit, found[place : place + ROWS_TOGETHER])
 
 
 def _list_patients(office: Office) -> Iterator[PatientId]:
@@ -58,10 +63,10 @@ def _list_patients(office: Office) -> Iterator[PatientId]:
     return (PatientId(patient) for patient in patients if patient != NO_PATIENT)
 
 
-def _read_of(
+def _permit(
     office: Office, wanted: BulkReading, patients: list[PatientId], shown: dict[str, None]
-) -> list[OpenedRecord]:
-    """Decide about some patients, make the journal durable for all of them, and only then open."""
+) -> list[tuple[Permit, list[FoundRow]]]:
+    """Decide about some patients, and make the journal durable for all of them."""
     view = office.take_view()
     entries: list[JournalEntry] = []
     permitted: list[tuple[Permit, list[FoundRow]]] = []
@@ -72,7 +77,7 @@ def _read_of(
             entries += write_entries(office, view, reading, [permit])
             permitted.append((permit, found))
     append_entries(office.custody, entries)
-    return [one for permit, found in permitted for one in open_rows(office.custody, permit, found)]
+    return permitted
 
 
 def _decide(

@@ -1,5 +1,6 @@
 """Reading many: decided for each patient, journalled before anything is opened, and never too much."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from iamata.model.reasons import Reason, Refused
 from iamata.testing import offices
 from iamata.testing.scenes import Scene
 from iamata.testing.world import Party
+from iamata.vault.bulk_opening import open_rows
 from iamata.vault.journal import JournalKind, read_entries
+from iamata.vault.record import decode_header
 from iamata.workflows.bulk_reads import BulkReading, read_many
 from iamata.workflows.messages import ReadDetails, read_details
 
@@ -25,8 +28,13 @@ def ada(scene: Scene) -> Party:
 
 def read(scene: Scene, person: Party, **changes: Any) -> list[str]:
     asked = {"person": PersonId(person.id), "purpose": "TREAT", "resource_type": "Observation"}
-    steps = read_many(scene.a, BulkReading(**(asked | changes)))
-    return [one.header.facts.record for step in steps for one in step]
+    found: list[str] = []
+    for rows in read_many(scene.a, BulkReading(**(asked | changes))):
+        refs = [decode_header(facts.header).facts.record for _, facts, _ in rows.rows]
+        bodies = [json.loads(body) for body in open_rows(rows)]
+        assert refs == [f"{body['resourceType']}/{body['id']}" for body in bodies]
+        found += refs
+    return found
 
 
 def list_reads(scene: Scene) -> list[ReadDetails]:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from itertools import compress
 from typing import Any, Final, TypeAlias
 
+from iamata.fhir.exact import Read, make_reader, read_exact
 from iamata.fhir.path.direct import DOUBTS
 from iamata.fhir.path.elements import Element, Json, get_node_type
 from iamata.fhir.path.evaluation import Types
@@ -23,6 +24,7 @@ from iamata.fhir.views.paths import (
     make_condition,
     start,
 )
+from iamata.fhir.views.trimming import find_keys
 from iamata.model.reasons import Reason, Refused, require
 
 ROWS_MAX: Final = 100_000
@@ -63,6 +65,9 @@ class CompiledView:
         self._conditions = [_Condition(scope, view, place) for place in range(len(view.where))]
         self._rows = _Builder(scope, self._columns).build(view.selects, (view.resource,))
         self._is_flat = all(_is_flat(select) for select in view.selects)
+        keys = find_keys(scope.trees, view.resource)
+        self.read: Read = read_exact if keys is None else make_reader(keys)
+        """Reads a compact resource as far as this view looks at it."""
 
     @property
     def names(self) -> list[str]:

@@ -12,6 +12,7 @@ from iamata.fhir.path.elements import Element, Item, get_node_type, make_element
 from iamata.fhir.path.evaluation import Environment, Frame, Items, Types
 from iamata.fhir.path.parser import parse
 from iamata.fhir.path.refusals import ExpressionRefused
+from iamata.fhir.path.syntax import Expression
 from iamata.fhir.views.definition import Column, View
 from iamata.model.reasons import Reason, Refused
 
@@ -41,6 +42,8 @@ class Scope:
     """The variables of a view."""
 
     def __init__(self, view: View) -> None:
+        self.trees: list[Expression] = []
+        """Every path of the view."""
         values = {one.name: Element(one.value, get_node_type(one.type_name)) for one in view.constants}
         self.variables: Mapping[str, Sequence[Item]] = {name: [value] for name, value in values.items()}
         self.plain: Mapping[str, object] = {
@@ -65,6 +68,7 @@ class ViewPath:
             compiled = Compiler(source, scope.types).compile(self.tree, types)
         except ExpressionRefused as refused:
             self.refuse(refused.detail)
+        scope.trees.append(self.tree)
         self._run = compiled.run
         self.types = compiled.types
         self.owner = _find_owner(types)
