@@ -47,6 +47,11 @@ class Network:
     nodes: list[RunningNode] = dataclasses.field(default_factory=list)
 
     @property
+    def homes(self) -> tuple[Path, Path]:
+        """Both homes, as their nodes are listed."""
+        return self.north_home, self.south_home
+
+    @property
     def north(self) -> RunningNode:
         """The node that orders."""
         return self.nodes[0]
@@ -137,9 +142,34 @@ def told(network: Network) -> dict[str, Any]:
     )
     broken = ("--emergency", heard["declare"]["emergency"])
     heard["emergency"] = network.ask("access", "ask", *b, "--person", doctor, *broken)
+    heard["proposal"] = govern(network)
+    heard["receipt"] = network.ask("ledger", "receipt", *b, "--wallet", doctor, "--leaf", 3)
+    heard["events"] = network.ask("ledger", "events", *a, *ada, "--after", 3, "--limit", 1)
     reviewed = ("--wallet", network.wallet("reviewer"), *broken, "--outcome", "justified", *why)
     heard["review"] = network.ask("emergency", "review", *a, *reviewed)
     return heard
+
+
+def govern(network: Network) -> dict[str, Any]:
+    """Let each member's administrator speak at their own node."""
+    wallets = [home / "wallets" / f"{home.name}-administrator" for home in network.homes]
+    at = [
+        ("--node", node.url, "--wallet", wallet)
+        for node, wallet in zip(network.nodes, wallets, strict=True)
+    ]
+    opened = network.ask("proposal", "open", *at[0], "--suspend", "south")
+    return network.ask("proposal", "vote", *at[1], "--proposal", opened["proposal"], "--reject")
+
+
+def test_members_decide_each_at_their_own_node(told: dict[str, Any]) -> None:
+    assert (told["proposal"]["approvals"], told["proposal"]["rejections"]) == (["north"], ["south"])
+
+
+def test_a_receipt_is_proven_at_either_node(told: dict[str, Any]) -> None:
+    (event,) = told["events"]["events"]
+
+    assert event["leaf"] == told["receipt"]["receipt"]["index"] == 3
+    assert json.loads(told["receipt"]["receipt"]["leaf"])["id"] == told["receipt"]["transaction"]
 
 
 def test_a_patient_enrols_from_afar_once(told: dict[str, Any]) -> None:

@@ -65,6 +65,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,
         gate=Gate(
