@@ -20,6 +20,7 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, Follower, read_configuration
 from iamata.node.desks import LocalDesk
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
@@ -161,7 +162,8 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
     """Open a home, finish what a crash or a restored backup left undone, and close it in the end."""
     genesis, configuration = load_genesis(path), read_configuration(path)
     peers = Peers(configuration, path, find_asking_key(path))
-    home = Home(path, open_ledger(path, genesis, configuration, clock), {}, peers, clock=clock)
+    engine = AnnouncingEngine(open_ledger(path, genesis, configuration, clock))
+    home = Home(path, engine, {}, peers, clock=clock)
     try:
         for folder in list_member_folders(path):
             member = MemberId(folder.name)
