@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.receipts import GrowthProof, Receipt, StateProof
@@ -66,6 +67,25 @@ class Engine(Protocol):
 
     def events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor: the leaves whose index is at least `after`."""
+        ...
+
+
+class Leader(Protocol):
+    """Another node, whose ledger one follows: it orders, and is believed in nothing."""
+
+    def submit(self, raw: bytes) -> "Future[Finality]":
+        """Hand a signed transaction on; the future ends with what the leader says of it."""
+        ...
+
+    def read_blocks(self, *, first_height: int, wait_s: float) -> Sequence[StoredBlock]:
+        """Return the next blocks from a height on, a few at most; none where none came in time.
+
+        Refuse with NODE_UNREACHABLE where the leader does not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go: a question that is open ends."""
         ...
 
 

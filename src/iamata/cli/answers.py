@@ -122,6 +122,8 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.ENGINE_STOPPED: "The ledger is closed.",
         Reason.TOO_BUSY: "Too much is waiting; try again.",
         Reason.RULES_UNKNOWN: "The members agreed on rules that this program does not know yet.",
+        Reason.LEDGER_FORKED: "Who orders the blocks has signed two histories; the evidence is kept.",
+        Reason.NODE_UNREACHABLE: "The node does not answer, or does not answer as a node would.",
     },
 }
 """Every reason, once, under its class. The class is decided here and nowhere else."""

@@ -124,6 +124,7 @@ class Reason(enum.IntEnum):
     ENGINE_STOPPED = 605
     TOO_BUSY = 606
     RULES_UNKNOWN = 607
+    LEDGER_FORKED = 608
     ARCHIVE_BROKEN = 620
     ARCHIVE_UNSAFE = 621
     INPUT_TOO_LARGE = 622
@@ -138,6 +139,9 @@ class Reason(enum.IntEnum):
     WALLET_NOT_FOUND = 631
     WALLET_ALREADY_EXISTS = 632
     FAULT_FOUND = 633
+
+    # 7xx: between nodes
+    NODE_UNREACHABLE = 700
 
 
 ACCEPTED: Final = 0

@@ -75,14 +75,15 @@ class _Replay:
 
     def take(self, block: StoredBlock) -> None:
         """Replay the next block. The signatures of the one before are known by then."""
-        header = _check_place(block, self.state)
-        transactions = _read_transactions(block)
+        header = check_place(block, self.state)
+        transactions = read_transactions(block)
         self._checks.send(transactions)
         self._unsettled.append(block.height)
         if len(self._unsettled) > 1:
             self._settle()
-        outcome = _run(block, transactions, self.state)
-        _compare(block, transactions, outcome, header, self.state)
+        outcome = run(block, transactions, self.state)
+        installed = self.state.install(self.state.place(block.time_ms), transactions, outcome)
+        compare(block, header, installed.header, outcome)
         self.refused += sum(result != ACCEPTED for result in outcome.results)
 
     def settle_all(self) -> None:
@@ -98,7 +99,7 @@ class _Replay:
             raise _find_fault(height, f"transaction {wrong}: a signature does not hold")
 
 
-def _check_place(block: StoredBlock, state: LedgerState) -> Header:
+def check_place(block: StoredBlock, state: LedgerState) -> Header:
     """Return the block's header, which its orderer signed for this place in this chain."""
     height = state.height + 1
     if block.height != height:
@@ -117,7 +118,8 @@ def _check_place(block: StoredBlock, state: LedgerState) -> Header:
     return header
 
 
-def _read_transactions(block: StoredBlock) -> list[SignedTransaction]:
+def read_transactions(block: StoredBlock) -> list[SignedTransaction]:
+    """Return what a block holds, each in its one spelling; the signatures are still unchecked."""
     if len(block.transactions) > BLOCK_TRANSACTIONS_MAX:
         raise _find_fault(block.height, f"it holds more than {BLOCK_TRANSACTIONS_MAX} transactions")
     transactions: list[SignedTransaction] = []
@@ -129,23 +131,17 @@ def _read_transactions(block: StoredBlock) -> list[SignedTransaction]:
     return transactions
 
 
-def _run(block: StoredBlock, transactions: list[SignedTransaction], state: LedgerState) -> Outcome:
+def run(block: StoredBlock, transactions: list[SignedTransaction], state: LedgerState) -> Outcome:
+    """Run a block again without making it part of the state."""
     try:
         return state.run(state.place(block.time_ms), transactions)
     except PoisonTransactionError as poison:
         raise _find_fault(block.height, str(poison)) from poison
 
 
-def _compare(
-    block: StoredBlock,
-    transactions: list[SignedTransaction],
-    outcome: Outcome,
-    header: Header,
-    state: LedgerState,
-) -> None:
-    """Make the block part of the state, and find in it what header and log say."""
-    installed = state.install(state.place(block.time_ms), transactions, outcome)
-    if installed.header.transactions != header.transactions:
+def compare(block: StoredBlock, said: Header, found: Header, outcome: Outcome) -> None:
+    """Find in what a block comes to all that its header and its leaves say."""
+    if found.transactions != said.transactions:
         raise _find_fault(block.height, "its transactions are not those that its header names")
     if outcome.leaves != block.leaves:
         pairs = zip(outcome.leaves, block.leaves, strict=False)
@@ -154,7 +150,7 @@ def _compare(
             "the number of its leaves" if wrong is None else f"leaf {block.first_leaf + wrong} of the log"
         )
         raise _find_fault(block.height, f"{place} is not what its transactions do")
-    if installed.header.app_hash != header.app_hash:
+    if found.app_hash != said.app_hash:
         raise _find_fault(block.height, "its app hash is not that of state and log")
 
 

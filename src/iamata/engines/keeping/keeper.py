@@ -40,6 +40,11 @@ class LedgerKeeper:
             raise
         self._readers = ReaderPool(folder)
 
+    @property
+    def newest_header(self) -> bytes | None:
+        """The header of the newest block as it is kept, None on a new ledger."""
+        return self._header
+
     def check_rules(self) -> None:
         """Refuse to go on where the next block's rules are not known here; what is kept can be read."""
         try:
