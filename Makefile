@@ -15,7 +15,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench lock cometbft clean
+.PHONY: help demo test lint types bench lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -42,6 +42,9 @@ lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes th
 	@$(RESOLVE) --extra build --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 
 cometbft: $(COMETBFT)  ## build CometBFT, which orders blocks for several validators; needs Go 1.24 or newer
+
+abci-stubs: $(DEV)  ## generate the messages of CometBFT's socket from the pinned definitions; needs Go
+	@$(BIN)/python scripts/make_abci_stubs.py
 
 clean:  ## remove everything that was made here
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist bench/results.json
