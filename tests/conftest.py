@@ -45,7 +45,8 @@ def require_part() -> RequirePart:
     """Return a function that finds a system part by its command, or skips: `require_part("chromium")`."""
 
     def find_or_skip(command: str) -> Path:
-        path = shutil.which(command)
+        built = Path(sys.executable).with_name(command)  # by make, beside our Python
+        path = str(built) if built.is_file() else shutil.which(command)
         if path is None:
             _leave_out(f"the system part {command} is not installed here")
         return Path(path)

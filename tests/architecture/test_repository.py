@@ -12,7 +12,7 @@ import pytest
 from sources import ROOT, find_imports, read_product
 
 LOCKS: Final = ("requirements/runtime.txt", "requirements/dev.txt")
-MODULES: Final = {"pynacl": "nacl"}
+MODULES: Final = {"protobuf": "google", "pynacl": "nacl"}
 """Distributions whose module has another name."""
 
 # Character classes keep these patterns from finding themselves.

@@ -5,13 +5,13 @@ from typing import Final
 
 from documents import ROOT, find_documents
 
-TARGETS: Final = ("demo", "test", "lint", "types", "bench", "lock", "clean")
+TARGETS: Final = ("demo", "test", "lint", "types", "bench", "lock", "cometbft", "abci-stubs", "clean")
 
 
 def read_targets() -> set[str]:
     """Read the targets that the Makefile explains."""
     return set(
-        re.findall(r"^([a-z]+):.*  ## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(r"^([a-z-]+):.*  ## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     )
 
 
@@ -24,7 +24,7 @@ def test_documents_name_only_targets_that_exist() -> None:
         target
         for path in find_documents()
         for target in re.findall(
-            r"`make ([a-z]+)|^\$ make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE
+            r"`make ([a-z-]+)|^\$ make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE
         )
     }
 

@@ -124,6 +124,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.RULES_UNKNOWN: "The members agreed on rules that this program does not know yet.",
         Reason.LEDGER_FORKED: "Who orders the blocks has signed two histories; the evidence is kept.",
         Reason.NODE_UNREACHABLE: "The node does not answer, or does not answer as a node would.",
+        Reason.CONSENSUS_MISSING: "CometBFT is not installed, or not in a version that works here.",
     },
 }
 """Every reason, once, under its class. The class is decided here and nowhere else."""

@@ -1,1 +1,1 @@
-"""CometBFT orders: the application that it calls, and what its own answers prove."""
+"""The Comet engine: an ABCI 2.0 application under CometBFT, where validators order blocks together."""
