@@ -8,6 +8,7 @@ checked, and asks for growth from it, is never shown a rewritten log.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -79,13 +80,19 @@ class GrowthProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def write_checkpoint(
-    header: bytes | None, *, state_root: bytes, log_root: bytes, log_size: int
+    header: bytes | None,
+    *,
+    state_root: bytes,
+    log_root: bytes,
+    log_size: int,
+    steps: Sequence[bytes] = (),
 ) -> Checkpoint:
     """Put a signed header beside what its app hash binds, or refuse where no block was signed yet."""
     if header is None:
         raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no signed header yet")
     return Checkpoint(
         header=header.decode("ascii"),
+        steps=tuple(step.decode("ascii") for step in steps),
         state_root=Digest(encode_digest(state_root)),
         log_root=Digest(encode_digest(log_root)),
         log_size=log_size,

@@ -62,19 +62,25 @@ def trust_genesis(genesis: Genesis) -> Trust:
     )
 
 
-def check_light_block(light: LightBlock, trust: Trust) -> Trust:
-    """Return what is to be trusted after a light block that follows from what is trusted now, or refuse."""
+def trust_light_block(light: LightBlock, trust: Trust) -> Trust:
+    """Say what is trusted where a light block is: one that was checked before."""
     header = light.header
-    height = header.height
-    require(header.chain_id == trust.network, Reason.FOREIGN_NETWORK, f"the header of height {height}")
-    checked = Trust(
+    return Trust(
         network=trust.network,
-        height=height,
+        height=header.height,
         time=header.time,
         hash=compute_light_hash(header),
         validators=light.validators,
         next_validators_hash=header.next_validators_hash,
     )
+
+
+def check_light_block(light: LightBlock, trust: Trust) -> Trust:
+    """Return what is to be trusted after a light block that follows from what is trusted now, or refuse."""
+    header = light.header
+    height = header.height
+    require(header.chain_id == trust.network, Reason.FOREIGN_NETWORK, f"the header of height {height}")
+    checked = trust_light_block(light, trust)
     if height == trust.height:
         _require(checked.hash == trust.hash, height, "is not the one that is trusted there")
     else:
@@ -97,6 +103,28 @@ def check_clock(light: LightBlock, *, now_ms: int) -> None:
     """Refuse a header from the future."""
     is_past = light.header.time.ms <= now_ms + DRIFT_MS
     _require(is_past, light.header.height, "is from the future")
+
+
+def find_steps(light: LightBlock, trust: Trust, between: Sequence[LightBlock]) -> list[LightBlock]:
+    """Choose the fewest light blocks that lead from what is trusted to another; all are checked already.
+
+    `between` must hold, in order, the first block of each set of validators and the last one before it.
+    """
+    steps: list[LightBlock] = []
+    while not is_within_reach(light, trust):
+        later = [one for one in between if trust.height < one.header.height < light.header.height]
+        reached = [one for one in later if is_within_reach(one, trust)]
+        _require(bool(reached), light.header.height, "cannot be reached from what is trusted")
+        steps.append(reached[-1])
+        trust = trust_light_block(reached[-1], trust)
+    return steps
+
+
+def is_within_reach(light: LightBlock, trust: Trust) -> bool:
+    """Tell whether those who are trusted can vouch for a block: it is the next, or enough of them voted."""
+    if light.header.height <= trust.height + 1:
+        return True
+    return 3 * _compute_trusted_power(light, trust) > compute_power(trust.validators)
 
 
 def compute_power(validators: Sequence[LightValidator]) -> int:
