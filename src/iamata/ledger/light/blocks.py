@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from iamata.crypto.merkle import compute_root, hash_leaf
+from iamata.crypto.merkle import EMPTY_ROOT, compute_root, hash_leaf
 from iamata.ledger.entries import Validator
 from iamata.ledger.light.encoding import (
     write_bytes,
@@ -131,6 +131,10 @@ class LightBlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     votes: Annotated[tuple[Vote | None, ...], msgspec.Meta(max_length=VALIDATORS_MAX)]
     validators: Annotated[tuple[LightValidator, ...], msgspec.Meta(min_length=1, max_length=VALIDATORS_MAX)]
     """In CometBFT's order; the votes are in the same."""
+
+
+NO_ITEMS_HASH: Final = Digest(encode_digest(EMPTY_ROOT))
+"""The hash by which a header says that there are no transactions, or no evidence."""
 
 
 def read_light_block(raw: bytes) -> LightBlock:
