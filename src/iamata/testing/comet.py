@@ -106,7 +106,7 @@ class CometNetwork:
             time.sleep(LOOK_S)
 
     def store(self, text: str, *, index: int = 0) -> int:
-        """Hand the key-value store a transaction; when the next block is there, return the height of this."""
+        """Hand the key-value store a transaction; return its height when the next block is there too."""
         answer = self.ask("broadcast_tx_commit", index=index, tx=f'"{text}"')
         if answer["check_tx"].get("code") or answer["tx_result"].get("code"):
             message = f"{text}: {answer}"
