@@ -89,6 +89,18 @@ class Leader(Protocol):
         ...
 
 
+class KeptLedger(Engine, Protocol):
+    """An engine that somebody opened, and that shows whole blocks."""
+
+    def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
+        """Read every final block in order."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted, then stop."""
+        ...
+
+
 NO_PATIENT: Final = PatientId("")
 """The owner of the member's own records: its practitioners, organisations and places."""
 

@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from iamata.cli.answers import CLASSES, EXIT_BUG, SENTENCES, describe_refusal, get_exit_code
+from iamata.cli.answers import EXIT_BUG, describe_refusal, get_exit_code
 from iamata.model.reasons import Reason, ReasonClass, Refused
 from iamata.stores.wallets import WALLET_FILE
 from iamata.testing.stage import FAMILY, Stage, call, write_bundle
+from iamata.wire.sentences import CLASSES, SENTENCES
 
 MARKER: Final = "Zebrafish-Marker"
 UNKNOWN: Final = "aaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -143,6 +143,15 @@ class Reason(enum.IntEnum):
 
     # 7xx: between nodes
     NODE_UNREACHABLE = 700
+    NOT_SIGNED = 701
+    BODY_CHANGED = 702
+    TOO_MANY_REQUESTS = 703
+    TOO_SLOW = 704
+    UNKNOWN_ADDRESS = 705
+    WRONG_METHOD = 706
+    WRONG_NODE = 707
+    NODE_FAULT = 708
+    ADDRESS_TAKEN = 709
 
 
 ACCEPTED: Final = 0

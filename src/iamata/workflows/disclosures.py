@@ -35,6 +35,9 @@ _PASSING: Final = (
     Reason.ENGINE_STOPPED,
     Reason.HOME_CORRUPT,
     Reason.CANNOT_OPEN,
+    Reason.NODE_UNREACHABLE,
+    Reason.NODE_FAULT,
+    Reason.TOO_MANY_REQUESTS,
 )
 """Troubles of our own, which say nothing about what a request may see."""
 
