@@ -16,6 +16,7 @@ import msgspec
 
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, read_genesis
+from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.model.canonical import encode_struct
 from iamata.model.reasons import Reason, Refused, require
 
@@ -23,7 +24,9 @@ LINE_BYTES_MAX: Final = 256 * 1024 * 1024
 """A block of the most transactions, each of the greatest size."""
 
 
-class ExportedBlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExportedBlock(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """A block as text: every part of it is printable."""
 
     height: int
@@ -32,6 +35,8 @@ class ExportedBlock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     header: str
     transactions: tuple[str, ...]
     leaves: tuple[str, ...]
+    groups: tuple[int, ...] = ()
+    misbehaviours: tuple[Misbehaviour, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +104,8 @@ def _read_block(line: bytes, what: str) -> StoredBlock:
             header=block.header.encode("ascii"),
             transactions=tuple(one.encode("ascii") for one in block.transactions),
             leaves=tuple(one.encode("utf-8") for one in block.leaves),
+            groups=block.groups,
+            misbehaviours=block.misbehaviours,
         )
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused(Reason.FAULT_FOUND, f"{what} cannot be read") from error
@@ -132,6 +139,8 @@ def _spell(block: StoredBlock) -> ExportedBlock:
             header=block.header.decode("ascii"),
             transactions=tuple(one.decode("ascii") for one in block.transactions),
             leaves=tuple(one.decode("utf-8") for one in block.leaves),
+            groups=block.groups,
+            misbehaviours=block.misbehaviours,
         )
     except UnicodeDecodeError as error:
         raise Refused(Reason.HOME_CORRUPT, f"block {block.height}") from error
