@@ -9,16 +9,24 @@ from iamata.cli.commands import verb
 from iamata.cli.output import note, show
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.model.reasons import Reason, Refused
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.ledger.light.verifying import TRUST_MS
+from iamata.model.instants import MS_PER_DAY, format_instant
 from iamata.node.home import load_genesis
 from iamata.node.verification import HomeReport, verify_export, verify_home
+from iamata.workflows.vouching import VoteReport
 
 _AMISS = (Reason.HOME_IN_USE, Reason.HOME_NOT_FOUND, Reason.FILE_NOT_FOUND, Reason.INPUT_INVALID)
 """Refusals that say that nothing was verified, not that something is wrong."""
 
 _LEDGER = {
-    "blocks": "blocks, each with its header's signature and hashes",
+    "blocks": "blocks, each with its header and hashes",
     "transactions": "transactions, each with every signature",
     "refused": "of them refused, as the rules say",
+}
+_VOTES = {
+    "headers": "headers of CometBFT, each with its validators and what it says of its block",
+    "votes": "validators' votes, each with its signature",
 }
 _MEMBERS = {
     "records": "records, opened and checked against their commitments",
@@ -54,7 +62,7 @@ def verify(
             raise
         raise Refused(Reason.FAULT_FOUND, refused.detail or refused.reason.name) from refused
     facts = document_report(report)
-    names = _LEDGER | (_MEMBERS if report.members else {})
+    names = _LEDGER | (_VOTES if report.votes else {}) | (_MEMBERS if report.members else {})
     show(
         facts,
         [
@@ -63,9 +71,33 @@ def verify(
             f"App hash {facts['app_hash']}",
             "Everything above was checked, and nothing is wrong.",
             "Whoever has this app hash at this height has the same ledger.",
-            "One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell.",
+            *describe_order(report.votes, now_ms=read_clock_ms()),
         ],
     )
+
+
+def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
+    """Say in words who ordered the ledger, and how far that can be trusted."""
+    if votes is None:
+        return ["One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell."]
+    lines = [
+        f"{votes.validators} validators order it. Each block has the votes of more than two thirds of their "
+        f"weight; {votes.faulty_max} of them may fail or cheat, and the others still agree."
+    ]
+    if votes.unvouched:
+        lines.append(f"The last {votes.unvouched:,} blocks have no votes here yet: only this node says them.")
+    elif not votes.is_result_vouched:
+        lines.append("What the last block came to is named by the next header, which is not here yet.")
+    age_days = (now_ms - votes.time_ms) // MS_PER_DAY
+    period_days = TRUST_MS // MS_PER_DAY
+    if age_days >= period_days:
+        lines.append(
+            f"The newest vote is {age_days} days old, older than the trust period of {period_days}: keys that "
+            "were stolen since could have voted for another end. Compare the app hash with a member's."
+        )
+    else:
+        lines.append(f"The newest vote is within the trust period of {period_days} days.")
+    return lines
 
 
 def verify_path(path: Path, trusted: Genesis | None) -> HomeReport:
@@ -89,11 +121,25 @@ def read_trusted(path: Path) -> Genesis:
 def document_report(report: HomeReport) -> dict[str, Any]:
     """Sum up what was checked, for machines."""
     checked = {field: getattr(report.ledger, field) for field in _LEDGER}
+    if report.votes is not None:
+        checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
     return {
         "network": compute_network_id(report.genesis),
         "height": report.ledger.blocks,
         "app_hash": report.ledger.app_hash,
-        "is_by_one_signer": True,
+        "is_by_one_signer": report.votes is None,
         "checked": checked,
+    } | document_votes(report.votes)
+
+
+def document_votes(votes: VoteReport | None) -> dict[str, Any]:
+    """Say who ordered the ledger, for machines."""
+    if votes is None:
+        return {}
+    return {
+        "validators": votes.validators,
+        "faulty_max": votes.faulty_max,
+        "unvouched_blocks": votes.unvouched,
+        "newest_vote": format_instant(votes.time_ms),
     }

@@ -50,7 +50,7 @@ class Standing:
     height: int
     time_ms: Instant
     """Not before the block's own."""
-    app_hash: str
+    app_hash: Digest
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -187,4 +187,4 @@ def _check_votes(checkpoint: Checkpoint, trust: Trust) -> Standing:
     light = read_light_block(checkpoint.header.encode("ascii"))
     check_light_block(light, trust)
     header = light.header
-    return Standing(height=header.height - 1, time_ms=header.time.ms, app_hash=header.app_hash)
+    return Standing(height=header.height - 1, time_ms=header.time.ms, app_hash=Digest(header.app_hash))

@@ -6,7 +6,7 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
@@ -44,12 +44,23 @@ class ReplayReport:
     """Where the ledger stands, for whoever checks records and openings against it."""
 
 
-def replay(genesis: Genesis, blocks: Iterable[StoredBlock], checks: SignatureChecks) -> ReplayReport:
-    """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be."""
+def replay(
+    genesis: Genesis,
+    blocks: Iterable[StoredBlock],
+    checks: SignatureChecks,
+    *,
+    see: Callable[[StoredBlock, LedgerState], None] | None = None,
+) -> ReplayReport:
+    """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
+
+    `see` is shown each block with the state that it comes to, and may refuse.
+    """
     replayed = _Replay(genesis, checks)
     try:
         for block in blocks:
             replayed.take(block)
+            if see is not None:
+                see(block, replayed.state)
     except Refused:
         replayed.settle_all()  # a bad signature in an earlier block is the earlier fault
         raise
@@ -134,7 +145,7 @@ def read_transactions(block: StoredBlock) -> list[SignedTransaction]:
 def run(block: StoredBlock, transactions: list[SignedTransaction], state: LedgerState) -> Outcome:
     """Run a block again without making it part of the state."""
     try:
-        return state.run(state.place(block.time_ms), transactions)
+        return state.run(state.place(block.time_ms), transactions, block.misbehaviours)
     except PoisonTransactionError as poison:
         raise _find_fault(block.height, str(poison)) from poison
 

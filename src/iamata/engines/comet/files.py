@@ -20,7 +20,8 @@ from iamata.model.instants import MS_PER_DAY, Instant, format_instant
 
 BLOCK_BYTES_MAX: Final = 2 * 1024 * 1024
 """CometBFT's default of 21 MB lets one proposer keep everybody busy (its advisory ASA-2023-002)."""
-BUNDLE_BYTES_MAX: Final = 128 * 1024
+MESSAGE_BYTES_MAX: Final = 128 * 1024
+"""A bundle, and room to grow."""
 EVIDENCE_BYTES_MAX: Final = 64 * 1024
 EVIDENCE_DAYS: Final = 21
 """How long evidence counts: longer than a light client trusts what it has seen."""
@@ -124,8 +125,8 @@ def spell_settings(settings: CometSettings) -> bytes:
         timeout_commit_ms=settings.timeout_commit_ms,
         peers=",".join(settings.peers),
         ids=",".join(peer.partition("@")[0] for peer in settings.peers),
-        bundle_bytes_max=BUNDLE_BYTES_MAX,
-        body_bytes_max=4 * BUNDLE_BYTES_MAX,
+        message_bytes_max=MESSAGE_BYTES_MAX,
+        body_bytes_max=4 * MESSAGE_BYTES_MAX,
         mempool_bytes_max=64 * BLOCK_BYTES_MAX,
     )
     return (text + _spell_state_sync(settings.state_sync)).encode("utf-8")
@@ -190,7 +191,7 @@ max_num_inbound_peers = 100
 
 [mempool]
 size = 5000
-max_tx_bytes = $bundle_bytes_max
+max_tx_bytes = $message_bytes_max
 max_txs_bytes = $mempool_bytes_max
 cache_size = 10000
 
