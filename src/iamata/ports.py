@@ -212,7 +212,8 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class KnownRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What must be known of a record before another version of it goes in."""
 
-    patient: str
+    patients: tuple[str, ...]
+    """Whose record it is: all of its versions are."""
     version: int
     """Of the newest."""
     fingerprints: tuple[bytes, ...]
@@ -220,7 +221,7 @@ class KnownRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class RecordStore(AnchoredStore, Protocol):
-    """Sealed records, found by keyed hashes only."""
+    """Sealed records, found by keyed hashes only. Each patient of a record has rows of their own."""
 
     def add(
         self, rows: Sequence[tuple[RecordRow, bytes]], tokens: Sequence[tuple[bytes, int]], *, head: bytes
@@ -228,20 +229,20 @@ class RecordStore(AnchoredStore, Protocol):
         """Make rows with their bodies, and identifiers' tokens with their rows, durable: all or nothing."""
         ...
 
-    def find_newest(self, lookup: bytes) -> RecordRow | None:
-        """Return the newest version of a record, or None."""
+    def find_newest(self, lookup: bytes, patient: str) -> RecordRow | None:
+        """Return a patient's row of a record's newest version, or None."""
         ...
 
     def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
-        """Return owner, newest version and all fingerprints of each record that is there."""
+        """Return owners, newest version and all fingerprints of each record that is there."""
         ...
 
-    def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
-        """Return one version of a record, or None."""
+    def find_version(self, lookup: bytes, version: int, patient: str) -> RecordRow | None:
+        """Return a patient's row of one version of a record, or None."""
         ...
 
     def find_by_token(self, token: bytes) -> list[RecordRow]:
-        """Return the records whose newest version carries an identifier."""
+        """Return the rows of records whose newest version carries an identifier."""
         ...
 
     def read_body(self, sequence: int) -> bytes:

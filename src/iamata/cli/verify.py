@@ -7,11 +7,11 @@ import typer
 
 from iamata.cli.commands import verb
 from iamata.cli.output import note, show
-from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
-from iamata.model.reasons import Reason, Refused
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.ledger.light.verifying import TRUST_MS
 from iamata.model.instants import MS_PER_DAY, format_instant
+from iamata.model.reasons import Reason, Refused
 from iamata.node.home import load_genesis
 from iamata.node.verification import HomeReport, verify_export, verify_home
 from iamata.workflows.vouching import VoteReport
@@ -24,6 +24,7 @@ _LEDGER = {
     "transactions": "transactions, each with every signature",
     "refused": "of them refused, as the rules say",
 }
+ONE_SIGNER = "One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell."
 _VOTES = {
     "headers": "headers of CometBFT, each with its validators and what it says of its block",
     "votes": "validators' votes, each with its signature",
@@ -79,25 +80,25 @@ def verify(
 def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
     """Say in words who ordered the ledger, and how far that can be trusted."""
     if votes is None:
-        return ["One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell."]
+        return [ONE_SIGNER]
     lines = [
-        f"{votes.validators} validators order it. Each block has the votes of more than two thirds of their "
-        f"weight; {votes.faulty_max} of them may fail or cheat, and the others still agree."
+        f"{votes.validators} validators order it; each block has the votes of over two thirds of their weight.",
+        f"{votes.faulty_max} of them may fail or cheat, and the others still agree on one ledger.",
     ]
     if votes.unvouched:
-        lines.append(f"The last {votes.unvouched:,} blocks have no votes here yet: only this node says them.")
+        lines.append(
+            f"The last {votes.unvouched:,} blocks have no votes here yet: this node alone says them."
+        )
     elif not votes.is_result_vouched:
         lines.append("What the last block came to is named by the next header, which is not here yet.")
-    age_days = (now_ms - votes.time_ms) // MS_PER_DAY
-    period_days = TRUST_MS // MS_PER_DAY
-    if age_days >= period_days:
-        lines.append(
-            f"The newest vote is {age_days} days old, older than the trust period of {period_days}: keys that "
-            "were stolen since could have voted for another end. Compare the app hash with a member's."
-        )
-    else:
-        lines.append(f"The newest vote is within the trust period of {period_days} days.")
-    return lines
+    age_days, period_days = (now_ms - votes.time_ms) // MS_PER_DAY, TRUST_MS // MS_PER_DAY
+    if age_days < period_days:
+        return [*lines, f"The newest votes are within the trust period of {period_days} days."]
+    return [
+        *lines,
+        f"The newest votes are {age_days} days old, longer than the trust period of {period_days} days:",
+        "keys stolen since could have voted for another end. Compare the app hash with what a member says.",
+    ]
 
 
 def verify_path(path: Path, trusted: Genesis | None) -> HomeReport:

@@ -4,9 +4,9 @@ A transaction goes in whole or not at all. In a batch, a search result or a stre
 stands alone. Nothing here says what was in a bad entry: only where it stood and why it was refused.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,8 +19,19 @@ from iamata.fhir.references import FindIdentifier, NotYetKnown, References
 from iamata.fhir.resources import Identifier, read_resource, read_type
 from iamata.model.reasons import Reason, Refused, require
 
+PATIENTS_MAX: Final = 32
+"""Each patient of a record gets a sealed copy, so their number bounds what one record can grow to."""
+
 Reader: TypeAlias = "partial[Draft] | partial[Draft | None]"
 """Reads the entry whose index is its first argument."""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What can be asked about records that are kept, or were handed on before."""
+
+    find_identifier: FindIdentifier
+    is_patient_known: Callable[[str], bool]
+    """Tells whether there is the Patient that a reference (`Patient/…`) names."""
 
 
 class Prepared(msgspec.Struct, frozen=True, gc=False):
@@ -30,10 +41,9 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     resource_id: str
     body: bytes
     patients: tuple[str, ...]
-    """The one `Patient/…` whose record this is; none for what belongs to the member.
+    """The `Patient/…` whose record this is, the most direct first; none for what belongs to the member.
 
-    Only a Patient resource may name more: first itself, then those whom it is linked to. Any other record
-    about two patients is refused: filed under one, it would escape the other's consent and erasure.
+    A Patient resource is its own alone. Those whom it is linked to stand behind it.
     """
     identifiers: tuple[Identifier, ...]
     facts: RecordFacts
@@ -61,24 +71,16 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def prepare_document(
-    content: bytes,
-    *,
-    find_identifier: FindIdentifier,
-    rules: LabelRules,
-    only: frozenset[int] | None = None,
+    content: bytes, *, known: Known, rules: LabelRules, only: frozenset[int] | None = None
 ) -> Batch:
     """Prepare what a compact document holds, a bundle or a single resource."""
     if read_type(content) == "Bundle":
-        return prepare_bundle(content, find_identifier=find_identifier, rules=rules, only=only)
-    return prepare_resources([(0, content)], find_identifier=find_identifier, rules=rules)
+        return prepare_bundle(content, known=known, rules=rules, only=only)
+    return prepare_resources([(0, content)], known=known, rules=rules)
 
 
 def prepare_bundle(
-    content: bytes,
-    *,
-    find_identifier: FindIdentifier,
-    rules: LabelRules,
-    only: frozenset[int] | None = None,
+    content: bytes, *, known: Known, rules: LabelRules, only: frozenset[int] | None = None
 ) -> Batch:
     """Prepare a compact bundle's entries; `only` picks some where each entry stands alone."""
     try:
@@ -86,19 +88,18 @@ def prepare_bundle(
     except Refused as refused:
         return Batch(faults=(state_fault(None, refused),))
     drafts = (partial(draft_entry, index, raw) for index, raw in enumerate(bundle.entry))
-    references = References(find_identifier)
-    batch = _prepare(drafts, references, rules, None if bundle.is_whole else only)
+    batch = _prepare(drafts, known, rules, None if bundle.is_whole else only)
     if bundle.is_whole and batch.faults:
         return Batch(faults=batch.faults, is_whole=True)
     return batch
 
 
 def prepare_resources(
-    texts: Iterable[tuple[int, bytes | Refused]], *, find_identifier: FindIdentifier, rules: LabelRules
+    texts: Iterable[tuple[int, bytes | Refused]], *, known: Known, rules: LabelRules
 ) -> Batch:
     """Prepare resources that stand alone, each given with its index in its source."""
     drafts = (partial(draft_resource, index, text) for index, text in texts)
-    return _prepare(drafts, References(find_identifier), rules, None)
+    return _prepare(drafts, known, rules, None)
 
 
 def state_fault(index: int | None, refused: Refused) -> Fault:
@@ -108,22 +109,46 @@ def state_fault(index: int | None, refused: Refused) -> Fault:
 
 
 def _prepare(
-    readers: Iterable[Reader], references: References, rules: LabelRules, only: frozenset[int] | None
+    readers: Iterable[Reader], known: Known, rules: LabelRules, only: frozenset[int] | None
 ) -> Batch:
     """Name all entries first, because any may refer to any other; then finish them one by one."""
+    references = References(known.find_identifier)
     drafts, existing, faults = _name_all(readers, references)
-    prepared: list[Prepared] = []
+    finished: list[tuple[int, Prepared]] = []
     for draft in drafts:
         if only is None or draft.index in only:
             try:
-                prepared.append(_finish(draft, references, rules))
+                finished.append((draft.index, _finish(draft, references, rules)))
             except Refused as refused:
                 faults.append(state_fault(draft.index, refused))
+    prepared, strangers = _set_strangers_apart(finished, known)
+    faults += strangers
     faults.sort(key=lambda fault: fault.index or 0)
     if only is not None:
         faults = [fault for fault in faults if fault.index in only]
         existing = [index for index in existing if index in only]
     return Batch(prepared=tuple(prepared), existing=len(existing), faults=tuple(faults))
+
+
+def _set_strangers_apart(
+    finished: list[tuple[int, Prepared]], known: Known
+) -> tuple[list[Prepared], list[Fault]]:
+    """Set apart what is about somebody whose Patient neither comes along nor is known: it has to wait.
+
+    Nobody may come to be a patient here by the mere mention of a name.
+    """
+    present = {one.patients[0]: True for _, one in finished if one.resource_type == "Patient"}
+    prepared: list[Prepared] = []
+    faults: list[Fault] = []
+    for index, one in finished:
+        for ref in one.patients:
+            if ref not in present:
+                present[ref] = known.is_patient_known(ref)
+        if one.resource_type == "Patient" or all(present[ref] for ref in one.patients):
+            prepared.append(one)
+        else:
+            faults.append(state_fault(index, NotYetKnown(Reason.PATIENT_NOT_IMPORTED)))
+    return prepared, faults
 
 
 def _name_all(
@@ -168,8 +193,7 @@ def _finish(draft: Draft, references: References, rules: LabelRules) -> Prepared
     body = references.resolve(draft.body, base=draft.base)
     resource = read_resource(body)
     patients = find_patients(resource.elements, resource_type, draft.resource_id)
-    is_of_one = len(patients) <= 1 or resource_type == "Patient"  # its link makes it no one else's
-    require(is_of_one, Reason.PATIENT_UNCLEAR, "a record about more than one patient")
+    require(len(patients) <= PATIENTS_MAX, Reason.INPUT_TOO_LARGE, "patients of one record")
     labels = label(resource, resource_type, rules)
     return Prepared(
         resource_type=resource_type,

@@ -140,6 +140,7 @@ class Reason(enum.IntEnum):
     WALLET_NOT_FOUND = 631
     WALLET_ALREADY_EXISTS = 632
     FAULT_FOUND = 633
+    PATIENT_NOT_IMPORTED = 634
 
     # 7xx: between nodes
     NODE_UNREACHABLE = 700

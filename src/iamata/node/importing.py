@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from iamata.fhir.preparing import Prepared
+from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.progress import Progress
 from iamata.intake.rules import load_rules
@@ -37,8 +37,8 @@ def import_files(
 ) -> ImportReport:
     """Import everything below some paths; each bad entry is reported, and the rest goes on."""
     importer, report = Importer(office), ImportReport()
-    find = importer.find_identifier
-    units = read_units(paths, find_identifier=find, rules=load_rules(), progress=progress)
+    known = Known(importer.find_identifier, importer.is_patient_known)
+    units = read_units(paths, known=known, rules=load_rules(), progress=progress)
     for unit in units:
         if isinstance(unit, Problem):
             report.problems.append(unit)

@@ -1,12 +1,15 @@
 """Light blocks as validators would sign them, with keys from a seed and without any consensus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from iamata.crypto.ed25519 import SigningKey
+from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.bundles import list_bundles
 from iamata.ledger.light.blocks import (
+    NO_ITEMS_HASH,
     BlockId,
     LightBlock,
     LightHeader,
@@ -14,6 +17,7 @@ from iamata.ledger.light.blocks import (
     Parts,
     Timestamp,
     Vote,
+    compute_data_hash,
     compute_light_hash,
     compute_sign_bytes,
     compute_validators_hash,
@@ -21,7 +25,7 @@ from iamata.ledger.light.blocks import (
 )
 from iamata.ledger.light.verifying import Trust
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Digest, encode_digest
+from iamata.model.ids import Digest, KeyId, encode_digest
 
 PARTS: Final = Parts(total=1, hash=Digest(encode_digest(bytes(range(32)))))
 SOME_HASH: Final = Digest(encode_digest(bytes(32)))
@@ -61,6 +65,28 @@ def make_light(  # noqa: PLR0913  what a header says
     empty = tuple(None for _ in validators)
     light = LightBlock(header=header, round=0, parts=PARTS, votes=empty, validators=tuple(validators))
     return sign_light(light, keys, nil=nil)
+
+
+def vouch_for(  # noqa: PLR0913  what a header follows from
+    trust: Trust,
+    block: StoredBlock,
+    app_hash: str,
+    *,
+    now: Sequence[LightValidator],
+    following: Sequence[LightValidator],
+    keys: Mapping[KeyId, SigningKey],
+) -> LightBlock:
+    """Make the light block that these validators would sign for a stored block."""
+    voters = [keys.get(one.key) for one in now]
+    light = make_light(trust, now, voters, app_hash=app_hash, next_validators=following)
+    seconds, ms = divmod(block.time_ms, 1_000)
+    header = msgspec.structs.replace(
+        light.header,
+        time=Timestamp(seconds, ms * 1_000_000 + 1),
+        data_hash=compute_data_hash(list_bundles(block)),
+        evidence_hash=SOME_HASH if block.misbehaviours else NO_ITEMS_HASH,
+    )
+    return sign_light(msgspec.structs.replace(light, header=header), voters)
 
 
 def sign_light(

@@ -42,12 +42,17 @@ def open_home(home: Path, entropy: Entropy) -> tuple[Custody, MemberStores]:
 
 
 def make_record(
-    name: str, *, patient: PatientId = ANNA, text: bytes = SECRET_WORDS, labels: tuple[str, ...] = ("N",)
+    name: str,
+    *,
+    patient: PatientId = ANNA,
+    others: tuple[PatientId, ...] = (),
+    text: bytes = SECRET_WORDS,
+    labels: tuple[str, ...] = ("N",),
 ) -> PreparedRecord:
     """Make an observation of a patient with an identifier of its own."""
     body = b'{"resourceType":"Observation","id":"%s","valueString":"%s"}' % (name.encode("ascii"), text)
     return PreparedRecord(
-        patient=patient,
+        patients=(patient, *others),
         facts=RecordFacts(record=f"Observation/{name}", resource_type="Observation", labels=labels),
         body=body,
         identifiers=(Identifier("Observation", "urn:lab", name),),

@@ -35,7 +35,8 @@ class Identifier(msgspec.Struct, frozen=True, array_like=True):
 class PreparedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record ready to be sealed: parsed, assigned to its patient and labelled."""
 
-    patient: PatientId
+    patients: tuple[PatientId, ...]
+    """Whose record it is: each gets a copy, sealed under the own key."""
     facts: RecordFacts
     body: bytes
     identifiers: tuple[Identifier, ...] = ()
@@ -56,6 +57,8 @@ class SealedFacts(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid
     header: bytes
     tokens: tuple[bytes, ...]
     """Under these the record's identifiers are found."""
+    others: tuple[PatientId, ...] = ()
+    """Whose record it is too. It stays in the vault: a recipient is not told their pseudonyms."""
 
 
 class OpenedRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -67,6 +70,7 @@ class OpenedRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     commitment: Commitment
     sequence: int
     tokens: tuple[bytes, ...]
+    others: tuple[PatientId, ...]
 
 
 def check_record(record: PreparedRecord) -> None:

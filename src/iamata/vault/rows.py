@@ -14,7 +14,6 @@ from iamata.vault.envelopes import decompress, open_envelope
 from iamata.vault.record import (
     BODY_BYTES_MAX,
     OpenedRecord,
-    RecordHeader,
     SealedFacts,
     commit_record,
     decode_header,
@@ -35,10 +34,9 @@ def bind_row(custody: Custody, row: RecordRow) -> bytes:
     return b"\x00" + place + row.lookup + row.fingerprint + owner
 
 
-def open_header(custody: Custody, row: RecordRow) -> RecordHeader:
+def open_facts(custody: Custody, row: RecordRow) -> SealedFacts:
     """Open what the vault knows of a record beside its body, or refuse a row that was changed."""
-    facts = _open_facts(row, custody.get_data_key(row.patient), bind_row(custody, row))
-    return decode_header(facts.header)
+    return _open_facts(row, custody.get_data_key(row.patient), bind_row(custody, row))
 
 
 def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
@@ -60,6 +58,7 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
         commitment=commitment,
         sequence=row.sequence,
         tokens=facts.tokens,
+        others=facts.others,
     )
 
 

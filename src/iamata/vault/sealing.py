@@ -32,9 +32,12 @@ _CHANCE_BYTES: Final = SALT_BYTES + 2 * aead.NONCE_BYTES
 
 
 class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch came to: the records that were added, by their row, and how many were there already."""
+    """What a batch came to."""
 
-    added: tuple[RecordRow, ...]
+    rows: tuple[RecordRow, ...]
+    """What was added: a row for each patient of each record."""
+    added: int
+    """Records, each counted once however many patients it has."""
     unchanged: int
 
 
@@ -46,11 +49,12 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
     back to the very bytes of an earlier version adds nothing either; one more word makes it a version.
     """
     records = [record for unit in units for record in unit]
-    require(len(records) <= RECORDS_PER_BATCH_MAX, Reason.INPUT_TOO_LARGE, "records in one batch")
+    copies = sum(len(record.patients) for record in records)
+    require(copies <= RECORDS_PER_BATCH_MAX, Reason.INPUT_TOO_LARGE, "records in one batch")
     for record in records:
         check_record(record)
     with custody.records.lock:
-        custody.make_data_keys(record.patient for record in records)
+        custody.make_data_keys(patient for record in records for patient in record.patients)
         head = custody.records.read_head()
         chosen = list(_choose_new(custody, records, after=head.last))
         sealed = _seal_all(custody, chosen)
@@ -60,20 +64,22 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
                 [(token, row.sequence) for row, _, tokens in sealed for token in tokens],
                 head=custody.records.encode_head(_advance(head, [row for row, _, _ in sealed])),
             )
-    return SealedBatch(added=tuple(row for row, _, _ in sealed), unchanged=len(records) - len(sealed))
+    rows = tuple(row for row, _, _ in sealed)
+    added = len({(row.lookup, row.version) for row in rows})
+    return SealedBatch(rows=rows, added=added, unchanged=len(records) - added)
 
 
-def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, str]:
+def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return whose each record is, of those that are there."""
     lookups = {compute_lookup(custody.index_key, ref): ref for ref in refs}
     known = custody.records.store.read_known(list(lookups))
-    return {lookups[lookup]: held.patient for lookup, held in known.items()}
+    return {lookups[lookup]: held.patients for lookup, held in known.items()}
 
 
-def check_owner(record: PreparedRecord, owner: str) -> None:
-    """Refuse a version of somebody else's record: after an erasure an older one would be the newest."""
+def check_owners(record: PreparedRecord, owners: Sequence[str]) -> None:
+    """Refuse a version of other patients' record: who loses it would take an older one for the newest."""
     require(
-        record.patient == owner,
+        record.patients == owners or sorted(record.patients) == sorted(owners),
         Reason.PATIENT_UNCLEAR,
         "a record that is kept as another's; erase it there, or give it another id",
     )
@@ -82,18 +88,20 @@ def check_owner(record: PreparedRecord, owner: str) -> None:
 def _choose_new(
     custody: Custody, records: Sequence[PreparedRecord], *, after: int
 ) -> Iterator[tuple[PreparedRecord, RecordRow]]:
-    """Pair each record that is new or has changed with the row it will have, still without envelopes."""
+    """Pair each record that is new or has changed with its rows, one a patient, still without envelopes."""
     lookups = [compute_lookup(custody.index_key, record.facts.record) for record in records]
     known = custody.records.store.read_known(lookups)
     sequence = after
     for record, lookup in zip(records, lookups, strict=True):
         fingerprint = compute_fingerprint(custody.index_key, lookup, record.body)
-        held = known.get(lookup, KnownRecord(record.patient, 0, ()))
-        check_owner(record, held.patient)
+        held = known.get(lookup, KnownRecord(record.patients, 0, ()))
+        check_owners(record, held.patients)
         if fingerprint not in held.fingerprints:
-            version, sequence = held.version + 1, sequence + 1
-            yield record, RecordRow(sequence, record.patient, lookup, version, fingerprint, b"", b"")
-            known[lookup] = KnownRecord(record.patient, version, (*held.fingerprints, fingerprint))
+            version = held.version + 1
+            for patient in record.patients:
+                sequence += 1
+                yield record, RecordRow(sequence, patient, lookup, version, fingerprint, b"", b"")
+            known[lookup] = KnownRecord(record.patients, version, (*held.fingerprints, fingerprint))
 
 
 def _seal_all(
@@ -111,10 +119,11 @@ def _seal_one(
 ) -> tuple[RecordRow, bytes, tuple[bytes, ...]]:
     """Return the whole row, the sealed body, and the tokens of the record's identifiers."""
     salt, nonces = chance[:SALT_BYTES], chance[SALT_BYTES:]
-    key, place = custody.get_data_key(record.patient), bind_row(custody, row)
-    header = encode_header(RecordHeader(version=row.version, patient=record.patient, facts=record.facts))
+    key, place = custody.get_data_key(row.patient), bind_row(custody, row)
+    header = encode_header(RecordHeader(version=row.version, patient=row.patient, facts=record.facts))
+    others = tuple(patient for patient in record.patients if patient != row.patient)
     tokens = tuple(sorted({compute_token(custody.index_key, known) for known in record.identifiers}))
-    facts = msgspec.msgpack.encode(SealedFacts(salt=salt, header=header, tokens=tokens))
+    facts = msgspec.msgpack.encode(SealedFacts(salt=salt, header=header, tokens=tokens, others=others))
     whole = RecordRow(
         row.sequence,
         row.patient,

@@ -35,6 +35,7 @@ from iamata.vault.verification import (
 from iamata.workflows.disclosure_verification import check_disclosure, expect
 from iamata.workflows.messages import read_plan
 from iamata.workflows.replayed import Replayed
+from iamata.workflows.shared_verification import SharedTraces
 
 
 class StatedErasure(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,14 +152,18 @@ def check_journal(custody: Custody, ledger: Replayed, report: MemberReport) -> N
     """Follow the journal's chain, and hold each disclosure on the ledger against it and its consent."""
     accesses = {name: one for name, one in ledger.list_entries(ACCESSES) if one.custodian == custody.member}
     report.disclosures = len(accesses)
+    traces = SharedTraces()
     for entry in verify_journal(custody):
         report.journal_entries += 1
         if entry.header.kind is JournalKind.DISCLOSURE:
             planned = read_plan(entry.payload)
             access = accesses.pop(planned.details.access, None)
             if access is not None:
-                is_again = check_disclosure(custody, ledger, planned, access)
+                listed, is_again = check_disclosure(custody, ledger, planned, access)
                 report.disclosures_decided_again += is_again
+                traces.take_plan(planned, listed)
+        traces.take_entry(entry, ledger)
+    traces.compare()
     expect(not accesses, f"the journal lacks disclosures that the ledger holds: {', '.join(accesses)}")
 
 

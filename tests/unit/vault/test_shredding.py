@@ -180,3 +180,16 @@ def test_an_older_backup_of_records_alone_opens_nothing_of_the_erased(home: Path
     assert replay_erasures(custody, [ANNA])[0].records == 21
     assert is_whole(custody)
     stores.close()
+
+
+def test_the_copy_of_another_patient_outlives_an_erasure(custody: Custody) -> None:
+    fill(custody)
+    seal(custody, [[make_record("both", others=(BORIS,))]])
+    seal(custody, [[make_record("both-late", others=(BORIS,))]])
+
+    shredded = shred(custody, ANNA)
+
+    assert shredded.records == 23
+    kept = [one.facts.record for one in list_facts(custody, BORIS)]
+    assert kept[-2:] == ["Observation/both", "Observation/both-late"]
+    assert is_whole(custody)

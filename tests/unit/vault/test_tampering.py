@@ -89,7 +89,7 @@ CHANGES = [
 ]
 Change = Callable[..., int]
 SCHEMA_CHANGES = [
-    "PRAGMA user_version = 2",
+    "PRAGMA user_version = 9",
     "CREATE TABLE extra (a INTEGER) STRICT",
     "CREATE INDEX extra ON head (content)",
 ]
