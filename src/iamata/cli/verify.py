@@ -82,12 +82,12 @@ def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
     if votes is None:
         return [ONE_SIGNER]
     lines = [
-        f"{votes.validators} validators order it; each block has the votes of over two thirds of their weight.",
-        f"{votes.faulty_max} of them may fail or cheat, and the others still agree on one ledger.",
+        f"{votes.validators} validators order it. Each block has the votes of over two thirds by weight,",
+        f"so {votes.faulty_max} of them may fail or cheat, and the others still agree on one ledger.",
     ]
     if votes.unvouched:
         lines.append(
-            f"The last {votes.unvouched:,} blocks have no votes here yet: this node alone says them."
+            f"The last {votes.unvouched:,} blocks have no votes here yet: only this node says them."
         )
     elif not votes.is_result_vouched:
         lines.append("What the last block came to is named by the next header, which is not here yet.")

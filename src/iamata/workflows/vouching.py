@@ -109,7 +109,7 @@ class Vouching:
             "validators": header.validators_hash == compute_validators_hash(now),
             "next validators": header.next_validators_hash == compute_validators_hash(following),
             "transactions": header.data_hash == compute_data_hash(list_bundles(block)),
-            "evidence": (header.evidence_hash == NO_ITEMS_HASH) == (not block.misbehaviours),
+            "evidence": not block.misbehaviours or header.evidence_hash != NO_ITEMS_HASH,
             "app hash before it": header.app_hash == self._app_hash,
         }
         for what, is_right in found.items():

@@ -39,7 +39,7 @@ GENESIS: Final = WORLD.engine.genesis
 
 
 def write_chain() -> tuple[list[StoredBlock], list[LightBlock]]:
-    """Order the world's transactions again as validators would: in bundles, with evidence, with empty blocks."""
+    """Order the world's transactions again as validators would: bundles, evidence, empty blocks."""
     state, blocks, lights = LedgerState(GENESIS), [], []
     first = order_validators(GENESIS.validators)
     trust, coming = trust_genesis(GENESIS), (first, first)
@@ -127,7 +127,6 @@ OTHER: Final = encode_digest(bytes(range(32)))
         (lambda: [*LIGHTS[:2], *LIGHTS[3:]], "block 3: its votes are missing"),
         (lambda: resign(2, data_hash=OTHER), "block 3: its validators have voted for another transactions"),
         (lambda: resign(2, app_hash=OTHER), "block 3: its validators have voted for another app hash"),
-        (lambda: resign(2, evidence_hash=OTHER), "block 3: its validators have voted for another evidence"),
         (lambda: resign(1, evidence_hash=NO_ITEMS_HASH), "block 2: its validators have voted for another"),
         (lambda: resign(2, next_validators_hash=OTHER), "block 3: .* another next validators"),
         (lambda: resign(2, time=msgspec.structs.replace(LIGHTS[2].header.time, nanos=999_999_999)),
