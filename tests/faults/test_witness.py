@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from iamata.engines.comet.commits import CommitFile, read_kept
 from iamata.engines.comet.witness import Witness
+from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.light.verifying import check_light_block, trust_genesis
 from iamata.model.ids import Digest
 from iamata.model.reasons import Reason, Refused

@@ -17,7 +17,7 @@ from iamata.cli.parties import read_member
 from iamata.cli.stopping import until_told_to_stop
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS
 from iamata.ledger.entries import MemberKind
-from iamata.ledger.genesis import compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import PORT, PORT_MAX, read_configuration
@@ -47,44 +47,49 @@ class Ordering(enum.StrEnum):
     COMET = "comet"
 
 
+FolderArgument = Annotated[
+    Path | None, typer.Argument(help="A new folder, in which each member gets a home.")
+]
+OneHomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="FOLDER", help="Instead: one home for all.", envvar="IAMATA_HOME"),
+]
+FoundersOption = Annotated[
+    list[str] | None, typer.Option("--member", metavar="ID:KIND:NAME", help="A founder; repeat it.")
+]
+CountOption = Annotated[
+    int | None,
+    typer.Option("--members", min=1, max=MEMBERS_MAX, help="Instead: so many founders, named for you."),
+]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="What the network is called.")]
+EngineOption = Annotated[
+    Ordering, typer.Option("--engine", help="One node orders; or all do, under CometBFT.")
+]
+ApartOption = Annotated[
+    bool, typer.Option("--apart", help="With --home: a home for each member, in folders of this one.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow.")
+]
+PauseOption = Annotated[
+    int,
+    typer.Option(
+        "--timeout-commit", min=1, max=60_000, metavar="MS", help="CometBFT's pause between two blocks."
+    ),
+]
+
+
 @verb(app, "init")
 def init(
-    folder: Annotated[
-        Path | None, typer.Argument(help="A new folder, in which each member gets a home.")
-    ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            "--home", metavar="FOLDER", help="Instead: one new home for all.", envvar="IAMATA_HOME"
-        ),
-    ] = None,
-    members: Annotated[
-        list[str] | None,
-        typer.Option("--member", metavar="ID:KIND:NAME", help="A founder; repeat it."),
-    ] = None,
-    count: Annotated[
-        int | None,
-        typer.Option("--members", min=1, max=MEMBERS_MAX, help="Instead: so many founders, named for you."),
-    ] = None,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="What the network is called.")
-    ] = "Iamata network",
-    engine: Annotated[
-        Ordering, typer.Option("--engine", help="One node orders; or all do, under CometBFT.")
-    ] = Ordering.EMBEDDED,
-    apart: Annotated[  # noqa: FBT002  a switch
-        bool, typer.Option("--apart", help="With --home: a home for each member, in folders of this one.")
-    ] = False,
-    port: Annotated[
-        int,
-        typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow."),
-    ] = PORT,
-    timeout_commit_ms: Annotated[
-        int,
-        typer.Option(
-            "--timeout-commit", min=1, max=60_000, metavar="MS", help="CometBFT's pause between two blocks."
-        ),
-    ] = TIMEOUT_COMMIT_MS,
+    folder: FolderArgument = None,
+    home: OneHomeOption = None,
+    members: FoundersOption = None,
+    count: CountOption = None,
+    name: NameOption = "Iamata network",
+    engine: EngineOption = Ordering.EMBEDDED,
+    apart: ApartOption = False,  # noqa: FBT002  a switch
+    port: PortOption = PORT,
+    timeout_commit_ms: PauseOption = TIMEOUT_COMMIT_MS,
 ) -> None:
     """Found a network in a new folder: keys, genesis, and a wallet for each first administrator."""
     path, is_apart = folder or home, apart or folder is not None
@@ -100,6 +105,11 @@ def init(
         genesis = create_node_homes(path, name, founders, first_port=port)
     else:
         genesis = create_home(path, name, founders)
+    announce(genesis, path, engine, is_apart=is_apart)
+
+
+def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) -> None:
+    """Say what was founded, and what comes next."""
     network = compute_network_id(genesis)
     ids = [one.member for one in genesis.founders]
     wallets = path / "…" / WALLETS_FOLDER if is_apart else path / WALLETS_FOLDER

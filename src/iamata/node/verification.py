@@ -13,10 +13,10 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.hpke import derive_sealing_key
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import compute_changed_tiles
-from iamata.engines.comet.commits import SCHEMA as COMMITS_SCHEMA
-from iamata.engines.comet.commits import CommitFile
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.follower.following import FORK_FILE, find_fork
+from iamata.engines.keeping.commits import SCHEMA as COMMITS_SCHEMA
+from iamata.engines.keeping.commits import CommitFile
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from iamata.engines.comet.commits import CommitFile, read_kept
 from iamata.engines.comet.rpc import CometRpc
+from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.light.verifying import (
     Trust,
