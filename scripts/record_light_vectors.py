@@ -18,7 +18,7 @@ from typing import Final
 from iamata.crypto.ed25519 import SigningKey
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import decode_digest
-from iamata.testing.comet import CometNetwork, found_validators
+from iamata.testing.validators import CometNetwork, found_validators
 
 MEMBERS: Final = ("hospital-a", "hospital-b", "hospital-c", "regulator")
 GREAT_POWER: Final = 100

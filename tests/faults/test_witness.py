@@ -13,7 +13,7 @@ from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.light.verifying import check_light_block, trust_genesis
 from iamata.model.ids import Digest
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.comet import CometNetwork, found_validators
+from iamata.testing.validators import CometNetwork, found_validators
 
 MEMBERS: Final = ("hospital-a", "hospital-b", "hospital-c", "regulator")
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 
 from iamata.crypto.tiles import Frontier, compute_changed_tiles
+from iamata.engines.keeping.beginning import Beginning, check_beginning, choose_stretch, read_edge
 from iamata.engines.keeping.faults import refuse_damage
 from iamata.engines.keeping.readers import ReaderPool
 from iamata.engines.keeping.restoring import restore
+from iamata.engines.keeping.segments import Segment
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.engines.keeping.view import KeptView, Vouch
 from iamata.ledger.blocks import StoredBlock
@@ -24,7 +26,8 @@ from iamata.ledger.header import Header
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.ledger.state import Installed, LedgerState
-from iamata.model.reasons import Refused
+from iamata.model.ids import Digest
+from iamata.model.reasons import Reason, Refused, require
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,6 +141,25 @@ class LedgerKeeper:
     def revert(self, pending: "PendingBlock") -> None:
         """Take an installed block back that was not made durable."""
         self.state.revert(pending.installed)
+
+    def describe_beginning(self) -> Beginning:
+        """Describe the newest durable state so that another node can begin there."""
+        blocks = choose_stretch(self._file.read_blocks_backwards())
+        return Beginning(
+            blocks=blocks,
+            edge=read_edge(blocks[0].first_leaf, self._file.read_tile),
+            entries=tuple(self.state.entries.items()),
+        )
+
+    def begin_at(self, beginning: Beginning, *, height: int, app_hash: Digest) -> None:
+        """Begin where another node stands, if what it shows comes to this app hash, or refuse."""
+        require(self.state.height == 0, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
+        tiles = check_beginning(beginning, self.state.genesis, height=height, app_hash=app_hash)
+        segment = Segment(height, dict(beginning.entries))
+        self._file.begin_at(beginning.blocks, segment=segment, tiles=tiles)
+        segments, header = restore(self._file, self.state)
+        with self._viewing:
+            self._segments, self._header, self._view = segments, header, None
 
     def read_events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor, up to what is durable now."""

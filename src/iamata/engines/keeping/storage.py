@@ -118,6 +118,11 @@ class LedgerFile:
         """Return the newest block, or None on a new ledger."""
         return self._find_block("ORDER BY height DESC LIMIT 1")
 
+    def is_cut_off(self) -> bool:
+        """Tell whether the first blocks are missing, because the ledger began with a snapshot."""
+        first = self._find_block("ORDER BY height LIMIT 1")
+        return first is not None and first.height > 1
+
     def find_block_of_leaf(self, index: int) -> StoredBlock | None:
         """Return the block whose leaves include this one, or None."""
         # Blocks without leaves begin where the next one does, which therefore is the last of them.

@@ -17,7 +17,7 @@ from iamata.ledger.receipts import (
     write_state_proof,
 )
 from iamata.model.ids import Digest, encode_digest
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 
 BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
 Vouch = Callable[[int, Digest], tuple[bytes, Sequence[bytes]]]
@@ -58,6 +58,8 @@ class KeptView:
         require(0 <= index < self.log_size, Reason.NOT_FOUND, f"leaf {index}")
         with self._borrow_file() as file:
             block = file.find_block_of_leaf(index)
+            if block is None and file.is_cut_off():
+                raise Refused(Reason.NOT_FOUND, f"leaf {index} is older than what this node began with")
             if block is None or index - block.first_leaf >= len(block.leaves):
                 refuse_damage(f"no block holds leaf {index}")
             try:
