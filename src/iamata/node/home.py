@@ -20,7 +20,8 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.configuration import Configuration, Follower, read_configuration
+from iamata.node.comet_home import open_comet
+from iamata.node.configuration import Comet, Configuration, Follower, read_configuration
 from iamata.node.desks import LocalDesk
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
 from iamata.node.peers import Peers, open_follower
@@ -169,6 +170,8 @@ def open_ledger(
     """Open the engine that a home is configured to have."""
     if isinstance(configuration.engine, Follower):
         return open_follower(path / LEDGER_FOLDER, genesis, configuration, key=find_asking_key(path))
+    if isinstance(configuration.engine, Comet):
+        return open_comet(path, path / LEDGER_FOLDER, genesis, configuration.engine, clock)
     orderer = SigningKey.from_seed(read_key(path / LEDGER_FOLDER / ORDERER_KEY))
     ledger = path / LEDGER_FOLDER / LEDGER_FILE
     has_begun = ledger.is_file() and ledger.stat().st_size > 0

@@ -21,6 +21,7 @@ from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.server import AbciServer
 from iamata.engines.comet.snapshots import INTERVAL_BLOCKS, SnapshotDesk, SnapshotStore
 from iamata.engines.comet.waiting import WaitingBundles
+from iamata.engines.comet.witness import Witness
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
@@ -47,17 +48,19 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
+        witness: Witness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
     ) -> None:
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
+        self._witness = witness
         self._closing = threading.Lock()
         self._is_closed = False
         self._lock = LedgerLock(folder)
         try:
-            self._keeper = LedgerKeeper(folder, genesis)
+            self._keeper = LedgerKeeper(folder, genesis, vouch=None if witness is None else witness.vouch)
             self._keeper.check_rules()
         except BaseException:
             self._lock.release()
@@ -120,6 +123,8 @@ class CometEngine:
             self._outbox.answer(
                 line, height=header.height, index=index, time_ms=header.time_ms, reason=reason
             )
+        if self._witness is not None:
+            self._witness.notice(header.height)
         if self._store.is_due(header.height):
             self._store.begin(self._keeper.describe_beginning())
 
@@ -132,6 +137,8 @@ class CometEngine:
         self._outbox.end_all()
 
     def _let_go(self) -> None:
+        if self._witness is not None:
+            self._witness.close()
         self._application.close()
         self._store.wait()
         self._keeper.close()

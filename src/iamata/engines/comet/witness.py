@@ -80,6 +80,8 @@ class Witness:
     def close(self) -> None:
         """Stop asking."""
         with self._changed:
+            if self._is_closing:
+                return
             self._is_closing = True
             self._changed.notify_all()
         self._thread.join()
