@@ -15,6 +15,7 @@ from iamata.client.connection import Connection
 from iamata.model.ids import MemberId
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason, require
+from iamata.node.comet_engine import LOGS_FOLDER
 from iamata.node.configuration import (
     PORT_MAX,
     Configuration,
@@ -25,7 +26,7 @@ from iamata.node.configuration import (
 )
 from iamata.node.home import load_genesis
 from iamata.node.logs import set_up_logs
-from iamata.node.running import LOGS_FOLDER, is_comet, run_nodes, spell_url
+from iamata.node.running import is_comet, run_nodes, spell_url
 from iamata.node.serving import Served, serve_home
 from iamata.wire.bodies import NodeInfo
 

@@ -1,15 +1,11 @@
 """The folder of a home in which CometBFT lives: its genesis, settings, keys, and where it last signed."""
 
 import dataclasses
-import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from iamata.crypto.ed25519 import SigningKey
-from iamata.engines.comet.broadcasting import RpcBroadcast
-from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.files import (
     CometSettings,
     spell_genesis,
@@ -18,10 +14,7 @@ from iamata.engines.comet.files import (
     spell_validator_key,
     spell_validator_state,
 )
-from iamata.engines.comet.rpc import CometRpc
-from iamata.engines.comet.witness import Witness
 from iamata.ledger.genesis import Genesis
-from iamata.node.configuration import Comet
 from iamata.node.keyfiles import FOLDER_MODE, KEY_MODE, write_new
 
 COMET_FOLDER: Final = "comet"
@@ -63,25 +56,6 @@ def write_comet_folder(folder: Path, genesis: Genesis, settings: CometSettings, 
         write_new(path, content, mode=KEY_MODE)
 
 
-def open_comet(
-    home: Path, folder: Path, genesis: Genesis, settings: Comet, clock: Callable[[], int]
-) -> CometEngine:
-    """Open the engine of a home whose CometBFT orders together with others'; it may come and go."""
-    witness = Witness(folder, genesis, CometRpc(settings.rpc))
-    try:
-        return CometEngine(
-            folder,
-            genesis,
-            address=f"unix://{_shorten(home / settings.application)}",
-            broadcast=RpcBroadcast(settings.rpc),
-            witness=witness,
-            clock=clock,
-        )
-    except BaseException:
-        witness.close()
-        raise
-
-
 def write_settings(folder: Path, settings: CometSettings) -> None:
     """Replace CometBFT's settings; a crash leaves the old ones or the new ones."""
     path = folder / CONFIG_FOLDER / SETTINGS_FILE
@@ -89,11 +63,6 @@ def write_settings(folder: Path, settings: CometSettings) -> None:
     fresh.unlink(missing_ok=True)
     write_new(fresh, spell_settings(settings), mode=KEY_MODE)
     fresh.replace(path)
-
-
-def _shorten(path: Path) -> str:
-    """Spell a path as shortly as can be: the system allows a socket's name 107 characters."""
-    return min(str(path.resolve()), os.path.relpath(path), key=len)
 
 
 def draw_ports(count: int, *, host: str = LOOPBACK) -> list[int]:

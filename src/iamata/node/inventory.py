@@ -15,9 +15,9 @@ from iamata.engines.keeping.commits import COMMITS_FILE
 from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
 from iamata.node import home as homes
+from iamata.node.comet_engine import LOGS_FOLDER
 from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.configuration import NODE_FILE, Comet, Embedded, read_configuration
-from iamata.node.running import LOGS_FOLDER
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
 from iamata.stores.sqlite import journal, keys, openings, records

@@ -9,6 +9,7 @@ from typing import Final
 
 from iamata.client.connection import Connection
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.comet_engine import COMET_LOG, LOGS_FOLDER
 from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.cometbft import find_cometbft
 from iamata.node.configuration import NODE_FILE, Comet, Configuration, read_configuration
@@ -16,7 +17,6 @@ from iamata.node.home import MEMBERS_MAX, load_genesis
 from iamata.node.supervising import Group, Program, supervise
 from iamata.wire.bodies import NodeInfo
 
-LOGS_FOLDER: Final = "logs"
 READY_S: Final = 120.0
 LOOK_S: Final = 0.2
 
@@ -65,7 +65,7 @@ def make_group(home: Path) -> Group:
     if is_comet(home):
         start = (str(find_cometbft()), "start", "--home", str(home / COMET_FOLDER))
         # From the home, so that the socket's name stays short: the system allows 107 characters.
-        programs.append(Program(name="cometbft", arguments=start, folder=home, log=logs / "cometbft.log"))
+        programs.append(Program(name="cometbft", arguments=start, folder=home, log=logs / COMET_LOG))
     return Group(name=home.name, programs=tuple(programs))
 
 

@@ -40,6 +40,8 @@ class ReplayReport:
     transactions: int
     refused: int
     app_hash: Digest
+    app_hashes: Sequence[Digest]
+    """After each block, by height; first that of the genesis."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
@@ -71,6 +73,7 @@ def replay(
         transactions=replayed.state.frontier.size,
         refused=replayed.refused,
         app_hash=replayed.state.app_hash,
+        app_hashes=replayed.app_hashes,
         state=replayed.state,
     )
 
@@ -81,6 +84,7 @@ class _Replay:
     def __init__(self, genesis: Genesis, checks: SignatureChecks) -> None:
         self.state = LedgerState(genesis)
         self.refused = 0
+        self.app_hashes = [self.state.app_hash]
         self._checks = checks
         self._unsettled: deque[int] = deque()
 
@@ -95,6 +99,7 @@ class _Replay:
         outcome = run(block, transactions, self.state)
         installed = self.state.install(self.state.place(block.time_ms), transactions, outcome)
         compare(block, header, installed.header, outcome)
+        self.app_hashes.append(installed.header.app_hash)
         self.refused += sum(result != ACCEPTED for result in outcome.results)
 
     def settle_all(self) -> None:

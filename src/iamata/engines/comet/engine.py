@@ -52,10 +52,13 @@ class CometEngine:
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
+        part: Callable[[], None] = lambda: None,
     ) -> None:
+        """`part` is called before CometBFT is cut off, for whoever would rather stop it first."""
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness
+        self._part = part
         self._closing = threading.Lock()
         self._is_closed = False
         self._lock = LedgerLock(folder)
@@ -109,6 +112,7 @@ class CometEngine:
                 return
             self._is_closed = True
             self._outbox.end_all()
+            self._part()
             self._broadcaster.close()
             self._server.close()
             self._let_go()
