@@ -23,7 +23,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import PORT, PORT_MAX, read_configuration
 from iamata.node.home import MEMBERS_MAX, WALLETS_FOLDER, create_home
 from iamata.node.network import create_node_homes
-from iamata.node.running import list_homes, run_nodes, spell_url
+from iamata.node.running import await_nodes, list_homes, run_nodes, spell_url
 from iamata.node.surveying import NodeStanding, survey
 from iamata.node.validators import create_validator_homes
 
@@ -138,9 +138,14 @@ def status(
     watch: Annotated[  # noqa: FBT002  a switch
         bool, typer.Option("--watch", help="Look again every second, until you press Ctrl-C.")
     ] = False,
+    wait: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--wait", help="Wait until every node answers, two minutes at most.")
+    ] = False,
 ) -> None:
     """Show how each node stands: its height, how far it lags, its peers, and the weight of its vote."""
     homes = list_homes(folder)
+    if wait:
+        await_nodes(homes)
     if watch and not IS_JSON.get():
         with until_told_to_stop() as stopping, Live(make_table(survey(homes))) as live:
             while not stopping.wait(REFRESH_S):

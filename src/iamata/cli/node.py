@@ -24,6 +24,7 @@ from iamata.node.configuration import (
     read_configuration,
     write_configuration,
 )
+from iamata.node.consensus_keys import change_key, draw_next_key, find_key
 from iamata.node.home import load_genesis
 from iamata.node.logs import set_up_logs
 from iamata.node.running import is_comet, run_nodes, spell_url
@@ -79,6 +80,22 @@ def serve(
         show(facts, [f"Serving {served.member} at {served.url}; stop with Ctrl-C."])
 
     serve_home(home, member=member, on_ready=announce)
+
+
+@verb(app, "consensus-key")
+def consensus_key(
+    home: Annotated[Path, typer.Argument(help="A validator's home.", envvar="IAMATA_HOME")],
+    draw: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--next", help="Draw the next key, for the members to appoint.")
+    ] = False,
+    change: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--change", help="Vote with the next key from now on; the node must be down.")
+    ] = False,
+) -> None:
+    """Show the key with which a home's CometBFT votes, or change it in two steps."""
+    require(not (draw and change), Reason.INPUT_INVALID, "first --next, then --change")
+    key = draw_next_key(home) if draw else change_key(home) if change else find_key(home)
+    show({"key": key}, [key])
 
 
 @verb(app, "configure")

@@ -1,5 +1,6 @@
 """Run nodes as processes of their own: each with its CometBFT where it has one, kept running together."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -87,10 +88,21 @@ def find_node(home: Path) -> NodeInfo | None:
         connection.close()
 
 
-def _await_all(homes: Sequence[Path], stopping: threading.Event, on_ready: Callable[[], None]) -> None:
+def await_nodes(homes: Sequence[Path], stopping: threading.Event | None = None) -> None:
+    """Wait until every node answers, or refuse; return early where somebody says to stop."""
+    stopping = stopping or threading.Event()
     deadline_s = time.monotonic() + READY_S
     left = list(homes)
-    while left and time.monotonic() < deadline_s and not stopping.wait(LOOK_S):
-        left = [home for home in left if find_node(home) is None]
-    if not left:
-        on_ready()
+    while left := [home for home in left if find_node(home) is None]:
+        if stopping.wait(LOOK_S):
+            return
+        names = ", ".join(home.name for home in left)
+        is_in_time = time.monotonic() < deadline_s
+        require(is_in_time, Reason.NODE_UNREACHABLE, f"after {READY_S:g} s: {names}")
+
+
+def _await_all(homes: Sequence[Path], stopping: threading.Event, on_ready: Callable[[], None]) -> None:
+    with contextlib.suppress(Refused):
+        await_nodes(homes, stopping)
+        if not stopping.is_set():
+            on_ready()
