@@ -1,8 +1,8 @@
 """The few places where the outside is plugged in; each has two or more implementations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,9 @@ from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.receipts import GrowthProof, Receipt, StateProof
 from iamata.model.ids import AccessId, AnchorId, Digest, NetworkId, PatientId, TxId
+
+QuestionT = TypeVar("QuestionT", bound=Sized)
+AnswerT = TypeVar("AnswerT")
 
 
 class Finality(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -86,6 +89,18 @@ class Leader(Protocol):
 
     def close(self) -> None:
         """Let go: a question that is open ends."""
+        ...
+
+
+class KeptLedger(Engine, Protocol):
+    """An engine that somebody opened, and that shows whole blocks."""
+
+    def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
+        """Read every final block in order."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was submitted, then stop."""
         ...
 
 
@@ -200,7 +215,8 @@ class RecordRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class KnownRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What must be known of a record before another version of it goes in."""
 
-    patient: str
+    patients: tuple[str, ...]
+    """Whose record it is: all of its versions are."""
     version: int
     """Of the newest."""
     fingerprints: tuple[bytes, ...]
@@ -208,7 +224,7 @@ class KnownRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class RecordStore(AnchoredStore, Protocol):
-    """Sealed records, found by keyed hashes only."""
+    """Sealed records, found by keyed hashes only. Each patient of a record has rows of their own."""
 
     def add(
         self, rows: Sequence[tuple[RecordRow, bytes]], tokens: Sequence[tuple[bytes, int]], *, head: bytes
@@ -216,20 +232,20 @@ class RecordStore(AnchoredStore, Protocol):
         """Make rows with their bodies, and identifiers' tokens with their rows, durable: all or nothing."""
         ...
 
-    def find_newest(self, lookup: bytes) -> RecordRow | None:
-        """Return the newest version of a record, or None."""
+    def find_newest(self, lookup: bytes, patient: str) -> RecordRow | None:
+        """Return a patient's row of a record's newest version, or None."""
         ...
 
     def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
-        """Return owner, newest version and all fingerprints of each record that is there."""
+        """Return owners, newest version and all fingerprints of each record that is there."""
         ...
 
-    def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
-        """Return one version of a record, or None."""
+    def find_version(self, lookup: bytes, version: int, patient: str) -> RecordRow | None:
+        """Return a patient's row of one version of a record, or None."""
         ...
 
     def find_by_token(self, token: bytes) -> list[RecordRow]:
-        """Return the records whose newest version carries an identifier."""
+        """Return the rows of records whose newest version carries an identifier."""
         ...
 
     def read_body(self, sequence: int) -> bytes:
@@ -317,4 +333,23 @@ class OpeningStore(HeadedStore, Protocol):
 
     def erase(self, patient: str, *, head: bytes) -> None:
         """Remove the openings about a patient."""
+        ...
+
+
+class Workers(Protocol):
+    """Who answers questions that can be answered anywhere: here, or in another process too."""
+
+    def map(
+        self, work: Callable[[QuestionT], Sequence[AnswerT]], questions: Iterable[QuestionT]
+    ) -> Iterator[tuple[QuestionT, Sequence[AnswerT]]]:
+        """Give each question back with its answers, one for each thing asked, in order.
+
+        `work` is a function of a module and of its question alone; its annotations say how both are spelt.
+        Some questions are read ahead of the answers. Where reading them ends in a refusal, it is raised
+        after the answers to those before it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of processes."""
         ...

@@ -10,10 +10,11 @@ from typing import Final
 
 import pytest
 
-from iamata.cli.answers import CLASSES, EXIT_BUG, SENTENCES, describe_refusal, get_exit_code
+from iamata.cli.answers import EXIT_BUG, describe_refusal, get_exit_code
 from iamata.model.reasons import Reason, ReasonClass, Refused
 from iamata.stores.wallets import WALLET_FILE
 from iamata.testing.stage import FAMILY, Stage, call, write_bundle
+from iamata.wire.sentences import CLASSES, SENTENCES
 
 MARKER: Final = "Zebrafish-Marker"
 UNKNOWN: Final = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -131,6 +132,23 @@ def test_a_refused_import_names_the_place_and_shows_nothing_of_the_record(stage:
         assert answer.code == ReasonClass.INVALID.value
         assert MARKER not in answer.out + answer.err
         assert "broken.json" in answer.out + answer.err
+
+
+def test_an_entry_about_a_stranger_is_named_by_file_and_index(stage: Stage) -> None:
+    lines = stage.folder / "Observation.ndjson"
+    lines.write_text(
+        '{"resourceType": "Observation", "id": "x", "subject": {"reference": "Patient/who"}}\n'
+    )
+
+    answer = stage("records", "import", "--member", "north", lines, "--json")
+
+    assert answer.code == ReasonClass.INVALID.value
+    (problem,) = answer.document["problems"]
+    assert (Path(problem["file"]).name, problem["index"]) == ("Observation.ndjson", 0)
+    assert problem["reason"] == "PATIENT_NOT_IMPORTED"
+    assert (answer.document["added"], answer.document["patients_enrolled"]) == (0, 0)
+    plain = stage("records", "import", "--member", "north", lines)
+    assert "Observation.ndjson, entry 0: The patient whom it is about is neither here" in plain.err
 
 
 def test_no_command_that_is_refused_shows_health_data_or_a_key(stage: Stage) -> None:

@@ -45,11 +45,18 @@ def open_follower(folder: Path, stack: list[Any], genesis: Genesis, **parts: Any
     return engine
 
 
-@pytest.fixture(params=[open_memory, open_embedded, open_follower], ids=lambda one: one.__name__)
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "memory": open_memory,
+    "embedded": open_embedded,
+    "follower": open_follower,
+}
+
+
+@pytest.fixture(params=ENGINES)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Found the same world on each engine."""
     stack: list[Any] = []
-    make: Callable[..., Engine] = request.param
+    make = ENGINES[request.param]
 
     def make_engine(genesis: Genesis, *, orderer: SigningKey, clock: Callable[[], int]) -> Engine:
         return make(tmp_path, stack, genesis, orderer=orderer, clock=clock)

@@ -50,7 +50,7 @@ class TestRecords:
 
         assert store.read_head() is None
         assert list(store.read_all()) == []
-        assert store.find_newest(b"nothing") is None
+        assert store.find_newest(b"nothing", "anna") is None
         assert store.find_anchor(1) is None
 
     def test_rows_bodies_tokens_and_head_go_in_together(self, stores: MemberStores) -> None:
@@ -89,11 +89,36 @@ class TestRecords:
         store, rows = stores.records, [make_row(number, name="r", version=number) for number in (1, 2)]
         store.add([(row, b"") for row in rows], [(b"old", 1), (b"new", 2)], head=b"")
 
-        assert store.find_newest(b"r") == rows[1]
-        assert store.find_version(b"r", 1) == rows[0]
-        assert store.find_version(b"r", 3) is None
-        assert store.read_known([b"r", b"none"]) == {b"r": KnownRecord("anna", 2, (b"print-1", b"print-2"))}
+        assert store.find_newest(b"r", "anna") == rows[1]
+        assert store.find_version(b"r", 1, "anna") == rows[0]
+        assert store.find_version(b"r", 3, "anna") is None
+        assert store.read_known([b"r", b"none"]) == {
+            b"r": KnownRecord(("anna",), 2, (b"print-1", b"print-2"))
+        }
         assert (store.find_by_token(b"old"), store.find_by_token(b"new")) == ([], [rows[1]])
+
+    def test_each_patient_of_a_record_has_rows_of_their_own(self, stores: MemberStores) -> None:
+        store = stores.records
+        rows = [
+            make_row(sequence, name="r", version=version, patient=patient)
+            for sequence, (version, patient) in enumerate(
+                [(1, "boris"), (1, "anna"), (2, "anna"), (2, "boris")], start=1
+            )
+        ]
+        store.add([(row, b"") for row in rows], [(b"token", 3), (b"token", 4)], head=b"")
+
+        known = store.read_known([b"r"])[b"r"]
+        assert (sorted(known.patients), known.version) == (["anna", "boris"], 2)
+        assert [store.find_version(b"r", 1, patient) for patient in ("anna", "boris", "carl")] == [
+            rows[1],
+            rows[0],
+            None,
+        ]
+        store.erase("anna", head=b"")
+        assert store.find_newest(b"r", "anna") is None
+        assert store.find_newest(b"r", "boris") == rows[3]
+        assert store.read_known([b"r"])[b"r"] == KnownRecord(("boris",), 2, (b"print-1", b"print-4"))
+        assert store.find_by_token(b"token") == [rows[3]]
 
     def test_many_lookups_at_once_are_all_answered(self, stores: MemberStores) -> None:
         rows = [make_row(number) for number in range(1, 1_001)]
@@ -101,7 +126,7 @@ class TestRecords:
 
         found = stores.records.read_known([row.lookup for row in rows])
 
-        assert found == {row.lookup: KnownRecord("anna", 1, (row.fingerprint,)) for row in rows}
+        assert found == {row.lookup: KnownRecord(("anna",), 1, (row.fingerprint,)) for row in rows}
 
     def test_a_missing_body_is_a_fault(self, stores: MemberStores) -> None:
         with pytest.raises(Refused, match="HOME_CORRUPT"):

@@ -43,6 +43,7 @@ from iamata.model.reasons import Refused
 from iamata.node.exports import read_export
 from iamata.node.home import open_home
 from iamata.testing.entropy import derive_key
+from iamata.testing.known import EVERY_PATIENT
 from iamata.workflows.messages import RecordRequest, ReleaseNote, ShareCode, read_message
 from mutations import Decode, bend, damage
 
@@ -154,7 +155,7 @@ def attempt(decode: Decode, content: bytes, *, also: tuple[type[Exception], ...]
 
 
 def prepare(content: bytes) -> object:
-    return prepare_document(compact(content), find_identifier=lambda *_: (), rules=RULES)
+    return prepare_document(compact(content), known=EVERY_PATIENT, rules=RULES)
 
 
 def read_fhir_consent(content: bytes) -> object:

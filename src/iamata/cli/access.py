@@ -1,5 +1,6 @@
 """`iamata access`: ask another member for a patient's records."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +10,20 @@ import typer
 
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new, read_text
-from iamata.cli.options import HomeOption, MemberOption, PersonOption
+from iamata.cli.options import ForOption, PersonOption
 from iamata.cli.output import note, show
 from iamata.cli.parties import read_asker, read_id
-from iamata.cli.share_codes import expand
+from iamata.cli.places import NodeOption, PlaceOption, open_place
+from iamata.client.staff import StaffClient
 from iamata.consent.permits import PART_2_NOTICE, Obligation
 from iamata.ledger.tables import EMERGENCIES
 from iamata.model.ids import AccessId, MemberId, PersonId
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.home import Home, open_home
-from iamata.workflows import disclosures, receiving
+from iamata.node.home import Home
+from iamata.node.places import RemotePlace
+from iamata.wire.bodies import Arrival, Reading
+from iamata.workflows import receiving
+from iamata.workflows.share_codes import expand
 
 NOTICES: Final = {
     PART_2_NOTICE: "42 CFR part 2 prohibits unauthorized use or disclosure of these records.",
@@ -31,8 +36,10 @@ app = make_noun("Records that another member keeps.")
 
 @verb(app, "ask")
 def ask(
-    home: HomeOption,
-    member: MemberOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    member: ForOption = None,
     person: PersonOption,
     share: Annotated[
         str | None,
@@ -53,39 +60,75 @@ def ask(
     """Ask for a patient's records by share code, or in a declared emergency. The patient will see it."""
     is_one = (share is None) != (emergency is None)
     require(is_one, Reason.INPUT_INVALID, "give either --share or --emergency")
-    with open_home(home) as opened:
-        with open_new(to) as file:
-            who = read_asker(opened, person, member=member)
-            if share is not None:
-                code = read_text(share)
-                custodian, request = ask_by_share(opened, member, who, code, purpose or "TREAT")
-            else:
-                custodian, request = ask_by_emergency(opened, member, who, str(emergency), purpose or "BTG")
-            arrived = receive_all(opened, request, member=member, custodian=custodian, person=who)
-            write_bodies(file, list_bodies(arrived))
-        confirm_all(opened, arrived, custodian=custodian)
-    show_arrived(arrived, custodian, is_written=to is not None)
+    pointer = Pointer(
+        share=None if share is None else read_text(share),
+        emergency=None if emergency is None else read_id(emergency, AccessId),
+        purpose=purpose or ("TREAT" if emergency is None else "BTG"),
+    )
+    with open_place(home, node, Path(person)) as place, open_new(to) as file:
+        if isinstance(place, RemotePlace):
+            reading = fetch_at_node(place.staff, pointer)
+        else:
+            reading = fetch_at_home(place, pointer, member=member, person=person)
+        write_bodies(file, list_bodies(reading))
+        confirm_all(place, reading)
+    show_arrived(reading, is_written=to is not None)
 
 
-def show_arrived(arrived: Sequence[receiving.Received], custodian: MemberId, *, is_written: bool) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pointer:
+    """How a patient is pointed to, and what for."""
+
+    share: str | None
+    emergency: AccessId | None
+    purpose: str
+
+
+def fetch_at_node(staff: StaffClient, pointer: Pointer) -> Reading:
+    """Let one's own node ask the custodian's."""
+    if pointer.emergency is not None:
+        return staff.fetch_in_emergency(pointer.emergency, purpose=pointer.purpose)
+    return staff.fetch_by_share(str(pointer.share), purpose=pointer.purpose)
+
+
+def fetch_at_home(home: Home, pointer: Pointer, *, member: str | None, person: str) -> Reading:
+    """Ask the custodian from a home."""
+    if member is None:
+        raise Refused(Reason.INPUT_INVALID, "at a home, say for which --member")
+    who = read_asker(home, person, member=member)
+    if pointer.emergency is not None:
+        custodian, request = ask_by_emergency(home, member, who, pointer.emergency, pointer.purpose)
+    else:
+        custodian, request = ask_by_share(home, member, who, str(pointer.share), pointer.purpose)
+    arrived = receiving.fetch(
+        home.get_office(member),
+        request,
+        custodian=custodian,
+        person=who,
+        answer=home.get_desk(custodian).answer_request,
+    )
+    return Reading(custodian=custodian, arrivals=tuple(map(Arrival.write, arrived)))
+
+
+def show_arrived(reading: Reading, *, is_written: bool) -> None:
     """Show what arrived, unless it went into a file, and what must stay with it."""
-    bodies = list_bodies(arrived)
-    obligations = [obligation for one in arrived for obligation in one.obligations]
+    bodies = list_bodies(reading)
+    obligations = [obligation for one in reading.arrivals for obligation in one.obligations]
     facts = {
         "records": len(bodies),
-        "custodian": custodian,
+        "custodian": reading.custodian,
         "may_be_incomplete": True,
         "obligations": obligations,
     }
     show(facts | ({} if is_written else {"bodies": bodies}), [] if is_written else bodies)
-    note(f"{len(bodies)} records from {custodian}; this view may be incomplete.")
+    note(f"{len(bodies)} records from {reading.custodian}; this view may be incomplete.")
     for line in spell_obligations(obligations):
         note(line)
 
 
-def list_bodies(arrived: Sequence[receiving.Received]) -> list[str]:
+def list_bodies(reading: Reading) -> list[str]:
     """List the records that arrived, as their custodian keeps them."""
-    return [record.body.decode("utf-8") for one in arrived for record in one.records]
+    return [record for one in reading.arrivals for record in one.records]
 
 
 def ask_by_share(
@@ -93,7 +136,7 @@ def ask_by_share(
 ) -> tuple[MemberId, str]:
     """Write a request with a share code; the code says who the custodian is."""
     office = home.get_office(member)
-    custodian, statement = expand(home, share, recipient=office.member)
+    custodian, statement = expand(home.engine, share, recipient=office.member)
     request = receiving.ask_with_share(
         office, custodian=custodian, person=person, purpose=purpose, share=statement
     )
@@ -101,28 +144,17 @@ def ask_by_share(
 
 
 def ask_by_emergency(
-    home: Home, member: str, person: PersonId, emergency: str, purpose: str
+    home: Home, member: str, person: PersonId, emergency: AccessId, purpose: str
 ) -> tuple[MemberId, str]:
     """Write a request with a declared emergency; the ledger says who the custodian is."""
-    office, declared = home.get_office(member), read_id(emergency, AccessId)
-    entry = EMERGENCIES.find(home.engine.snapshot(), declared)
+    office = home.get_office(member)
+    entry = EMERGENCIES.find(home.engine.snapshot(), emergency)
     if entry is None:
-        raise Refused(Reason.UNKNOWN_EMERGENCY, declared)
+        raise Refused(Reason.UNKNOWN_EMERGENCY, emergency)
     request = receiving.ask_in_emergency(
-        office, custodian=entry.custodian, person=person, purpose=purpose, emergency=declared
+        office, custodian=entry.custodian, person=person, purpose=purpose, emergency=emergency
     )
     return entry.custodian, request
-
-
-def receive_all(
-    home: Home, request: str, *, member: str, custodian: MemberId, person: PersonId
-) -> list[receiving.Received]:
-    """Let the custodian answer, and open what it releases."""
-    keeper, office = home.get_office(custodian), home.get_office(member)
-    return [
-        receiving.receive(office, release, custodian=custodian, person=person)
-        for release in disclosures.answer_request(keeper, request)
-    ]
 
 
 def write_bodies(file: TextIO | None, bodies: Sequence[str]) -> None:
@@ -137,11 +169,15 @@ def write_bodies(file: TextIO | None, bodies: Sequence[str]) -> None:
         raise OSError(error.errno, f"{error.strerror}; {LOST}") from error
 
 
-def confirm_all(home: Home, arrived: Sequence[receiving.Received], *, custodian: MemberId) -> None:
+def confirm_all(place: Home | RemotePlace, reading: Reading) -> None:
     """Give the custodian the receipts: only now is there something to confirm."""
-    keeper = home.get_office(custodian)
-    for one in arrived:
-        disclosures.accept_receipt(keeper, one.receipt)
+    receipts = [one.receipt for one in reading.arrivals]
+    if isinstance(place, RemotePlace):
+        place.staff.confirm(reading.custodian, receipts)
+        return
+    desk = place.get_desk(reading.custodian)
+    for receipt in receipts:
+        desk.accept_receipt(receipt)
 
 
 def spell_obligations(obligations: Sequence[Obligation]) -> list[str]:

@@ -9,6 +9,7 @@ from iamata.cli.commands import verb
 from iamata.cli.options import AtOption, ConsentOption, HomeOption, WalletOption, YesOption
 from iamata.cli.output import confirm, say, show
 from iamata.cli.parties import choose_member, read_day, read_id
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
     ExceptOption,
@@ -29,7 +30,8 @@ from iamata.model.ids import ConsentId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
-from iamata.node.home import Home, open_home
+from iamata.node.home import open_home
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 
 UntilOption = Annotated[
@@ -55,7 +57,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def grant(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     custodian: AtOption = None,
     recipients: RecipientsOption = None,
@@ -65,7 +69,7 @@ def grant(
     until: UntilOption = None,
     source: FromOption = None,
     replaces: ReplacesOption = None,
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    yes: YesOption = False,
 ) -> None:
     """Let somebody use your records. What you sign is said in plain words first."""
     until_day = None if until is None else read_day(until)
@@ -81,7 +85,7 @@ def grant(
     for line in words:
         say(line)
     confirm("Sign this?", is_agreed=yes)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         replaced = None if replaces is None else read_id(replaces, ConsentId)
         consent = wallets.grant(
@@ -94,13 +98,15 @@ def grant(
 
 
 def restrict(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     consent: ConsentOption = None,
     recipients: RecipientsOption = None,
     purposes: PurposesOption = None,
     labels: LabelsOption = None,
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    yes: YesOption = False,
 ) -> None:
     """Narrow a consent: deny what it permits to somebody, for something, or of something."""
     terms = write_denial(recipients, purposes, labels)
@@ -108,15 +114,21 @@ def restrict(
     for line in words:
         say(line)
     confirm("Sign this? You can undo it only with a new grant.", is_agreed=yes)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         wallets.restrict(opened, wallet, consent=chosen, terms=terms)
     show({"consent": chosen, "terms": words}, [f"Consent {chosen} is narrower from this moment on."])
 
 
-def lift(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+def lift(
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: WalletOption,
+    consent: ConsentOption = None,
+) -> None:
     """Undo what the custodian has narrowed on your behalf; what you narrowed yourself needs a new grant."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         _, author = wallets.find_custodian(opened, load_wallet(wallet), chosen)
         entry = CONSENTS.find(opened.engine.snapshot(), chosen)
@@ -152,19 +164,25 @@ def confirm_consent(
     show({"confirmed": confirmed}, [f"Consent {consent} is your own now." for consent in confirmed])
 
 
-def withdraw(home: HomeOption, wallet: WalletOption, consent: ConsentOption = None) -> None:
+def withdraw(
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: WalletOption,
+    consent: ConsentOption = None,
+) -> None:
     """End a consent. It takes effect at once, and nobody can refuse it."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         wallets.withdraw(opened, wallet, consent=chosen)
     show({"consent": chosen}, [f"Consent {chosen} is withdrawn: what rested on it is refused from now on."])
 
 
-def choose_consent(home: Home, wallet: Path, text: str | None) -> ConsentId:
+def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:
     """Return the consent that a command names, or the wallet's only one that is in force."""
     if text is not None:
         return read_id(text, ConsentId)
-    view = home.engine.snapshot()
+    view = place.engine.snapshot()
     active = [
         kept.consent
         for kept in load_wallet(wallet).kept

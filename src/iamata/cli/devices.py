@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import AtOption, HomeOption, WalletOption
+from iamata.cli.options import AtOption, WalletOption
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.ledger.entries import OwnerKind
 from iamata.model.ids import KeyId
 from iamata.node import devices
-from iamata.node.home import open_home
 from iamata.stores.wallets import load_wallet
 
 
@@ -23,9 +23,11 @@ def add_to(app: typer.Typer) -> None:
     verb(app, "remove-device")(remove_device)
 
 
-def list_devices(home: HomeOption, wallet: WalletOption, custodian: AtOption = None) -> None:
+def list_devices(
+    *, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption, custodian: AtOption = None
+) -> None:
     """List the keys that speak for you at one custodian."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         own, keys = devices.list_keys(opened, wallet, member=member)
     show(
@@ -35,7 +37,9 @@ def list_devices(home: HomeOption, wallet: WalletOption, custodian: AtOption = N
 
 
 def add_device(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     to: Annotated[
         Path, typer.Option("--to", metavar="FOLDER", help="The other device's wallet; made if new.")
@@ -43,20 +47,22 @@ def add_device(
     custodian: AtOption = None,
 ) -> None:
     """Let a second wallet speak for you at one custodian, with a key of its own."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         key = devices.add_device(opened, wallet, to, member=member)
     show({"key": key, "wallet": str(to)}, [f"{to} speaks for you at {member} too, with the key {key}."])
 
 
 def remove_device(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     key: Annotated[str, typer.Option("--key", metavar="KEY", help="The lost device's key.")],
     custodian: AtOption = None,
 ) -> None:
     """Let a lost device speak for you no more; the last key cannot be removed."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         devices.remove_key(opened, wallet, KeyId(key), member=member)
     show({"key": key}, [f"The key {key} speaks for nobody any more."])

@@ -6,9 +6,10 @@ import typer
 
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import read_text
-from iamata.cli.options import CustodianOption, ForOption, HomeOption, WalletOption
+from iamata.cli.options import CustodianOption, ForOption, WalletOption
 from iamata.cli.output import ask, show, spell_table
-from iamata.cli.parties import choose_member, read_day, read_id
+from iamata.cli.parties import choose_member, read_day, read_id, read_member
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.fhir.demographics import spell_demographics
 from iamata.ledger.entries import OwnerKind, ReviewOutcome
@@ -18,7 +19,7 @@ from iamata.model.ids import AccessId, PatientId, PersonId
 from iamata.model.instants import MS_PER_MINUTE, Instant, format_instant
 from iamata.model.reasons import Reason, require
 from iamata.node import wallets
-from iamata.node.home import Home, open_home
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import emergencies
 from iamata.workflows.author import Author
@@ -50,7 +51,9 @@ BornOption = Annotated[
 
 @verb(app, "declare")
 def declare(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     custodian: CustodianOption,
     family: FamilyOption = None,
@@ -71,7 +74,7 @@ def declare(
     )
     why = read_reason(reason)
     read_day(spelled[2])
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
         identity, author = wallets.sign_as(opened, held, chosen)
@@ -90,9 +93,9 @@ def declare(
 
 
 @verb(app, "list")
-def list_(home: HomeOption) -> None:
+def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOption = None) -> None:
     """List the emergencies that were declared, and what their reviews found."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         rows = list_emergencies(opened)
     table = [tuple(map(str, row.values())) for row in rows]
     columns = ("emergency", "declared by", "custodian", "ends", "review")
@@ -101,7 +104,9 @@ def list_(home: HomeOption) -> None:
 
 @verb(app, "review")
 def review(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     emergency: Annotated[str, typer.Option("--emergency", metavar="ID", help="The emergency.")],
     outcome: Annotated[str, typer.Option("--outcome", metavar="OUTCOME", help="justified or unjustified")],
@@ -112,7 +117,7 @@ def review(
     is_outcome = outcome in list(ReviewOutcome)
     require(is_outcome, Reason.INPUT_INVALID, f"an outcome is one of {', '.join(ReviewOutcome)}")
     why = read_reason(reason)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
         _, author = wallets.sign_as(opened, held, chosen)
@@ -126,24 +131,24 @@ def read_reason(given: str | None) -> str:
 
 
 def search(
-    home: Home, author: Author, person: str, *, custodian: str, spelled: tuple[str, str, str], reason: str
+    place: Place, author: Author, person: str, *, custodian: str, spelled: tuple[str, str, str], reason: str
 ) -> PatientId:
     """Ask a custodian for one patient by name and day of birth; it is journalled there."""
-    office = home.get_office(custodian)
+    keeper = read_member(custodian)
     signed = author.state(
         emergencies.EmergencySearch,
-        custodian=office.member,
+        custodian=keeper,
         person=PersonId(person),
         demographics=spell_demographics(*spelled),
         reason=reason,
         expires_ms=Instant(read_clock_ms() + SEARCH_MINUTES * MS_PER_MINUTE),
     )
-    return emergencies.find_in_emergency(office, signed.text)
+    return place.find_in_emergency(keeper, signed.text)
 
 
-def list_emergencies(home: Home) -> list[dict[str, str]]:
+def list_emergencies(place: Place) -> list[dict[str, str]]:
     """Read the emergencies from the log and the state."""
-    view = home.engine.snapshot()
+    view = place.engine.snapshot()
     return [
         {
             "emergency": leaf.event.emergency,
@@ -152,7 +157,7 @@ def list_emergencies(home: Home) -> list[dict[str, str]]:
             "until": format_instant(entry.until_ms),
             "review": str(entry.outcome or f"due by {format_instant(entry.review_until_ms)}"),
         }
-        for _, leaf in home.engine.events(0)
+        for _, leaf in place.engine.events(0)
         if isinstance(leaf.event, EmergencyDeclared)
         and (entry := EMERGENCIES.find(view, leaf.event.emergency)) is not None
     ]

@@ -9,11 +9,12 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption
 from iamata.cli.output import show
-from iamata.engines.embedded.engine import EmbeddedEngine
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason
 from iamata.node.exports import write_export
 from iamata.node.home import open_home
+from iamata.ports import Engine
 
 EVENTS_SHOWN_MAX: int = 10_000
 
@@ -52,19 +53,22 @@ def status(home: HomeOption) -> None:
 
 @verb(app, "events")
 def events(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
     after: Annotated[int, typer.Option("--after", min=0, help="Begin with this leaf of the log.")] = 0,
     limit: Annotated[
         int, typer.Option("--limit", min=1, max=EVENTS_SHOWN_MAX, help="How many at most.")
     ] = 100,
 ) -> None:
     """List what happened, one event a line, as the log says it."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         rows = list_events(opened.engine, after, limit)
     show({"events": rows}, map(spell_event, rows))
 
 
-def list_events(engine: EmbeddedEngine, after: int, limit: int) -> list[dict[str, Any]]:
+def list_events(engine: Engine, after: int, limit: int) -> list[dict[str, Any]]:
     """Read so many leaves from a cursor."""
     rows: list[dict[str, Any]] = []
     for index, leaf in engine.events(after):

@@ -17,6 +17,7 @@ from iamata.cli import (
     ledger,
     member,
     network,
+    node,
     patient,
     person,
     proposal,
@@ -43,7 +44,7 @@ verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
 NOUNS: Final = (
-    *(network, member, proposal, person, patient, records, wallet),
+    *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),
 )
 for noun in NOUNS:

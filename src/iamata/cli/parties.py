@@ -10,6 +10,7 @@ from iamata.model.ids import MEMBER_PATTERN, RANDOM_PATTERN, MemberId, PatientId
 from iamata.model.instants import Day, parse_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.places import Place
 from iamata.stores.wallets import WALLET_FILE, load_wallet
 from iamata.workflows.wallets import Wallet, find_identity
 
@@ -18,15 +19,15 @@ PATIENT_REFERENCE: Final = "Patient/"
 IdT = TypeVar("IdT", bound=str)
 
 
-def read_person(home: Home, text: str, *, member: str) -> PersonId:
+def read_person(place: Place, text: str, *, member: str) -> PersonId:
     """Return the person whom a wallet or an id means."""
-    return _read_party(home, text, PersonId, member=member, kind=OwnerKind.PERSON)
+    return _read_party(place, text, PersonId, member=member, kind=OwnerKind.PERSON)
 
 
-def read_asker(home: Home, text: str, *, member: str) -> PersonId:
+def read_asker(place: Place, text: str, *, member: str) -> PersonId:
     """Return who wants to read; a stranger's wallet gets the answer that an unknown id gets."""
     try:
-        return read_person(home, text, member=member)
+        return read_person(place, text, member=member)
     except Refused as refused:
         if refused.reason is Reason.WALLET_NOT_FOUND:
             raise Refused(Reason.NOT_FOUND) from refused
@@ -53,21 +54,22 @@ def read_member(text: str) -> MemberId:
     return MemberId(text)
 
 
-def choose_member(home: Home, wallet: Wallet, text: str | None, *, kind: OwnerKind) -> MemberId:
+def choose_member(place: Place, wallet: Wallet, text: str | None, *, kind: OwnerKind) -> MemberId:
     """Return the member that a command names, or the only one that knows this wallet."""
     if text is not None:
         return read_member(text)
-    network = home.engine.network
+    network = place.engine.network
     known = [one.member for one in wallet.identities if (one.network, one.kind) == (network, kind)]
+    known = [one for one in known if place.has_desk(one)] or known
     require(bool(known), Reason.WALLET_NOT_FOUND, f"no member knows it as a {kind}'s")
     require(len(known) == 1, Reason.INPUT_INVALID, f"say which member: {', '.join(known)}")
     return known[0]
 
 
-def get_member(home: Home, text: str) -> MemberId:
+def get_member(place: Place, text: str) -> MemberId:
     """Return a member that the ledger knows, or refuse."""
     member = read_member(text)
-    require(MEMBERS.find(home.engine.snapshot(), member) is not None, Reason.UNKNOWN_MEMBER, member)
+    require(MEMBERS.find(place.engine.snapshot(), member) is not None, Reason.UNKNOWN_MEMBER, member)
     return member
 
 
@@ -79,10 +81,10 @@ def read_day(text: str) -> Day:
         raise Refused(Reason.INPUT_INVALID, f"{text!a} is no day; write YYYY-MM-DD") from error
 
 
-def _read_party(home: Home, text: str, into: type[IdT], *, member: str, kind: OwnerKind) -> IdT:
+def _read_party(place: Place, text: str, into: type[IdT], *, member: str, kind: OwnerKind) -> IdT:
     folder = Path(text)
     if not (folder / WALLET_FILE).exists():
         return read_id(text, into)
-    identity = find_identity(load_wallet(folder), member=MemberId(member), network=home.engine.network)
+    identity = find_identity(load_wallet(folder), member=MemberId(member), network=place.engine.network)
     require(identity.kind is kind, Reason.WALLET_NOT_FOUND, f"to {member} it belongs to a {identity.kind}")
     return into(identity.id)

@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import HomeOption, MemberOption, PatientOption, YesOption
+from iamata.cli.files import open_new
+from iamata.cli.options import ForOption, HomeOption, MemberOption, PatientOption, YesOption
 from iamata.cli.output import confirm, say, show, spell_table
 from iamata.cli.parties import read_day, read_id, read_patient
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
     LabelsOption,
@@ -20,11 +22,13 @@ from iamata.cli.wording import (
 from iamata.consent.wording import describe
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.tables import PATIENTS
-from iamata.model.ids import ConsentId
+from iamata.model.ids import ConsentId, PatientId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import custodial
-from iamata.node.home import open_home
+from iamata.node.home import Home, open_home
+from iamata.node.places import RemotePlace
+from iamata.workflows.enrolments import invite_patient
 from iamata.workflows.erasures import erase_patient
 
 EVIDENCE_BYTES_MAX: int = 1024 * 1024
@@ -68,6 +72,49 @@ def find(
         {"patient": patient, "is_known": is_known},
         [f"{reference} is {patient} here{'' if is_known else ', and not enrolled'}."],
     )
+
+
+@verb(app, "invite")
+def invite(
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    member: ForOption = None,
+    person: Annotated[
+        Path | None, typer.Option("--person", metavar="FOLDER", help="With --node: your own wallet.")
+    ] = None,
+    patient: Annotated[
+        str | None,
+        typer.Option("--patient", metavar="WHO", help="Patient/… or a pseudonym; otherwise somebody new."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Write the code to this new file.")
+    ] = None,
+) -> None:
+    """Write the code with which a patient enrols from afar. Whoever holds it becomes that patient."""
+    with open_place(home, node, person) as place, open_new(to) as file:
+        if isinstance(place, RemotePlace):
+            code = place.staff.invite_patient(patient)
+        else:
+            code = invite_at_home(place, member, patient)
+        if file is not None:
+            file.write(f"{code}\n")
+    if to is None:
+        show({"code": code}, [code])
+    else:
+        show({"file": str(to)}, [f"The code is in {to}; hand it to the patient and to nobody else."])
+
+
+def invite_at_home(home: Home, member: str | None, patient: str | None) -> str:
+    """Write an enrolment code at the member's own home."""
+    if member is None:
+        raise Refused(Reason.INPUT_INVALID, "at a home, say for which --member")
+    office = home.get_office(member)
+    if patient is None:
+        who = PatientId(office.author.make_id())
+    else:
+        who = read_patient(home, patient, member=member)
+    return invite_patient(office, who)
 
 
 @verb(app, "consent")

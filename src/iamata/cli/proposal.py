@@ -7,9 +7,10 @@ import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import ForOption, HomeOption, WalletOption
+from iamata.cli.options import ForOption, WalletOption
 from iamata.cli.output import show, spell_table
 from iamata.cli.parties import choose_member, read_id, read_member
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.events import ProposalOpened
@@ -27,7 +28,7 @@ from iamata.model.ids import PersonId, ProposalId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import wallets
-from iamata.node.home import Home, open_home
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
 
@@ -39,7 +40,9 @@ app = make_noun("What the members decide together.")
 
 @verb(app, "open")
 def open_(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     member: ForOption = None,
     admit: Annotated[
@@ -63,7 +66,7 @@ def open_(
     said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
     require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
     kind, subject = said[0]
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         author = sign_for(opened, wallet, member)
         proposal = ProposalId(author.make_id())
         until_day = Day(compute_day(read_clock_ms()) + days)
@@ -82,7 +85,9 @@ def open_(
 
 @verb(app, "vote")
 def vote(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     proposal: Annotated[str, typer.Option("--proposal", metavar="ID", help="The proposal.")],
     approve: Annotated[bool, typer.Option("--approve/--reject", help="Your member's vote.")],
@@ -90,16 +95,16 @@ def vote(
 ) -> None:
     """Vote on behalf of your member; the vote that decides carries the proposal out."""
     chosen = read_id(proposal, ProposalId)
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         sign_for(opened, wallet, member).submit(CastVote, proposal=chosen, is_approval=approve)
         row = describe_proposal(opened, chosen)
     show(row, [f"Proposal {proposal}: {spell_state(row)}."])
 
 
 @verb(app, "list")
-def list_(home: HomeOption) -> None:
+def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOption = None) -> None:
     """List the proposals that were opened, and where they stand."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         rows = [
             describe_proposal(opened, leaf.event.proposal)
             for _, leaf in opened.engine.events(0)
@@ -118,11 +123,11 @@ def list_(home: HomeOption) -> None:
     show({"proposals": rows}, spell_table(("proposal", "what", "whom", "until", "votes"), table))
 
 
-def sign_for(home: Home, wallet: Path, member: str | None) -> Author:
+def sign_for(place: Place, wallet: Path, member: str | None) -> Author:
     """Return the author that signs for a wallet's person."""
     held = load_wallet(wallet)
-    chosen = choose_member(home, held, member, kind=OwnerKind.PERSON)
-    return wallets.sign_as(home, held, chosen)[1]
+    chosen = choose_member(place, held, member, kind=OwnerKind.PERSON)
+    return wallets.sign_as(place, held, chosen)[1]
 
 
 def read_action(kind: str, subject: str) -> Action:
@@ -135,9 +140,9 @@ def read_action(kind: str, subject: str) -> Action:
     return SuspendMember(member=member) if kind == "suspend" else ReinstateMember(member=member)
 
 
-def describe_proposal(home: Home, proposal: ProposalId) -> dict[str, Any]:
+def describe_proposal(place: Place, proposal: ProposalId) -> dict[str, Any]:
     """Describe where a proposal stands."""
-    tally = PROPOSALS.find(home.engine.snapshot(), proposal)
+    tally = PROPOSALS.find(place.engine.snapshot(), proposal)
     if tally is None:
         return {"proposal": proposal}
     return {

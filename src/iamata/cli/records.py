@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from iamata.cli.answers import get_sentence
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption, PurposeOption
 from iamata.cli.output import make_progress, note, show, spell_table
@@ -18,6 +17,7 @@ from iamata.model.instants import format_day
 from iamata.model.reasons import ReasonClass
 from iamata.node.home import Home, open_home
 from iamata.node.importing import ImportReport, import_files
+from iamata.wire.sentences import get_sentence
 from iamata.workflows import reads
 from iamata.workflows.records import ImportTally, anchor_records
 

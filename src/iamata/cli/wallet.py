@@ -7,11 +7,11 @@ import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.files import open_new
-from iamata.cli.options import AtOption, CustodianOption, HomeOption, WalletOption
+from iamata.cli.files import open_new, read_text
+from iamata.cli.options import AtOption, WalletOption
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
-from iamata.cli.share_codes import shorten
+from iamata.cli.places import NodeOption, PlaceOption, get_home, open_place
 from iamata.cli.wording import spell_fhir
 from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
@@ -19,10 +19,12 @@ from iamata.ledger.entries import Consent, ConsentStatus, OwnerKind
 from iamata.ledger.tables import CONSENTS
 from iamata.model.ids import PatientId
 from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
-from iamata.node.home import Home, open_home
+from iamata.node.places import Place
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
+from iamata.workflows.share_codes import shorten
 from iamata.workflows.wallets import Identity, KeptTerms, Wallet, find_identity
 
 SHARE_MINUTES: int = 60
@@ -44,31 +46,59 @@ def create(wallet: WalletOption) -> None:
 
 @verb(app, "enrol")
 def enrol(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
-    custodian: CustodianOption,
+    custodian: AtOption = None,
     patient: Annotated[
         str | None,
         typer.Option("--patient", metavar="WHO", help="Patient/… in its records; or you are new there."),
     ] = None,
+    code: Annotated[
+        str | None,
+        typer.Option("--code", metavar="CODE", help="The custodian's code, @FILE, or - for the input."),
+    ] = None,
 ) -> None:
-    """Make a key for one custodian, and let it alone speak for you there."""
-    with open_home(home) as opened:
+    """Make a key for one custodian, and let it alone speak for you there; at a node, with its code."""
+    if code is not None:
+        identity = enrol_with_code(home, node, wallet, read_text(code))
+    else:
+        require(node is None, Reason.INPUT_INVALID, "a node wants the code that its staff gave you: --code")
+        identity = enrol_at_home(home, wallet, custodian, patient)
+    show(
+        {"patient": identity.id, "custodian": identity.member, "wallet": str(wallet)},
+        [f"At {identity.member} you are {identity.id}. Only {wallet} speaks for you there: keep a copy."],
+    )
+
+
+def enrol_with_code(home: Path | None, node: str | None, wallet: Path, code: str) -> Identity:
+    """Enrol with a custodian's code, which says whom to trust."""
+    invited = wallets.read_enrolment_code(code)
+    wallets.open_or_create(wallet)
+    with open_place(home, node, wallet, network=invited.network) as opened:
+        return wallets.enrol_with_code(opened, wallet, code)
+
+
+def enrol_at_home(home: Path | None, wallet: Path, custodian: str | None, patient: str | None) -> Identity:
+    """Enrol at the custodian's own home, where its staff stands by."""
+    if custodian is None:
+        raise Refused(Reason.INPUT_INVALID, "say where with --custodian")
+    with open_place(home, None, wallet) as place:
+        opened = get_home(place, "enrolling without a code")
         office = opened.get_office(custodian)
         if patient is None:
             pseudonym = PatientId(office.author.make_id())
         else:
             pseudonym = read_patient(opened, patient, member=custodian)
-        wallets.enrol_patient(opened, wallet, member=custodian, patient=pseudonym)
-    show(
-        {"patient": pseudonym, "custodian": custodian, "wallet": str(wallet)},
-        [f"At {custodian} you are {pseudonym}. Only {wallet} speaks for you there: keep a copy."],
-    )
+        return wallets.enrol_patient(opened, wallet, member=custodian, patient=pseudonym)
 
 
 @verb(app, "share")
 def share(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     recipient: Annotated[
         str, typer.Option("--recipient", metavar="ID", help="The member that may ask with this code.")
@@ -90,7 +120,7 @@ def share(
     ] = None,
 ) -> None:
     """Write a code by which one member can ask for your records, once. It permits nothing by itself."""
-    with open_home(home) as opened, open_new(to) as file:
+    with open_place(home, node, wallet) as opened, open_new(to) as file:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         asker = get_member(opened, recipient)
         code = shorten(wallets.share(opened, wallet, member=member, recipient=asker, minutes=minutes))
@@ -104,9 +134,9 @@ def share(
 
 
 @verb(app, "accesses")
-def list_accesses(home: HomeOption, wallet: WalletOption) -> None:
+def list_accesses(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption) -> None:
     """List everyone who looked, at every custodian; each entry is checked against the ledger here."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         looked = sorted(wallets.list_accesses(opened, wallet), key=lambda one: one.at_ms)
     rows = [
         {
@@ -132,12 +162,14 @@ def list_accesses(home: HomeOption, wallet: WalletOption) -> None:
 
 @verb(app, "show")
 def show_wallet(
-    home: HomeOption,
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
-    fhir: FhirOption = False,  # noqa: FBT002  a switch
+    fhir: FhirOption = False,
 ) -> None:
     """Say who you are to whom, and what you have consented to."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         held, network = load_wallet(wallet), opened.engine.network
         consents = list_consents(opened, held)
     documents = [
@@ -155,9 +187,9 @@ def show_wallet(
         show(facts, spell_wallet(held.identities, consents))
 
 
-def list_consents(home: Home, held: Wallet) -> list[tuple[KeptTerms, Consent]]:
+def list_consents(place: Place, held: Wallet) -> list[tuple[KeptTerms, Consent]]:
     """List the consents in a wallet with what the ledger says of each."""
-    view = home.engine.snapshot()
+    view = place.engine.snapshot()
     return [
         (kept, entry)
         for kept in held.kept

@@ -4,21 +4,35 @@ One algorithm for every profile (IHE PCF 1:53). A consent speaks to a request wh
 exception that permits, matches day, purpose and recipient. Then, for each record and each consent that
 speaks: a matching exception that denies, else one that permits, else the rule itself. A denial by any
 consent beats a permit by another; where nothing permits, the answer is no.
+
+A record that is several patients' is decided by the policy of each: one no is a no.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
 from iamata.consent.labels import SUBSTANCE_USE
 from iamata.consent.matching import Sieve, find_kind_obstacle, passes
-from iamata.consent.permits import NO_REDISCLOSURE, PART_2_NOTICE, Obligation, Permit, issue_permit
+from iamata.consent.permits import (
+    NO_REDISCLOSURE,
+    PART_2_NOTICE,
+    Obligation,
+    Permit,
+    add_others,
+    issue_permit,
+)
 from iamata.consent.policy import Basis, Policy, Statement, list_statements
 from iamata.consent.profiles import Profile
 from iamata.consent.requests import RecordFacts, Request
 from iamata.consent.wording import describe
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason
+
+Shared: TypeAlias = Mapping[str, Sequence[Policy]]
+"""By record, the policies of the other patients whose record it is too."""
+NOT_SHARED: Final[Shared] = {}
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -54,8 +68,17 @@ class _Kind(msgspec.Struct, frozen=True):
     """Nothing is left to ask: all records of the kind have one answer."""
 
 
-def decide(policy: Policy, request: Request, records: Sequence[RecordFacts], *, at_ms: Instant) -> Decision:
+def decide(
+    policy: Policy,
+    request: Request,
+    records: Sequence[RecordFacts],
+    *,
+    at_ms: Instant,
+    shared: Shared = NOT_SHARED,
+) -> Decision:
     """Decide about each record; the only maker of permits."""
+    if shared:
+        return _decide_jointly(policy, request, records, at_ms=at_ms, shared=shared)
     if policy.is_opening_missing:
         return Decision((), tuple(Refusal(facts.record, Reason.TERMS_NOT_HELD) for facts in records))
     statements, obstacle = list_statements(policy, request, day=compute_day(at_ms))
@@ -78,6 +101,33 @@ def decide(policy: Policy, request: Request, records: Sequence[RecordFacts], *, 
         _issue(policy, basis, found, request=request, at_ms=at_ms) for basis, found in permitted.items()
     )
     return Decision(permits, tuple(refusals))
+
+
+def _decide_jointly(
+    policy: Policy, request: Request, records: Sequence[RecordFacts], *, at_ms: Instant, shared: Shared
+) -> Decision:
+    """Ask each other patient about what is theirs too, and the one in question about what that leaves."""
+    theirs: dict[str, tuple[Policy, list[RecordFacts]]] = {}
+    for facts in records:
+        for other in shared.get(facts.record, ()):
+            theirs.setdefault(other.patient, (other, []))[1].append(facts)
+    refused = {
+        refusal.record: refusal
+        for other, asked in theirs.values()
+        for refusal in decide(other, request, asked, at_ms=at_ms).refusals
+    }
+    left = [facts for facts in records if facts.record not in refused]
+    decision = decide(policy, request, left, at_ms=at_ms)
+    refused |= {refusal.record: refusal for refusal in decision.refusals}
+    permits = []
+    for permit in decision.permits:
+        others: list[Permit] = []
+        for other, asked in theirs.values():
+            agreed = [facts for facts in asked if permit.covers(facts.record, patient=policy.patient)]
+            others += decide(other, request, agreed, at_ms=at_ms).permits
+        permits.append(add_others(permit, others))
+    refusals = tuple(refused[facts.record] for facts in records if facts.record in refused)
+    return Decision(tuple(permits), refusals)
 
 
 def _judge(kind: _Kind, facts: RecordFacts) -> Basis | Reason:

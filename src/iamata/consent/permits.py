@@ -6,6 +6,7 @@ this module.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import msgspec
@@ -48,6 +49,8 @@ class Permit:
     records: tuple[str, ...]
     at_ms: Instant
     obligations: tuple[Obligation, ...]
+    others: tuple["Permit", ...]
+    """What other patients permit of those records that are theirs too."""
     token: dataclasses.InitVar[object]
     _covered: dict[str, None] = dataclasses.field(init=False, repr=False, compare=False)
 
@@ -61,13 +64,17 @@ class Permit:
         message = "a permit is neither copied nor pickled"
         raise TypeError(message)
 
-    def covers(self, record: str, *, patient: PatientId) -> bool:
-        """Tell whether a record of a patient is among those that this permit names."""
-        return patient == self.patient and record in self._covered
+    def covers(self, record: str, *, patient: PatientId, others: Sequence[PatientId] = ()) -> bool:
+        """Tell whether a patient's record is permitted, and by everybody else whose record it is too."""
+        is_named = patient == self.patient and record in self._covered
+        return is_named and all(
+            any(permit.covers(record, patient=other) for permit in self.others) for other in others
+        )
 
-    def require_covers(self, record: str, *, patient: PatientId) -> None:
-        """Refuse a record that this permit does not name."""
-        require(self.covers(record, patient=patient), Reason.PERMIT_DOES_NOT_COVER)
+    def require_covers(self, record: str, *, patient: PatientId, others: Sequence[PatientId] = ()) -> None:
+        """Refuse a record that this permit does not cover."""
+        is_covered = self.covers(record, patient=patient, others=others)
+        require(is_covered, Reason.PERMIT_DOES_NOT_COVER)
 
 
 def issue_permit(  # noqa: PLR0913  a permit says all of this, and nothing has a default
@@ -89,5 +96,11 @@ def issue_permit(  # noqa: PLR0913  a permit says all of this, and nothing has a
         records=records,
         at_ms=at_ms,
         obligations=obligations,
+        others=(),
         token=_TOKEN,
     )
+
+
+def add_others(permit: Permit, others: Sequence[Permit]) -> Permit:
+    """Join to a permit what other patients permit of its records. For `consent.decide` alone."""
+    return dataclasses.replace(permit, others=tuple(others), token=_TOKEN)

@@ -23,10 +23,7 @@ _CONDITIONAL: Final = re.compile(r"([A-Za-z]+)\?identifier=([^&]+)")
 
 
 class NotYetKnown(Refused):
-    """A conditional reference that nothing matches yet; a file read later may bring its target."""
-
-    def __init__(self) -> None:
-        super().__init__(Reason.REFERENCE_UNRESOLVED, "nothing has the identifier")
+    """What a record refers to is not here yet; a file read later may bring it."""
 
 
 class References:
@@ -95,7 +92,7 @@ class References:
         if "?" in literal and not literal.startswith(("#", "http:", "https:", "urn:")):
             found = self.find_one(literal)
             if found is None:
-                raise NotYetKnown
+                raise NotYetKnown(Reason.REFERENCE_UNRESOLVED, "nothing has the identifier")
             return f"{literal.partition('?')[0]}/{found}"
         return None
 

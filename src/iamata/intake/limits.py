@@ -27,5 +27,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     xz_memory_bytes_max: int = 80 * 2**20
     """What a decoder may need; `xz -9` asks for 65 MiB."""
     name_chars_max: int = 1_024
-    waiting_max: int = 100_000
-    """Entries that wait for a record that another file may bring."""
+    waiting_max: int = 250_000
+    """Entries that wait for a record that another file may bring; about 200 bytes each."""

@@ -4,16 +4,24 @@ What refers to a record that nobody has yet waits, and is read again when all fi
 once: so the order of files does not matter, and nothing is kept in memory or on disk meanwhile.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Final, TypeAlias
 
 import msgspec
 
+from iamata.fhir.describing import Describe, describe_here
 from iamata.fhir.labels import LabelRules
-from iamata.fhir.preparing import Batch, Fault, Prepared, prepare_document, prepare_resources, state_fault
-from iamata.fhir.references import FindIdentifier
+from iamata.fhir.preparing import (
+    Batch,
+    Fault,
+    Known,
+    Prepared,
+    prepare_document,
+    prepare_resources,
+    state_fault,
+)
 from iamata.fhir.resources import compact
 from iamata.intake.limits import Limits
 from iamata.intake.lines import Line, read_chunks
@@ -42,53 +50,66 @@ class Problem(msgspec.Struct, frozen=True):
     detail: str
 
 
+TOO_MANY_WAIT: Final = "too many entries wait for others; import it again"
+
 Key: TypeAlias = tuple[int, str]
 """Which source of a pass, and its name."""
-Waiting: TypeAlias = dict[Key, dict[int | None, Problem]]
+Why: TypeAlias = tuple[Reason, str]
+Waiting: TypeAlias = dict[Key, dict[int | None, Why]]
+"""The entries of each source that wait, and for what."""
 
 
-def read_units(
+def read_units(  # noqa: PLR0913  where from, and all that it rests on
     paths: Sequence[Path],
     *,
-    find_identifier: FindIdentifier,
+    known: Known,
     rules: LabelRules,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    describe: Describe = describe_here,
 ) -> Iterator[Unit | Problem]:
     """Read everything below the paths.
 
-    By the time that the next unit is asked for, `find_identifier` must know the records of those given
-    out before.
+    By the time that the next unit is asked for, `known` must tell of the records of those given out before.
     """
-    intake = _Intake(find_identifier, rules, limits or Limits(), progress or Progress())
+    intake = _Intake(
+        partial(prepare_document, known=known, rules=rules, describe=describe),
+        partial(prepare_resources, known=known, rules=rules, describe=describe),
+        limits or Limits(),
+        progress or Progress(),
+    )
     yield from intake.read(paths, again=None)
     waiting_before = 0
-    while intake.waiting and intake.count_waiting() != waiting_before:
-        waiting_before = intake.count_waiting()
+    while intake.count not in (0, waiting_before):
+        waiting_before = intake.count
         yield from intake.read(paths, again=intake.waiting)
-    for problems in intake.waiting.values():
-        yield from problems.values()
+    for (_, name), indexes in intake.waiting.items():
+        for index, (reason, detail) in indexes.items():
+            yield Problem(source=name, index=index, reason=reason, detail=detail)
 
 
 class _Intake:
     """One import: what it reads with, and what still waits."""
 
     def __init__(
-        self, find_identifier: FindIdentifier, rules: LabelRules, limits: Limits, progress: Progress
+        self,
+        prepare_document: Callable[..., Batch],
+        prepare_resources: Callable[..., Batch],
+        limits: Limits,
+        progress: Progress,
     ) -> None:
         self.waiting: Waiting = {}
-        self._prepare_document = partial(prepare_document, find_identifier=find_identifier, rules=rules)
-        self._prepare_resources = partial(prepare_resources, find_identifier=find_identifier, rules=rules)
+        self.count = 0
+        """Of the entries that wait."""
+        self._whys: dict[Why, Why] = {}
+        self._prepare_document = prepare_document
+        self._prepare_resources = prepare_resources
         self._limits = limits
         self._progress = progress
 
-    def count_waiting(self) -> int:
-        """Count the entries that wait for a record."""
-        return sum(map(len, self.waiting.values()))
-
     def read(self, paths: Sequence[Path], *, again: Waiting | None) -> Iterator[Unit | Problem]:
         """Pass over the sources, all of them or those that have to be read again."""
-        self.waiting = {}
+        self.waiting, self.count = {}, 0
         for place, source in enumerate(read_sources(paths, limits=self._limits, progress=self._progress)):
             key = (place, source.name)
             if isinstance(source, Unreadable):
@@ -120,11 +141,14 @@ class _Intake:
             yield Unit(source=key[1], prepared=batch.prepared, existing=batch.existing)
         is_lost = batch.is_whole and not all(fault.is_waiting for fault in batch.faults)
         for fault in batch.faults:
-            problem = _state_problem(key[1], fault)
-            if fault.is_waiting and not is_lost and self.count_waiting() < self._limits.waiting_max:
-                self.waiting.setdefault(key, {})[fault.index] = problem
+            if fault.is_waiting and not is_lost and self.count < self._limits.waiting_max:
+                why = (fault.reason, fault.detail)  # of few kinds, so each is held once
+                self.waiting.setdefault(key, {})[fault.index] = self._whys.setdefault(why, why)
+                self.count += 1
+            elif fault.is_waiting and not is_lost:
+                yield _state_problem(key[1], msgspec.structs.replace(fault, detail=TOO_MANY_WAIT))
             else:
-                yield problem
+                yield _state_problem(key[1], fault)
 
     def _read_document(self, stream: IO[bytes]) -> bytes:
         with broken_is_refused():

@@ -5,6 +5,7 @@ which names them. A real node has one member; the demo has several.
 """
 
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +18,20 @@ from iamata.engines.keeping.storage import LEDGER_FILE
 from iamata.ledger.entries import MemberKind, OwnerKind
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import MemberId, encode_digest
+from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.configuration import Configuration, Follower, read_configuration
+from iamata.node.desks import LocalDesk
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
+from iamata.node.peers import Peers, open_follower
 from iamata.node.served import SERVED_FILE, write_served
+from iamata.ports import KeptLedger
 from iamata.stores.key_holders import LocalKeyHolder
 from iamata.stores.sqlite.home import KEYS_FOLDER, open_member_stores
 from iamata.stores.wallets import create_wallet, save_wallet
 from iamata.vault.custody import Custody
 from iamata.vault.shelf import Head
+from iamata.wire.desk import Desk
 from iamata.workflows.author import Author
 from iamata.workflows.erasures import finish_erasures
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
@@ -46,14 +52,20 @@ GENESIS_MODE: Final = 0o644
 """Everybody may read it: it is what the members agreed on."""
 MEMBERS_MAX: Final = 100
 
+Founder = tuple[MemberId, str, MemberKind]
+"""Who founds a network: its id, what it is called, and what it is."""
+
 
 class Home:
     """An open home: its engine runs, and each member's office works."""
 
-    def __init__(self, path: Path, engine: EmbeddedEngine, offices: dict[MemberId, Office]) -> None:
+    def __init__(
+        self, path: Path, engine: KeptLedger, offices: dict[MemberId, Office], peers: Peers
+    ) -> None:
         self.path = path
         self.engine = engine
         self.offices = offices
+        self.peers = peers
 
     def get_office(self, member: str) -> Office:
         """Return a member's office, or refuse."""
@@ -62,6 +74,19 @@ class Home:
             raise Refused(Reason.UNKNOWN_MEMBER, f"{member} is not served from this home")
         return office
 
+    def has_desk(self, member: MemberId) -> bool:
+        """Tell whether a member is served from this home."""
+        return member in self.offices
+
+    def get_desk(self, member: str) -> Desk:
+        """Return a member's desk, here or at its node, or refuse."""
+        office = self.offices.get(MemberId(member))
+        return self.peers.get_desk(MemberId(member)) if office is None else LocalDesk(office)
+
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian for a privileged person."""
+        return self.get_desk(custodian).find_in_emergency(search)
+
     def author(self, key: SigningKey) -> Author:
         """Write with a key that is not a node's: a person's or a patient's."""
         return Author(self.engine, key, read_clock_ms, os.urandom)
@@ -69,51 +94,95 @@ class Home:
     def close(self) -> None:
         """Stop the engine and close the stores."""
         self.engine.close()
+        self.peers.close()
         for office in self.offices.values():
             office.custody.close()
 
 
-def create_home(path: Path, name: str, members: Sequence[tuple[MemberId, str, MemberKind]]) -> Genesis:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Founding:
+    """A network that was drawn and not yet written: its genesis, and every secret that it needs."""
+
+    genesis: Genesis
+    founders: tuple[FoundingMember, ...]
+    orderer: bytes = dataclasses.field(repr=False)
+
+
+def create_home(path: Path, name: str, members: Sequence[Founder]) -> Genesis:
     """Found a network in an empty folder: keys, genesis, one administrator's wallet for each member."""
-    require(not path.exists() or _is_empty_folder(path), Reason.HOME_ALREADY_EXISTS, str(path))
+    require_room(path)
+    founding = draw_network(name, members)
+    with removing_what_fails(path):
+        write_home(path, founding, founding.founders, is_orderer=True)
+    return founding.genesis
+
+
+def draw_network(name: str, members: Sequence[Founder]) -> Founding:
+    """Draw the keys of a network's founders, and write its genesis."""
     require(0 < len(members) <= MEMBERS_MAX, Reason.INPUT_INVALID, f"1 to {MEMBERS_MAX} members")
-    founders = [draw_founder(member, title, kind, os.urandom) for member, title, kind in members]
+    founders = tuple(draw_founder(member, title, kind, os.urandom) for member, title, kind in members)
     orderer = os.urandom(SEED_BYTES)
     genesis = write_genesis(
         name, founders, orderer_seed=orderer, created_ms=read_clock_ms(), entropy=os.urandom
     )
     read_genesis(encode_struct(genesis))  # names become folders: none is made before all are checked
-    with _removing_what_fails(path):
-        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        write_key(path / LEDGER_FOLDER / ORDERER_KEY, orderer)
-        for founder in founders:
-            _write_founder(path, founder, genesis)
-        EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=SigningKey.from_seed(orderer)).close()
-        write_served(path, [founder.member for founder in founders])
-        # Last, so that a home is whole or none.
-        write_new(path / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
-    return genesis
+    return Founding(genesis=genesis, founders=founders, orderer=orderer)
+
+
+def write_home(
+    path: Path, founding: Founding, founders: Sequence[FoundingMember], *, is_orderer: bool
+) -> None:
+    """Write the home of some founders; the orderer's has the ledger and the key that signs it."""
+    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    (path / LEDGER_FOLDER).mkdir(mode=FOLDER_MODE)
+    if is_orderer:
+        write_key(path / LEDGER_FOLDER / ORDERER_KEY, founding.orderer)
+    for founder in founders:
+        _write_founder(path, founder, founding.genesis)
+    if is_orderer:
+        key = SigningKey.from_seed(founding.orderer)
+        EmbeddedEngine(path / LEDGER_FOLDER, founding.genesis, orderer=key).close()
+    write_served(path, [founder.member for founder in founders])
+    # Last, so that a home is whole or none.
+    write_new(path / GENESIS_FILE, encode_struct(founding.genesis), mode=GENESIS_MODE)
 
 
 @contextlib.contextmanager
 def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterator[Home]:
     """Open a home, finish what a crash or a restored backup left undone, and close it in the end."""
-    genesis = load_genesis(path)
+    genesis, configuration = load_genesis(path), read_configuration(path)
+    peers = Peers(configuration, path, find_asking_key(path))
+    home = Home(path, open_ledger(path, genesis, configuration, clock), {}, peers)
+    try:
+        for folder in list_member_folders(path):
+            member = MemberId(folder.name)
+            home.offices[member] = _open_office(folder, member, home.engine, clock)
+        finish_erasures(*home.offices.values())
+        yield home
+    finally:
+        home.close()
+
+
+def open_ledger(
+    path: Path, genesis: Genesis, configuration: Configuration, clock: Callable[[], int]
+) -> KeptLedger:
+    """Open the engine that a home is configured to have."""
+    if isinstance(configuration.engine, Follower):
+        return open_follower(path / LEDGER_FOLDER, genesis, configuration, key=find_asking_key(path))
     orderer = SigningKey.from_seed(read_key(path / LEDGER_FOLDER / ORDERER_KEY))
     ledger = path / LEDGER_FOLDER / LEDGER_FILE
     has_begun = ledger.is_file() and ledger.stat().st_size > 0
     # Or the orderer would begin again, and sign a second block 1.
     require(has_begun, Reason.HOME_CORRUPT, f"{LEDGER_FOLDER}/{LEDGER_FILE} is missing or empty")
-    engine = EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=orderer, clock=clock)
-    home = Home(path, engine, {})
-    try:
-        for folder in list_member_folders(path):
-            member = MemberId(folder.name)
-            home.offices[member] = _open_office(folder, member, engine, clock)
-        finish_erasures(*home.offices.values())
-        yield home
-    finally:
-        home.close()
+    return EmbeddedEngine(path / LEDGER_FOLDER, genesis, orderer=orderer, clock=clock)
+
+
+def find_asking_key(path: Path) -> SigningKey | None:
+    """Return the key with which a home's one member asks other nodes; None where there are several."""
+    folders = list_member_folders(path)
+    if len(folders) != 1:
+        return None
+    return SigningKey.from_seed(read_key(folders[0] / KEYS_FOLDER / SIGNING_KEY))
 
 
 def load_genesis(path: Path) -> Genesis:
@@ -148,9 +217,7 @@ def set_up_stores(folder: Path, member: MemberId) -> None:
             custody.journal.store.write_head(custody.journal.encode_head(Head()))
 
 
-def _open_office(
-    folder: Path, member: MemberId, engine: EmbeddedEngine, clock: Callable[[], int]
-) -> Office:
+def _open_office(folder: Path, member: MemberId, engine: KeptLedger, clock: Callable[[], int]) -> Office:
     keys = folder / KEYS_FOLDER
     author = Author(engine, SigningKey.from_seed(read_key(keys / SIGNING_KEY)), clock, os.urandom)
     return Office(
@@ -175,12 +242,17 @@ def _write_founder(path: Path, founder: FoundingMember, genesis: Genesis) -> Non
     save_wallet(folder, add_identity(create_wallet(folder), identity))
 
 
+def require_room(path: Path) -> None:
+    """Refuse a folder in which there is something already."""
+    require(not path.exists() or _is_empty_folder(path), Reason.HOME_ALREADY_EXISTS, str(path))
+
+
 def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not any(path.iterdir())
 
 
 @contextlib.contextmanager
-def _removing_what_fails(path: Path) -> Iterator[None]:
+def removing_what_fails(path: Path) -> Iterator[None]:
     """Leave nothing behind where founding fails; the folder was empty, so everything in it is ours."""
     try:
         yield

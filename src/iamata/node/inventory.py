@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from iamata.engines.follower.following import FORK_FILE
 from iamata.engines.keeping import storage
 from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
 from iamata.node import home as homes
+from iamata.node.configuration import NODE_FILE, Embedded, read_configuration
 from iamata.node.served import SERVED_FILE, check_served
+from iamata.stores.checkpoints import CHECKPOINTS_FILE
 from iamata.stores.sqlite import journal, keys, openings, records
 from iamata.stores.sqlite.database import Schema
 from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
@@ -21,7 +24,7 @@ from iamata.stores.wallets import WALLET_FILE
 
 LEDGER_SCHEMA: Final = Schema(version=0, statements=storage.SCHEMA)
 """The ledger's file carries no number; its version is in what it replays to."""
-LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE, homes.ORDERER_KEY)
+LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
 )
@@ -37,10 +40,12 @@ MEMBER_STORES: Final = (
 def check_inventory(path: Path) -> None:
     """Refuse a home in which a file is missing, or that holds one which is not a home's."""
     folders = homes.list_member_folders(path)
+    is_orderer = isinstance(read_configuration(path).engine, Embedded)
+    ledger_files = (*LEDGER_FILES, homes.ORDERER_KEY) if is_orderer else LEDGER_FILES
     required = [
         homes.GENESIS_FILE,
         SERVED_FILE,
-        *(f"{homes.LEDGER_FOLDER}/{name}" for name in LEDGER_FILES),
+        *(f"{homes.LEDGER_FOLDER}/{name}" for name in ledger_files),
     ]
     for folder in folders:
         place = f"{homes.MEMBERS_FOLDER}/{folder.name}"
@@ -48,12 +53,14 @@ def check_inventory(path: Path) -> None:
     for name in required:
         require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
     check_served(path, [folder.name for folder in folders])
-    known = dict.fromkeys(required) | {
+    known = dict.fromkeys((*required, NODE_FILE, f"{homes.LEDGER_FOLDER}/{FORK_FILE}")) | {
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }
     for name in _list_files(path):
         is_next_key = name.endswith(f"/{KEYS_FOLDER}/{homes.NEXT_KEY}")
-        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(f"/{WALLET_FILE}")
+        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(
+            (f"/{WALLET_FILE}", f"/{CHECKPOINTS_FILE}")
+        )
         is_known = name in known or is_wallet or is_next_key
         require(is_known, Reason.FAULT_FOUND, f"{name} is not a file of a home")
 

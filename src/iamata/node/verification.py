@@ -14,6 +14,7 @@ from iamata.crypto.hpke import derive_sealing_key
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
+from iamata.engines.follower.following import FORK_FILE, find_fork
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
@@ -23,12 +24,15 @@ from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
+from iamata.node.configuration import Embedded, read_configuration
 from iamata.node.exports import read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
 from iamata.node.segment_verification import verify_segments
 from iamata.node.wallet_verification import verify_wallets
+from iamata.ports import Workers
 from iamata.stores.sqlite.home import KEYS_FOLDER
+from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
@@ -66,16 +70,27 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
         genesis = homes.load_genesis(path)
     tell("Replaying the ledger from its genesis")
     with naming_place(homes.LEDGER_FOLDER), holding_ledger_still(folder):
-        orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
-        expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
+        if isinstance(read_configuration(path).engine, Embedded):
+            orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
+            expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
         report, ledger = verify_ledger(folder, genesis)
-    for member in homes.list_member_folders(path):
-        tell(f"Opening what {member.name} keeps")
-        with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
-            members.append(verify_member_folder(member, ledger))
+        _refuse_fork(folder, genesis)
+    with contextlib.closing(ProcessWorkers()) as workers:
+        for member in homes.list_member_folders(path):
+            tell(f"Opening what {member.name} keeps")
+            with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
+                members.append(verify_member_folder(member, ledger, workers))
     with naming_place(homes.WALLETS_FOLDER):
         identities = verify_wallets(path, ledger)
     return HomeReport(genesis=genesis, ledger=report, members=tuple(members), identities=identities)
+
+
+def _refuse_fork(folder: Path, genesis: Genesis) -> None:
+    """Name a fork that was kept: our own copy may be right, but whoever orders has signed another."""
+    found = find_fork(folder, genesis)
+    if found is not None:
+        fault = f"{FORK_FILE}: who orders has signed two histories that part at block {found[1]}"
+        raise Refused(Reason.FAULT_FOUND, fault)
 
 
 def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeReport:
@@ -125,7 +140,7 @@ def replay_with_checker(genesis: Genesis, blocks: Iterable[StoredBlock]) -> Repl
         checker.close()
 
 
-def verify_member_folder(folder: Path, ledger: Replayed) -> MemberReport:
+def verify_member_folder(folder: Path, ledger: Replayed, workers: Workers) -> MemberReport:
     """Check a member's key files and stores."""
     member = MEMBERS.find(ledger.state.entries, folder.name)
     expect(member is not None, f"the ledger knows no member {folder.name}")
@@ -143,7 +158,7 @@ def verify_member_folder(folder: Path, ledger: Replayed) -> MemberReport:
         expect(
             custody.journal.store.read_head() is not None, f"the journal of {folder.name} was never set up"
         )
-        return verify_member(custody, ledger)
+        return verify_member(custody, ledger, workers)
 
 
 @contextlib.contextmanager

@@ -49,10 +49,12 @@ def keep_records(office: Office, patient: Party, labels: dict[str, tuple[str, ..
     return tuple(record.facts.record for record in unit)
 
 
-def write_record(patient: PatientId, name: str, labels: tuple[str, ...]) -> PreparedRecord:
-    """Write an observation that says its own name."""
+def write_record(
+    patient: PatientId, name: str, labels: tuple[str, ...], *others: PatientId
+) -> PreparedRecord:
+    """Write an observation that says its own name, of one patient or of several."""
     return PreparedRecord(
-        patient=patient,
+        patients=(patient, *others),
         facts=RecordFacts(record=f"Observation/{name}", resource_type="Observation", labels=labels),
         body=b'{"resourceType":"Observation","id":"%s"}' % name.encode("ascii"),
     )
@@ -67,7 +69,7 @@ def keep_patient_resource(office: Office, ref: str, *identifiers: Identifier) ->
     """Seal a Patient resource under the pseudonym that an import would give it."""
     patient = office.compute_pseudonym(ref)
     facts = RecordFacts(record=ref, resource_type="Patient", labels=("N",))
-    record = PreparedRecord(patient=patient, facts=facts, body=b"{}", identifiers=identifiers)
+    record = PreparedRecord(patients=(patient,), facts=facts, body=b"{}", identifiers=identifiers)
     seal(office.custody, [[record]])
     return patient
 

@@ -20,7 +20,8 @@ from iamata.vault.custody import Custody, Entropy, MemberStores
 from iamata.vault.journal import JournalEntry, JournalKind
 from iamata.vault.opening import ListedRecord
 from iamata.vault.openings import Opening
-from iamata.vault.record import Identifier, PreparedRecord
+from iamata.vault.record import Identifier, OpenedRecord, PreparedRecord
+from iamata.vault.rows import open_row
 
 MEMBER: Final = MemberId("st-marien")
 KEK: Final = derive_bytes("vault", "kek", length=32)
@@ -42,16 +43,26 @@ def open_home(home: Path, entropy: Entropy) -> tuple[Custody, MemberStores]:
 
 
 def make_record(
-    name: str, *, patient: PatientId = ANNA, text: bytes = SECRET_WORDS, labels: tuple[str, ...] = ("N",)
+    name: str,
+    *,
+    patient: PatientId = ANNA,
+    others: tuple[PatientId, ...] = (),
+    text: bytes = SECRET_WORDS,
+    labels: tuple[str, ...] = ("N",),
 ) -> PreparedRecord:
     """Make an observation of a patient with an identifier of its own."""
     body = b'{"resourceType":"Observation","id":"%s","valueString":"%s"}' % (name.encode("ascii"), text)
     return PreparedRecord(
-        patient=patient,
+        patients=(patient, *others),
         facts=RecordFacts(record=f"Observation/{name}", resource_type="Observation", labels=labels),
         body=body,
         identifiers=(Identifier("Observation", "urn:lab", name),),
     )
+
+
+def open_all(custody: Custody) -> list[OpenedRecord]:
+    """Open every record, without a permit."""
+    return [open_row(custody, row, body) for row, body in custody.records.store.read_all()]
 
 
 def permit_all(listed: Sequence[ListedRecord], *, patient: PatientId = ANNA) -> Permit:

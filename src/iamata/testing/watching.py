@@ -21,15 +21,15 @@ class WatchedRecords(RecordMemory):
         self.rows_read = 0
         self.bodies_read = 0
 
-    def find_newest(self, lookup: bytes) -> RecordRow | None:
-        """Return the newest version of a record, or None."""
+    def find_newest(self, lookup: bytes, patient: str) -> RecordRow | None:
+        """Return a patient's row of a record's newest version, or None."""
         self.rows_read += 1
-        return super().find_newest(lookup)
+        return super().find_newest(lookup, patient)
 
-    def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
-        """Return one version of a record, or None."""
+    def find_version(self, lookup: bytes, version: int, patient: str) -> RecordRow | None:
+        """Return a patient's row of one version of a record, or None."""
         self.rows_read += 1
-        return super().find_version(lookup, version)
+        return super().find_version(lookup, version, patient)
 
     def read_of_patient(self, patient: str) -> Iterator[RecordRow]:
         """Read every version of a patient's records in order."""

@@ -32,7 +32,7 @@ class JournalKind(enum.StrEnum):
     """What an entry is about."""
 
     READ = "read"
-    """Somebody inside the custodian was shown records."""
+    """Somebody inside the custodian was shown records; or they left as those of another, too."""
     REFUSAL = "refusal"
     DISCLOSURE = "disclosure"
     """Records are about to leave; the ledger was told."""

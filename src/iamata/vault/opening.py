@@ -10,8 +10,14 @@ from iamata.model.ids import Commitment, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import RecordRow
 from iamata.vault.custody import Custody
-from iamata.vault.record import Identifier, OpenedRecord, compute_lookup, compute_token
-from iamata.vault.rows import open_header, open_row
+from iamata.vault.record import (
+    Identifier,
+    OpenedRecord,
+    compute_lookup,
+    compute_token,
+    decode_header,
+)
+from iamata.vault.rows import open_facts, open_row
 
 
 class ListedRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,13 +26,16 @@ class ListedRecord(msgspec.Struct, frozen=True, kw_only=True):
     facts: RecordFacts
     version: int
     patient: PatientId
+    """Of whose copy this is."""
     commitment: Commitment
+    others: tuple[PatientId, ...] = ()
+    """Whose record it is too: it is shown or leaves only where theirs permits it as well."""
 
 
 def list_facts(custody: Custody, patient: PatientId) -> list[ListedRecord]:
     """List the newest version of each of a patient's records, for `consent.decide`.
 
-    All versions of a record are one patient's (`sealing.check_owner`), so the newest here is the newest.
+    All versions of a record are the same patients' (`sealing.check_owners`): the newest here is the newest.
     """
     newest = {row.lookup: row for row in custody.records.store.read_of_patient(patient)}
     return [_list_row(custody, row) for row in newest.values()]
@@ -39,14 +48,16 @@ def list_versions(custody: Custody, patient: PatientId) -> list[ListedRecord]:
 
 def find_listed(custody: Custody, patient: PatientId, refs: Sequence[str]) -> list[ListedRecord]:
     """List the newest version of some of a patient's records; what is not there is left out."""
-    rows = [custody.records.store.find_newest(compute_lookup(custody.index_key, ref)) for ref in refs]
-    return [_list_row(custody, row) for row in rows if row is not None and row.patient == patient]
+    lookups = [compute_lookup(custody.index, ref) for ref in refs]
+    rows = [custody.records.store.find_newest(lookup, patient) for lookup in lookups]
+    return [_list_row(custody, row) for row in rows if row is not None]
 
 
 def find_refs(custody: Custody, identifier: Identifier) -> list[str]:
     """Return type and id of each record that carries an identifier: a conditional reference wants one."""
-    rows = custody.records.store.find_by_token(compute_token(custody.index_key, identifier))
-    return [open_header(custody, row).facts.record for row in rows]
+    rows = custody.records.store.find_by_token(compute_token(custody.index, identifier))
+    refs = [decode_header(open_facts(custody, row).header).facts.record for row in rows]
+    return list(dict.fromkeys(refs))  # a record of two patients stands here twice
 
 
 def open_records(
@@ -57,7 +68,7 @@ def open_records(
     A version that came after the decision is not opened in their place: its labels may be others.
     """
     for record in listed:
-        permit.require_covers(record.facts.record, patient=record.patient)
+        permit.require_covers(record.facts.record, patient=record.patient, others=record.others)
     rows = [_find_row(custody, record) for record in listed]
     return _open_rows(custody, zip(listed, rows, strict=True))
 
@@ -65,27 +76,27 @@ def open_records(
 def _open_rows(custody: Custody, pairs: Iterable[tuple[ListedRecord, RecordRow]]) -> Iterator[OpenedRecord]:
     for record, row in pairs:
         opened = open_row(custody, row, custody.records.store.read_body(row.sequence))
-        is_what_was_decided_on = (opened.header.facts, opened.header.patient) == (
-            record.facts,
-            record.patient,
-        )
+        found = (opened.header.facts, opened.header.patient, opened.others)
+        is_what_was_decided_on = found == (record.facts, record.patient, record.others)
         require(is_what_was_decided_on, Reason.PERMIT_DOES_NOT_COVER)
         yield opened
 
 
 def _find_row(custody: Custody, record: ListedRecord) -> RecordRow:
-    lookup = compute_lookup(custody.index_key, record.facts.record)
-    row = custody.records.store.find_version(lookup, record.version)
+    lookup = compute_lookup(custody.index, record.facts.record)
+    row = custody.records.store.find_version(lookup, record.version, record.patient)
     if row is None:
         raise Refused(Reason.NOT_FOUND)
     return row
 
 
 def _list_row(custody: Custody, row: RecordRow) -> ListedRecord:
-    header = open_header(custody, row)
+    facts = open_facts(custody, row)
+    header = decode_header(facts.header)
     return ListedRecord(
         facts=header.facts,
         version=header.version,
         patient=PatientId(header.patient),
         commitment=Commitment(encode_digest(row.commitment)),
+        others=facts.others,
     )

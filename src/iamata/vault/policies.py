@@ -1,5 +1,6 @@
 """What governs a patient's records: the ledger says what is in force, and our openings what it says."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,11 +12,12 @@ from iamata.consent.requests import Request
 from iamata.consent.terms import Rule, Ruling, Terms, decode_terms, inherit
 from iamata.ledger.bases import is_in_force
 from iamata.ledger.entries import Consent, Patient
-from iamata.ledger.tables import CONSENTS, CURRENT, PARAMETERS
+from iamata.ledger.tables import CONSENTS, CURRENT, PARAMETERS, PATIENTS
 from iamata.model.ids import Commitment, ConsentId, PatientId
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
+from iamata.vault.opening import ListedRecord
 from iamata.vault.openings import Opening, find_opening
 
 TERMS: Final = "terms"
@@ -56,6 +58,36 @@ def read_policy(  # noqa: PLR0913  all that it rests on
         has_decided=patient.has_decided,
         is_own_staff=is_own_staff,
     )
+
+
+def read_shared_policies(
+    view: LedgerView,
+    custody: Custody,
+    listed: Sequence[ListedRecord],
+    *,
+    day: int,
+    is_own_staff: bool = False,
+) -> dict[str, tuple[Policy, ...]]:
+    """Gather, for each record that is others' too, what governs it for them.
+
+    Whoever was erased has no say left and can never agree again: outside the custodian that is a no.
+    """
+    policies: dict[PatientId, Policy] = {}
+    for other in dict.fromkeys(other for one in listed for other in one.others):
+        entry = PATIENTS.find(view, other)
+        if entry is None or entry.is_erased:
+            policies[other] = Policy(
+                patient=other,
+                profile=STRICT,
+                implicit=ImplicitPolicy.DENY,
+                has_decided=True,
+                is_own_staff=is_own_staff,
+            )
+        else:
+            policies[other] = read_policy(view, custody, other, entry, day=day, is_own_staff=is_own_staff)
+    return {
+        one.facts.record: tuple(policies[other] for other in one.others) for one in listed if one.others
+    }
 
 
 def may_permit(policy: Policy, request: Request, *, day: int) -> bool:

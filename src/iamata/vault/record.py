@@ -1,13 +1,13 @@
 """What a record is on its way into the vault and out of it, and how it is committed to."""
 
-import hmac
 import re
 from typing import Final
 
 import msgspec
 
 from iamata.consent.requests import RecordFacts
-from iamata.crypto.commitments import commit
+from iamata.crypto.commitments import compute_commitment
+from iamata.crypto.mac import Mac
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Commitment, PatientId
 from iamata.model.reasons import Reason, Refused, require
@@ -35,7 +35,8 @@ class Identifier(msgspec.Struct, frozen=True, array_like=True):
 class PreparedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A record ready to be sealed: parsed, assigned to its patient and labelled."""
 
-    patient: PatientId
+    patients: tuple[PatientId, ...]
+    """Whose record it is: each gets a copy, sealed under the own key."""
     facts: RecordFacts
     body: bytes
     identifiers: tuple[Identifier, ...] = ()
@@ -56,6 +57,8 @@ class SealedFacts(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid
     header: bytes
     tokens: tuple[bytes, ...]
     """Under these the record's identifiers are found."""
+    others: tuple[PatientId, ...] = ()
+    """Whose record it is too. It stays in the vault: a recipient is not told their pseudonyms."""
 
 
 class OpenedRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -67,6 +70,7 @@ class OpenedRecord(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     commitment: Commitment
     sequence: int
     tokens: tuple[bytes, ...]
+    others: tuple[PatientId, ...]
 
 
 def check_record(record: PreparedRecord) -> None:
@@ -90,24 +94,24 @@ def decode_header(raw: bytes) -> RecordHeader:
         raise Refused(Reason.CANNOT_OPEN, "a record's header") from error
 
 
-def commit_record(salt: bytes, header: bytes, body: bytes) -> Commitment:
+def commit_record(salt: bytes, header: bytes, body: bytes) -> bytes:
     """Commit to a record: its header, a newline, and the exact bytes of its body."""
-    return commit(RECORD_KIND, salt, header + b"\n" + body)
+    return compute_commitment(RECORD_KIND, salt, header + b"\n" + body)
 
 
-def compute_lookup(index_key: bytes, ref: str) -> bytes:
+def compute_lookup(index: Mac, ref: str) -> bytes:
     """Compute under which name a record is found by whoever has the key."""
-    return hmac.digest(index_key, _LOOKUP + ref.encode("utf-8"), "sha256")
+    return index.compute(_LOOKUP + ref.encode("utf-8"))
 
 
-def compute_fingerprint(index_key: bytes, lookup: bytes, body: bytes) -> bytes:
+def compute_fingerprint(index: Mac, lookup: bytes, body: bytes) -> bytes:
     """Compute what tells whether a record's content is already there."""
-    return hmac.digest(index_key, _FINGERPRINT + lookup + body, "sha256")
+    return index.compute(_FINGERPRINT + lookup + body)
 
 
-def compute_token(index_key: bytes, identifier: Identifier) -> bytes:
+def compute_token(index: Mac, identifier: Identifier) -> bytes:
     """Compute under which name an identifier is found by whoever has the key."""
-    return hmac.digest(index_key, _TOKEN + msgspec.json.encode(identifier), "sha256")
+    return index.compute(_TOKEN + msgspec.json.encode(identifier))
 
 
 _HEADERS: Final = msgspec.json.Decoder(RecordHeader)

@@ -5,40 +5,40 @@ from typing import Final
 
 import msgspec
 
-from iamata.crypto import aead
-from iamata.crypto.commitments import SALT_BYTES
-from iamata.model.ids import decode_digest
 from iamata.model.reasons import Reason, require
-from iamata.ports import KnownRecord, RecordRow
+from iamata.ports import KnownRecord, RecordRow, Workers
 from iamata.vault.custody import Custody
-from iamata.vault.envelopes import compress, seal_envelope
 from iamata.vault.record import (
     PreparedRecord,
-    RecordHeader,
-    SealedFacts,
     check_record,
-    commit_record,
     compute_fingerprint,
     compute_lookup,
     compute_token,
-    encode_header,
 )
-from iamata.vault.rows import BODY, FACTS, bind_row
+from iamata.vault.row_sealing import CHANCE_BYTES, RowsToSeal, RowToSeal, seal_rows
 from iamata.vault.shelf import Head, add_to_digest
+from iamata.workers.mapping import INLINE
 
 RECORDS_PER_BATCH_MAX: Final = 65_536
 
-_CHANCE_BYTES: Final = SALT_BYTES + 2 * aead.NONCE_BYTES
+ROWS_PER_QUESTION: Final = 64
+BYTES_PER_QUESTION: Final = 256 * 1024
+"""How many rows are sealed at a time, and how much in them."""
 
 
 class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch came to: the records that were added, by their row, and how many were there already."""
+    """What a batch came to."""
 
-    added: tuple[RecordRow, ...]
+    rows: tuple[RecordRow, ...]
+    """What was added: a row for each patient of each record."""
+    added: int
+    """Records, each counted once however many patients it has."""
     unchanged: int
 
 
-def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedBatch:
+def seal(
+    custody: Custody, units: Sequence[Sequence[PreparedRecord]], *, workers: Workers = INLINE
+) -> SealedBatch:
     """Seal units of records in one durable transaction; what is already there adds nothing.
 
     Content is compared with every version of a record, so that one id that stands twice in a file, or in
@@ -46,34 +46,37 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
     back to the very bytes of an earlier version adds nothing either; one more word makes it a version.
     """
     records = [record for unit in units for record in unit]
-    require(len(records) <= RECORDS_PER_BATCH_MAX, Reason.INPUT_TOO_LARGE, "records in one batch")
+    copies = sum(len(record.patients) for record in records)
+    require(copies <= RECORDS_PER_BATCH_MAX, Reason.INPUT_TOO_LARGE, "records in one batch")
     for record in records:
         check_record(record)
     with custody.records.lock:
-        custody.make_data_keys(record.patient for record in records)
+        custody.make_data_keys(patient for record in records for patient in record.patients)
         head = custody.records.read_head()
-        chosen = list(_choose_new(custody, records, after=head.last))
-        sealed = _seal_all(custody, chosen)
-        if chosen:
+        chosen = _choose_new(custody, records, after=head.last)
+        sealed = list(_seal_all(custody, chosen, workers))
+        if sealed:
             custody.records.store.add(
                 [(row, body) for row, body, _ in sealed],
                 [(token, row.sequence) for row, _, tokens in sealed for token in tokens],
                 head=custody.records.encode_head(_advance(head, [row for row, _, _ in sealed])),
             )
-    return SealedBatch(added=tuple(row for row, _, _ in sealed), unchanged=len(records) - len(sealed))
+    rows = tuple(row for row, _, _ in sealed)
+    added = len({(row.lookup, row.version) for row in rows})
+    return SealedBatch(rows=rows, added=added, unchanged=len(records) - added)
 
 
-def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, str]:
+def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return whose each record is, of those that are there."""
-    lookups = {compute_lookup(custody.index_key, ref): ref for ref in refs}
+    lookups = {compute_lookup(custody.index, ref): ref for ref in refs}
     known = custody.records.store.read_known(list(lookups))
-    return {lookups[lookup]: held.patient for lookup, held in known.items()}
+    return {lookups[lookup]: held.patients for lookup, held in known.items()}
 
 
-def check_owner(record: PreparedRecord, owner: str) -> None:
-    """Refuse a version of somebody else's record: after an erasure an older one would be the newest."""
+def check_owners(record: PreparedRecord, owners: Sequence[str]) -> None:
+    """Refuse a version of other patients' record: who loses it would take an older one for the newest."""
     require(
-        record.patient == owner,
+        record.patients == owners or sorted(record.patients) == sorted(owners),
         Reason.PATIENT_UNCLEAR,
         "a record that is kept as another's; erase it there, or give it another id",
     )
@@ -82,52 +85,64 @@ def check_owner(record: PreparedRecord, owner: str) -> None:
 def _choose_new(
     custody: Custody, records: Sequence[PreparedRecord], *, after: int
 ) -> Iterator[tuple[PreparedRecord, RecordRow]]:
-    """Pair each record that is new or has changed with the row it will have, still without envelopes."""
-    lookups = [compute_lookup(custody.index_key, record.facts.record) for record in records]
+    """Pair each record that is new or has changed with its rows, one a patient, still without envelopes."""
+    lookups = [compute_lookup(custody.index, record.facts.record) for record in records]
     known = custody.records.store.read_known(lookups)
     sequence = after
     for record, lookup in zip(records, lookups, strict=True):
-        fingerprint = compute_fingerprint(custody.index_key, lookup, record.body)
-        held = known.get(lookup, KnownRecord(record.patient, 0, ()))
-        check_owner(record, held.patient)
+        fingerprint = compute_fingerprint(custody.index, lookup, record.body)
+        held = known.get(lookup, KnownRecord(record.patients, 0, ()))
+        check_owners(record, held.patients)
         if fingerprint not in held.fingerprints:
-            version, sequence = held.version + 1, sequence + 1
-            yield record, RecordRow(sequence, record.patient, lookup, version, fingerprint, b"", b"")
-            known[lookup] = KnownRecord(record.patient, version, (*held.fingerprints, fingerprint))
+            version = held.version + 1
+            for patient in record.patients:
+                sequence += 1
+                yield record, RecordRow(sequence, patient, lookup, version, fingerprint, b"", b"")
+            known[lookup] = KnownRecord(record.patients, version, (*held.fingerprints, fingerprint))
 
 
 def _seal_all(
-    custody: Custody, chosen: Sequence[tuple[PreparedRecord, RecordRow]]
-) -> list[tuple[RecordRow, bytes, tuple[bytes, ...]]]:
-    chance = custody.entropy(_CHANCE_BYTES * len(chosen))
-    return [
-        _seal_one(custody, record, row, chance[at * _CHANCE_BYTES : (at + 1) * _CHANCE_BYTES])
-        for at, (record, row) in enumerate(chosen)
-    ]
+    custody: Custody, chosen: Iterator[tuple[PreparedRecord, RecordRow]], workers: Workers
+) -> Iterator[tuple[RecordRow, bytes, tuple[bytes, ...]]]:
+    """Yield each row whole, with its sealed body and the tokens of its record's identifiers."""
+    for asked, answers in workers.map(seal_rows, _ask_to_seal(custody, chosen)):
+        for one, sealed in zip(asked.rows, answers, strict=True):
+            row = one.row
+            whole = RecordRow(
+                row.sequence,
+                row.patient,
+                row.lookup,
+                row.version,
+                row.fingerprint,
+                sealed.commitment,
+                sealed.facts,
+            )
+            yield whole, sealed.body, one.tokens
 
 
-def _seal_one(
-    custody: Custody, record: PreparedRecord, row: RecordRow, chance: bytes
-) -> tuple[RecordRow, bytes, tuple[bytes, ...]]:
-    """Return the whole row, the sealed body, and the tokens of the record's identifiers."""
-    salt, nonces = chance[:SALT_BYTES], chance[SALT_BYTES:]
-    key, place = custody.get_data_key(record.patient), bind_row(custody, row)
-    header = encode_header(RecordHeader(version=row.version, patient=record.patient, facts=record.facts))
-    tokens = tuple(sorted({compute_token(custody.index_key, known) for known in record.identifiers}))
-    facts = msgspec.msgpack.encode(SealedFacts(salt=salt, header=header, tokens=tokens))
-    whole = RecordRow(
-        row.sequence,
-        row.patient,
-        row.lookup,
-        row.version,
-        row.fingerprint,
-        decode_digest(commit_record(salt, header, record.body)),
-        seal_envelope(key, facts, nonce=nonces[: aead.NONCE_BYTES], associated=FACTS + place),
-    )
-    body = seal_envelope(
-        key, compress(record.body), nonce=nonces[aead.NONCE_BYTES :], associated=BODY + place
-    )
-    return whole, body, tokens
+def _ask_to_seal(
+    custody: Custody, chosen: Iterator[tuple[PreparedRecord, RecordRow]]
+) -> Iterator[RowsToSeal]:
+    """Ask for some rows at a time, so many or bodies of so many bytes."""
+    rows: list[RowToSeal] = []
+    size_bytes = 0
+    for record, row in chosen:
+        tokens = tuple(sorted({compute_token(custody.index, known) for known in record.identifiers}))
+        others = tuple(patient for patient in record.patients if patient != row.patient)
+        chance = custody.entropy(CHANCE_BYTES)
+        rows.append(RowToSeal(row, record.facts, record.body, tokens, others, chance))
+        size_bytes += len(record.body)
+        if len(rows) == ROWS_PER_QUESTION or size_bytes > BYTES_PER_QUESTION:
+            yield _ask_for(custody, rows)
+            rows, size_bytes = [], 0
+    if rows:
+        yield _ask_for(custody, rows)
+
+
+def _ask_for(custody: Custody, rows: list[RowToSeal]) -> RowsToSeal:
+    patients = dict.fromkeys(one.row.patient for one in rows)
+    keys = {patient: custody.get_data_key(patient).reveal() for patient in patients}
+    return RowsToSeal(custody.member, keys, rows)
 
 
 def _advance(head: Head, rows: Sequence[RecordRow]) -> Head:

@@ -187,14 +187,14 @@ def check_disclosure(proof: AccessProof, proofs: Sequence[AccessProof], claims: 
 
 
 def check_read(proof: AccessProof, claims: Claims) -> CheckedAccess:
-    """Check a read by the custodian's own staff."""
+    """Check a read by the custodian's own staff, or of a copy that left as another patient's."""
     details = read_details(proof.payload, ReadDetails)
     return CheckedAccess(
         kind=JournalKind.READ,
         at_ms=proof.header.time_ms,
         custodian=claims.custodian,
         access=proof.header.id,
-        recipient=claims.custodian,
+        recipient=claims.custodian if details.recipient is msgspec.UNSET else details.recipient,
         person=details.person,
         purpose=details.purpose,
         basis=details.basis,

@@ -20,8 +20,10 @@ from iamata.workflows.messages import AccessDetails, Planned
 from iamata.workflows.replayed import Leave, Replayed
 
 
-def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, access: Access) -> bool:
-    """Check a disclosure, and tell whether it was decided again from its consent.
+def check_disclosure(
+    custody: Custody, ledger: Replayed, planned: Planned, access: Access
+) -> tuple[list[ListedRecord], bool]:
+    """Check a disclosure; return what it listed, and whether it was decided again from its consent.
 
     Of an erased patient nothing is left but that the ledger was told of it.
     """
@@ -34,7 +36,7 @@ def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, acces
     expect(is_told, f"disclosure {details.access}: the ledger was told something else")
     patient = PATIENTS.find(ledger.state.entries, details.patient)
     if patient is None or patient.is_erased:
-        return False
+        return [], False
     listed = find_versions(custody, planned)
     is_the_list = compute_list_root(one.commitment for one in listed) == details.list_root
     expect(is_the_list, f"disclosure {details.access}: it lists other records than it names")
@@ -43,7 +45,7 @@ def check_disclosure(custody: Custody, ledger: Replayed, planned: Planned, acces
     if consent is not None:
         is_permitted = decide_again(custody, ledger, details, consent, listed)
         expect(is_permitted, f"disclosure {details.access}: its consent does not permit what left")
-    return consent is not None
+    return listed, consent is not None
 
 
 def find_versions(custody: Custody, planned: Planned) -> list[ListedRecord]:

@@ -6,6 +6,8 @@ answer. A crash between ledger and release is healed by asking again with the sa
 
 from typing import Final
 
+import msgspec
+
 from iamata.crypto.merkle import hash_leaf
 from iamata.ledger.bases import AnyBasis, ConsentBasis, EmergencyBasis, PolicyBasis
 from iamata.ledger.entries import OwnerKind
@@ -19,6 +21,7 @@ from iamata.vault.sharing import ReleaseContext, share
 from iamata.workflows.asking import check_request
 from iamata.workflows.messages import (
     Planned,
+    ReadDetails,
     ReceiptNote,
     RecordRequest,
     Release,
@@ -35,6 +38,9 @@ _PASSING: Final = (
     Reason.ENGINE_STOPPED,
     Reason.HOME_CORRUPT,
     Reason.CANNOT_OPEN,
+    Reason.NODE_UNREACHABLE,
+    Reason.NODE_FAULT,
+    Reason.TOO_MANY_REQUESTS,
 )
 """Troubles of our own, which say nothing about what a request may see."""
 
@@ -95,8 +101,39 @@ def release(office: Office, view: LedgerView, leaving: Leaving) -> Release:
         ciphertext=Digest(encode_digest(hash_leaf(ciphertext))),
         plan=Digest(encode_digest(hash_leaf(plan))),
     )
-    write_entry(office, JournalKind.RELEASE, details.patient, details.access, note.text.encode("ascii"))
+    entry = describe_entry(
+        office, JournalKind.RELEASE, details.patient, details.access, note.text.encode("ascii")
+    )
+    append_entries(office.custody, [entry, *tell_others(office, leaving)])
     return Release(note=note.text, ciphertext=ciphertext, plan=plan)
+
+
+def tell_others(office: Office, leaving: Leaving) -> list[JournalEntry]:
+    """Put, for each other patient whose records leave with this one's, that they do, and on whose word.
+
+    The ledger is told under one pseudonym only: two in one block would say that the two belong together.
+    """
+    details = leaving.plan.details
+    return [
+        describe_entry(
+            office,
+            JournalKind.READ,
+            permit.patient,
+            AccessId(office.author.make_id()),
+            msgspec.json.encode(
+                ReadDetails(
+                    person=details.person,
+                    purpose=details.purpose,
+                    basis=f"policy/{permit.policy}"
+                    if permit.consent is None
+                    else f"consent/{permit.consent}",
+                    records=permit.records,
+                    recipient=details.recipient,
+                )
+            ),
+        )
+        for permit in leaving.permit.others
+    ]
 
 
 def accept_receipt(office: Office, text: str) -> None:
@@ -116,7 +153,9 @@ def accept_receipt(office: Office, text: str) -> None:
     ]
     require(is_from_recipient and receipt.ciphertext in released, Reason.NOT_FOUND)
     if not any(entry.header.kind is JournalKind.RECEIPT for entry in entries):
-        write_entry(office, JournalKind.RECEIPT, plan.details.patient, receipt.access, text.encode("ascii"))
+        patient, payload = plan.details.patient, text.encode("ascii")
+        entry = describe_entry(office, JournalKind.RECEIPT, patient, receipt.access, payload)
+        append_entries(office.custody, [entry])
 
 
 def read_basis(text: str) -> AnyBasis:
@@ -127,15 +166,14 @@ def read_basis(text: str) -> AnyBasis:
     return EmergencyBasis(AccessId(basis_id)) if kind == "emergency" else PolicyBasis()
 
 
-def write_entry(
+def describe_entry(
     office: Office, kind: JournalKind, patient: PatientId, entry_id: AccessId, payload: bytes
-) -> None:
-    """Make a journal entry durable."""
-    entry = JournalEntry(
+) -> JournalEntry:
+    """Put what happened as the journal keeps it."""
+    return JournalEntry(
         kind=kind,
         patient=patient,
         id=entry_id,
         time_ms=office.tell_time(office.take_view()),
         payload=payload,
     )
-    append_entries(office.custody, [entry])

@@ -152,6 +152,8 @@ class ReadDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     purpose: str
     basis: str
     records: tuple[str, ...]
+    recipient: MemberId | msgspec.UnsetType = msgspec.UNSET
+    """To which other member the records went with another patient's, whose records they are too."""
 
 
 class SearchDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from iamata.model.reasons import Reason, require
 from iamata.ports import LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries, find_entries
 from iamata.vault.opening import ListedRecord, list_facts, list_versions
-from iamata.vault.policies import may_permit, read_policy
+from iamata.vault.policies import may_permit, read_policy, read_shared_policies
 from iamata.vault.sharing import compute_list_root
 from iamata.workflows.asking import Asking, use_share_code
 from iamata.workflows.messages import AccessDetails, Planned, read_plan
@@ -49,7 +49,9 @@ def plan_disclosures(office: Office, view: LedgerView, asking: Asking, policy: P
     """Decide about all the patient's records at once, and write down what will leave."""
     listed = list_facts(office.custody, asking.patient_id)
     facts = [one.facts for one in listed]
-    permits = decide(policy, asking.describe(), facts, at_ms=office.tell_time(view)).permits
+    at_ms = office.tell_time(view)
+    shared = read_shared_policies(view, office.custody, listed, day=compute_day(at_ms))
+    permits = decide(policy, asking.describe(), facts, at_ms=at_ms, shared=shared).permits
     require(bool(permits), Reason.NOT_FOUND)
     use_share_code(office, asking)
     leaving = [write_plan(office, asking, permit, listed, number) for number, permit in enumerate(permits)]
@@ -61,7 +63,11 @@ def write_plan(
     office: Office, asking: Asking, permit: Permit, listed: list[ListedRecord], number: int
 ) -> Leaving:
     """Write what one permit releases."""
-    covered = tuple(one for one in listed if permit.covers(one.facts.record, patient=asking.patient_id))
+    covered = tuple(
+        one
+        for one in listed
+        if permit.covers(one.facts.record, patient=asking.patient_id, others=one.others)
+    )
     details = AccessDetails(
         access=derive_access_id(asking, number),
         custodian=office.member,
@@ -120,8 +126,9 @@ def permit_again(
         # A consent that came later may permit the same records: the plan's own is asked first.
         consents = sorted(policy.consents, key=lambda one: f"consent/{one.consent}" != basis)
         ordered = msgspec.structs.replace(policy, consents=tuple(consents))
-        facts = [one.facts for one in listed]
-        for permit in decide(ordered, asking.describe(), facts, at_ms=office.tell_time(view)).permits:
+        facts, at_ms = [one.facts for one in listed], office.tell_time(view)
+        shared = read_shared_policies(view, office.custody, listed, day=compute_day(at_ms))
+        for permit in decide(ordered, asking.describe(), facts, at_ms=at_ms, shared=shared).permits:
             is_whole = len(permit.records) == len(plan.details.records)
             if is_whole and describe_basis(choose_basis(asking, permit)) == basis:
                 yield Leaving(plan=plan, permit=permit, listed=listed)

@@ -18,7 +18,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Anchor, LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import ListedRecord, find_listed, list_facts, open_records
-from iamata.vault.policies import may_permit, read_policy
+from iamata.vault.policies import may_permit, read_policy, read_shared_policies
 from iamata.vault.record import OpenedRecord
 from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
@@ -49,7 +49,9 @@ def list_records(
     view = office.take_view()
     listed, permits = decide_read(office, view, reading, lambda: list_facts(office.custody, patient))
     visible = [
-        one for one in listed if any(permit.covers(one.facts.record, patient=patient) for permit in permits)
+        one
+        for one in listed
+        if any(permit.covers(one.facts.record, patient=patient, others=one.others) for permit in permits)
     ]
     require(bool(visible), Reason.NOT_FOUND)
     journal_reads(office, view, reading, permits)
@@ -76,7 +78,9 @@ def read_records(  # noqa: PLR0913  what, who, whose, what for
     journal_reads(office, view, reading, permits)
     opened: list[OpenedRecord] = []
     for permit in permits:
-        covered = [one for one in listed if permit.covers(one.facts.record, patient=patient)]
+        covered = [
+            one for one in listed if permit.covers(one.facts.record, patient=patient, others=one.others)
+        ]
         opened.extend(open_records(office.custody, permit, covered))
     return opened
 
@@ -102,7 +106,9 @@ def decide_read(
     if not may_permit(policy, request, day=day):
         return [], ()
     listed = find()
-    return listed, decide(policy, request, [one.facts for one in listed], at_ms=at_ms).permits
+    shared = read_shared_policies(view, office.custody, listed, day=day, is_own_staff=True)
+    facts = [one.facts for one in listed]
+    return listed, decide(policy, request, facts, at_ms=at_ms, shared=shared).permits
 
 
 def is_purpose_declared(office: Office, view: LedgerView, reading: Reading) -> bool:
@@ -124,7 +130,7 @@ def list_capacities(office: Office, person: PersonId, staff: Person) -> tuple[st
 
 
 def journal_reads(office: Office, view: LedgerView, reading: Reading, permits: Sequence[Permit]) -> None:
-    """Make durable who is about to see what, and why it was permitted."""
+    """Make durable who is about to see what, and why that is permitted, for each patient concerned."""
     entries = [
         JournalEntry(
             kind=JournalKind.READ,
@@ -140,13 +146,20 @@ def journal_reads(office: Office, view: LedgerView, reading: Reading, permits: S
                 )
             ),
         )
-        for permit in permits
+        for joint in permits
+        for permit in (joint, *list_living(office, view, joint.others))
     ]
     append_entries(office.custody, entries)
 
 
+def list_living(office: Office, view: LedgerView, permits: Sequence[Permit]) -> list[Permit]:
+    """Leave out whoever was erased: nothing new is written of them."""
+    return [one for one in permits if office.find_own_patient(view, one.patient) is not None]
+
+
 def describe_permit(permit: Permit, reading: Reading) -> str:
-    """Name what a read rests on, as the patient will see it."""
+    """Name what a read rests on, as the patient will see it; an emergency is told to whom it was about."""
     if permit.consent is not None:
         return f"consent/{permit.consent}"
-    return f"policy/{permit.policy}" if reading.emergency is None else f"emergency/{reading.emergency}"
+    is_emergency = reading.emergency is not None and permit.patient == reading.patient
+    return f"emergency/{reading.emergency}" if is_emergency else f"policy/{permit.policy}"

@@ -1,6 +1,6 @@
 """A member asks another one for records on behalf of a person of its staff, and opens what it gets."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -52,6 +52,18 @@ def ask_in_emergency(
 ) -> str:
     """Write a request that shows the emergency which the person has declared."""
     return _ask(office, custodian=custodian, person=person, purpose=purpose, emergency=emergency)
+
+
+def fetch(
+    office: Office,
+    request: str,
+    *,
+    custodian: MemberId,
+    person: PersonId,
+    answer: Callable[[str], Sequence[Release]],
+) -> list[Received]:
+    """Hand a request to its custodian, and open what it releases."""
+    return [receive(office, one, custodian=custodian, person=person) for one in answer(request)]
 
 
 def receive(office: Office, release: Release, *, custodian: MemberId, person: PersonId) -> Received:

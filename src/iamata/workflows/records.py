@@ -12,13 +12,14 @@ from iamata.ledger.transactions.patients import EnrolCustodialPatient
 from iamata.ledger.transactions.records import AnchorRecords
 from iamata.model.ids import PatientId
 from iamata.model.reasons import Reason, require
-from iamata.ports import NO_PATIENT, Anchor, LedgerView
+from iamata.ports import NO_PATIENT, Anchor, LedgerView, Workers
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier, PreparedRecord
-from iamata.vault.sealing import check_owner, find_owners, seal
+from iamata.vault.sealing import check_owners, find_owners, seal
+from iamata.workers.mapping import INLINE
 from iamata.workflows.office import Office
 
-BATCH_RECORDS: Final = 2_000
+BATCH_RECORDS: Final = 4_000
 """Records that share one flush; a unit is never split."""
 
 
@@ -37,15 +38,18 @@ class ImportTally:
 class Importer:
     """Takes units in, each whole or not at all, and keeps several in one durable transaction."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, workers: Workers = INLINE) -> None:
         self.tally = ImportTally()
         self._office = office
+        self._workers = workers
         self._units: list[list[PreparedRecord]] = []
         self._waiting = 0
         self._identified: dict[Identifier, list[str]] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, tuple[str, ...]] = {}
         """Of what waits."""
         self._patients: dict[str, PatientId] = {}
+        self._kept: dict[str, None] = {}
+        """Patient resources that were found in the vault."""
         self._erased: dict[PatientId, None] = {}
 
     def find_identifier(self, resource_type: str, system: str | None, value: str) -> Sequence[str]:
@@ -57,6 +61,15 @@ class Importer:
         refs = dict.fromkeys([*waiting, *find_refs(self._office.custody, identifier)])
         return [ref.partition("/")[2] for ref in refs]
 
+    def is_patient_known(self, ref: str) -> bool:
+        """Tell whether a Patient is kept or about to be; one who was erased is known as that."""
+        if ref in self._owners or ref in self._kept:
+            return True
+        if find_owners(self._office.custody, [ref]):
+            self._kept[ref] = None
+            return True
+        return self._name_patient(ref) in self._erased
+
     def add(self, prepared: Sequence[Prepared]) -> None:
         """Take a unit in; refuse it whole where a patient was erased, or a record is another patient's."""
         named = [self._name_patient(ref) for one in prepared for ref in one.patients]
@@ -66,7 +79,7 @@ class Importer:
         unit = [self._assign(one) for one in prepared]
         self._owners.update(self._check_owners(unit))
         self._units.append(unit)
-        self._waiting += len(unit)
+        self._waiting += sum(len(record.patients) for record in unit)
         for record in unit:
             for identifier in record.identifiers:
                 self._identified.setdefault(identifier, []).append(record.facts.record)
@@ -76,9 +89,11 @@ class Importer:
     def flush(self) -> None:
         """Make what waits durable, but for units with a patient who was erased while they waited."""
         self._drop_erased()
-        self._enrol({record.patient: None for unit in self._units for record in unit})
-        sealed = seal(self._office.custody, self._units)
-        self.tally.added += len(sealed.added)
+        self._enrol(
+            {patient: None for unit in self._units for record in unit for patient in record.patients}
+        )
+        sealed = seal(self._office.custody, self._units, workers=self._workers)
+        self.tally.added += sealed.added
         self.tally.unchanged += sealed.unchanged
         self._units.clear()
         self._identified.clear()
@@ -88,13 +103,18 @@ class Importer:
     def _drop_erased(self) -> None:
         """Drop the units of whoever was erased while they waited: no key may come back by them."""
         view = self._office.take_view()
-        waiting = dict.fromkeys(record.patient for unit in self._units for record in unit)
+        waiting = dict.fromkeys(
+            patient for unit in self._units for record in unit for patient in record.patients
+        )
         erased = [patient for patient in waiting if _is_erased(view, patient)]
         if erased:
             self._erased.update(dict.fromkeys(erased))
-            kept = [unit for unit in self._units if not any(one.patient in self._erased for one in unit)]
+            kept = [unit for unit in self._units if not self._names_erased(unit)]
             self.tally.units_erased += len(self._units) - len(kept)
             self._units = kept
+
+    def _names_erased(self, unit: Sequence[PreparedRecord]) -> bool:
+        return any(patient in self._erased for record in unit for patient in record.patients)
 
     def finish(self) -> ImportTally:
         """Make the rest durable and anchor everything."""
@@ -102,17 +122,19 @@ class Importer:
         self.tally.anchors = len(anchor_records(self._office))
         return self.tally
 
-    def _check_owners(self, unit: Sequence[PreparedRecord]) -> dict[str, str]:
+    def _check_owners(self, unit: Sequence[PreparedRecord]) -> dict[str, tuple[str, ...]]:
         """Return whose each record of a unit is, or refuse one that is kept, or waits, as another's."""
         owners = find_owners(self._office.custody, [record.facts.record for record in unit])
         for record in unit:
             ref = record.facts.record
-            check_owner(record, owners.setdefault(ref, self._owners.get(ref, record.patient)))
+            check_owners(record, owners.setdefault(ref, self._owners.get(ref, record.patients)))
         return owners
 
     def _assign(self, prepared: Prepared) -> PreparedRecord:
+        # A Patient resource is its own alone: being linked to makes it nobody else's.
+        refs = prepared.patients[:1] if prepared.resource_type == "Patient" else prepared.patients
         return PreparedRecord(
-            patient=self._name_patient(prepared.patients[0]) if prepared.patients else NO_PATIENT,
+            patients=tuple(map(self._name_patient, refs)) or (NO_PATIENT,),
             facts=prepared.facts,
             body=prepared.body,
             identifiers=tuple(list_identifiers(prepared)),

@@ -303,3 +303,36 @@ def test_a_thousand_records_are_decided_against_three_consents_in_a_few_millisec
         seconds.append(time.perf_counter() - start)
 
     assert min(seconds) < 0.01, "3 ms on a quiet machine; three times that is a fault"
+
+
+@given(st.tuples(ON_FILE, ON_FILE, ON_FILE), REQUESTS, LISTS, st.data())
+def test_what_is_several_patients_is_permitted_by_all_of_them_or_not_at_all(
+    on_file: tuple[tuple[ConsentOnFile, ...], ...],
+    request: Request,
+    records: list[RecordFacts],
+    data: st.DataObject,
+) -> None:
+    policies = [
+        msgspec.structs.replace(make_policy(consents), patient=PatientId(letter + PATIENT[1:]))
+        for letter, consents in zip("pqr", on_file, strict=True)
+    ]
+    others = st.lists(st.sampled_from(policies[1:]), unique_by=lambda policy: policy.patient)
+    shared = {facts.record: data.draw(others) for facts in records}
+
+    decision = decide(policies[0], request, records, at_ms=AT_MS, shared=shared)
+
+    said = {
+        policy.patient: list_released(decide(policy, request, records, at_ms=AT_MS)) for policy in policies
+    }
+    expected = [
+        record
+        for record, also in shared.items()
+        if all(record in said[policy.patient] for policy in (policies[0], *also))
+    ]
+    assert list_released(decision) == sorted(expected)
+    assert sorted(expected + [one.record for one in decision.refusals]) == sorted(shared)
+    for permit in decision.permits:
+        for policy in policies[1:]:
+            theirs = [one.records for one in permit.others if one.patient == policy.patient]
+            concerned = [record for record in permit.records if policy in shared[record]]
+            assert sorted(sum(theirs, ())) == sorted(concerned)

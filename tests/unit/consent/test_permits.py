@@ -74,6 +74,7 @@ def test_nobody_else_constructs_changes_or_decodes_a_permit() -> None:
             records=("Observation/pulse",),
             at_ms=Instant(0),
             obligations=(),
+            others=(),
             token=object(),
         )
     with pytest.raises((TypeError, ValueError)):
@@ -99,3 +100,20 @@ def test_only_decide_issues_permits() -> None:
     ]
 
     assert issuers == ["consent/decide.py", "consent/permits.py"]
+
+
+def test_a_record_that_is_anothers_too_needs_their_permit_as_well() -> None:
+    alone = make_permit()
+    other = PatientId("qaaaaaaaaaaaaaaaaaaaaaaaaa")
+    facts = RecordFacts(record="Observation/pulse", resource_type="Observation", labels=("N",))
+    policies = [
+        Policy(patient=patient, profile=STRICT, implicit=ImplicitPolicy.ALL_NORMAL)
+        for patient in (PATIENT, other)
+    ]
+    shared = {facts.record: policies[1:]}
+    (joint,) = decide(policies[0], REQUEST, [facts], at_ms=Instant(7), shared=shared).permits
+
+    joint.require_covers(facts.record, patient=PATIENT, others=(other,))
+    with pytest.raises(Refused, match="PERMIT_DOES_NOT_COVER"):
+        alone.require_covers(facts.record, patient=PATIENT, others=(other,))
+    assert [(one.patient, one.records) for one in joint.others] == [(other, (facts.record,))]

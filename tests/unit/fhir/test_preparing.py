@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iamata.fhir.bundles import BUNDLE_COMMAS_MAX, BUNDLE_ENTRIES_MAX
-from iamata.fhir.preparing import Batch, prepare_document
+from iamata.fhir.describing import PATIENTS_MAX
+from iamata.fhir.preparing import Batch, Known, prepare_document
 from iamata.fhir.resources import compact
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Reason, Refused
@@ -21,12 +22,18 @@ _B = "urn:uuid:00000000-0000-4000-8000-00000000000b"
 Kept = dict[tuple[str, str | None, str], list[str]]
 
 
-def _prepare(document: Any, kept: Kept | None = None, only: frozenset[int] | None = None) -> Batch:
+def _prepare(
+    document: Any,
+    kept: Kept | None = None,
+    only: frozenset[int] | None = None,
+    strangers: Sequence[str] = (),
+) -> Batch:
     def find_identifier(resource_type: str, system: str | None, value: str) -> Sequence[str]:
         return (kept or {}).get((resource_type, system, value), ())
 
     text = document if isinstance(document, bytes) else msgspec.json.encode(document)
-    return prepare_document(compact(text), find_identifier=find_identifier, rules=_RULES, only=only)
+    known = Known(find_identifier, is_patient_known=lambda ref: ref not in strangers)
+    return prepare_document(compact(text), known=known, rules=_RULES, only=only)
 
 
 def _entry(resource: Any, full_url: str = "", **request: str) -> dict[str, Any]:
@@ -277,20 +284,58 @@ def test_an_envelope_full_of_nothing_is_refused_at_once(filler: bytes) -> None:
 _OF_TWO = {"performer": [{"reference": "Patient/b"}]}
 
 
-@pytest.mark.parametrize("kind", ["batch", "transaction"])
-def test_a_record_about_two_patients_is_refused_and_a_transaction_with_it(kind: str) -> None:
-    bundle = _bundle(
-        _entry(_observation("Patient/a", id="1"), method="PUT"),
-        _entry(_observation("Patient/a", id="2", **_OF_TWO), method="PUT"),
-        kind=kind,
-    )
-    for number, entry in enumerate(bundle["entry"], start=1):
-        entry["request"]["url"] = f"Observation/{number}"
-    batch = _prepare(bundle)
-    assert [(fault.index, fault.reason) for fault in batch.faults] == [(1, Reason.PATIENT_UNCLEAR)]
-    assert _names(batch) == (["Observation/1"] if kind == "batch" else [])
+def test_a_record_about_two_patients_names_both_the_most_direct_first() -> None:
+    batch = _prepare(_observation("Patient/a", id="1", **_OF_TWO))
+    assert [record.patients for record in batch.prepared] == [("Patient/a", "Patient/b")]
+
+
+def test_a_record_of_more_patients_than_get_a_copy_is_refused() -> None:
+    performers = [{"reference": f"Patient/{number}"} for number in range(PATIENTS_MAX)]
+    for count, reasons in ((PATIENTS_MAX - 1, []), (PATIENTS_MAX, [Reason.INPUT_TOO_LARGE])):
+        batch = _prepare(_observation("Patient/a", id="1", performer=performers[:count]))
+        assert [fault.reason for fault in batch.faults] == reasons
 
 
 def test_one_patient_named_twice_is_one() -> None:
     batch = _prepare(_observation("Patient/b", **_OF_TWO) | {"id": "1"})
     assert [record.patients for record in batch.prepared] == [("Patient/b",)]
+
+
+def _patient(name: str) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": name}
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_record_about_a_stranger_waits_and_a_transaction_with_it(kind: str) -> None:
+    bundle = _bundle(
+        _entry(_observation("Patient/a", id="1"), method="POST"),
+        _entry(_observation("Patient/a", id="2", **_OF_TWO), method="POST"),
+        kind=kind,
+    )
+    batch = _prepare(bundle, strangers=["Patient/b"])
+    assert [(fault.index, fault.reason, fault.is_waiting) for fault in batch.faults] == [
+        (1, Reason.PATIENT_NOT_IMPORTED, True)
+    ]
+    assert _names(batch) == (["Observation/1"] if kind == "batch" else [])
+
+
+def test_a_patient_who_comes_along_is_no_stranger_wherever_it_stands() -> None:
+    bundle = _bundle(_entry(_observation("Patient/a", id="1")), _entry(_patient("a")), kind="collection")
+    batch = _prepare(bundle, strangers=["Patient/a"])
+    assert batch.faults == ()
+    assert _names(batch) == ["Observation/1", "Patient/a"]
+
+
+def test_a_patient_that_is_refused_leaves_its_records_without_a_patient() -> None:
+    broken = _patient("a") | {"link": [{"other": {"reference": "urn:uuid:nobody"}}]}
+    bundle = _bundle(_entry(_observation("Patient/a", id="1")), _entry(broken), kind="batch")
+    batch = _prepare(bundle, strangers=["Patient/a"])
+    assert [(fault.index, fault.reason) for fault in batch.faults] == [
+        (0, Reason.PATIENT_NOT_IMPORTED),
+        (1, Reason.REFERENCE_UNRESOLVED),
+    ]
+
+
+def test_whom_a_patient_is_linked_to_need_not_be_known() -> None:
+    linked = _patient("a") | {"link": [{"other": {"reference": "Patient/b"}, "type": "seealso"}]}
+    assert _names(_prepare(linked, strangers=["Patient/a", "Patient/b"])) == ["Patient/a"]

@@ -16,6 +16,7 @@ from iamata.intake.limits import Limits
 from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Reason
+from iamata.testing.known import EVERY_PATIENT
 
 _RULES = load_rules()
 _PATIENT = b'{"resourceType":"Patient","id":"p"}'
@@ -23,7 +24,7 @@ _PATIENT = b'{"resourceType":"Patient","id":"p"}'
 
 def _read(*paths: Path, limits: Limits | None = None) -> tuple[list[str], list[Problem]]:
     ids, problems = [], []
-    for item in read_units(paths, find_identifier=lambda *_: (), rules=_RULES, limits=limits):
+    for item in read_units(paths, known=EVERY_PATIENT, rules=_RULES, limits=limits):
         if isinstance(item, Unit):
             ids += [record.resource_id for record in item.prepared]
         else:

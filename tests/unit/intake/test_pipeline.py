@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamata.fhir.preparing import Prepared
+from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.limits import Limits
-from iamata.intake.pipeline import Problem, Unit, read_units
+from iamata.intake.pipeline import TOO_MANY_WAIT, Problem, Unit, read_units
 from iamata.intake.progress import Progress
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Reason
@@ -38,7 +38,11 @@ class Shelf:
 
     def read(self, *paths: Path, limits: Limits | None = None) -> "Shelf":
         for item in read_units(
-            paths, find_identifier=self.find, rules=_RULES, limits=limits, progress=self.progress
+            paths,
+            known=Known(self.find, self.records.__contains__),
+            rules=_RULES,
+            limits=limits,
+            progress=self.progress,
         ):
             if isinstance(item, Problem):
                 self.problems.append(item)
@@ -110,6 +114,75 @@ def test_what_waits_in_vain_is_reported_once_and_the_rest_goes_in(tmp_path: Path
         (str(whole), 1, Reason.REFERENCE_UNRESOLVED),
         (str(lines), 0, Reason.REFERENCE_UNRESOLVED),
     ]
+
+
+def _patient(name: str) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": name}
+
+
+def _seen(name: str, *patients: str) -> dict[str, Any]:
+    participants = [{"actor": {"reference": f"Patient/{patient}"}} for patient in patients]
+    return {"resourceType": "Appointment", "id": name, "participant": participants}
+
+
+def test_a_record_waits_for_its_patient_and_in_vain_for_a_stranger(tmp_path: Path) -> None:
+    lines = _write(tmp_path / "a.ndjson", _seen("1", "p"), _seen("2", "p", "stranger"), _seen("3", "q"))
+    whole = _write(tmp_path / "b.json", _seen("4", "p"), _seen("5", "stranger"), _patient("r"))
+    _write(tmp_path / "c.json", _patient("p"), _patient("q"), kind="batch")
+    shelf = Shelf().read(tmp_path)
+    assert sorted(shelf.records) == ["Appointment/1", "Appointment/3", "Patient/p", "Patient/q"]
+    assert [(problem.source, problem.index, problem.reason) for problem in shelf.problems] == [
+        (str(lines), 1, Reason.PATIENT_NOT_IMPORTED),
+        (str(whole), 1, Reason.PATIENT_NOT_IMPORTED),
+    ]
+
+
+def test_what_cannot_wait_any_more_is_reported_as_that_and_comes_in_the_next_time(tmp_path: Path) -> None:
+    lines = _write(tmp_path / "a.ndjson", *(_seen(str(number), "p") for number in range(5)))
+    _write(tmp_path / "b.ndjson", _patient("p"))
+    shelf = Shelf().read(tmp_path, limits=Limits(waiting_max=2))
+    assert [(one.source, one.index, one.detail) for one in shelf.problems] == [
+        (str(lines), number, TOO_MANY_WAIT) for number in (2, 3, 4)
+    ]
+    assert sorted(shelf.records) == ["Appointment/0", "Appointment/1", "Patient/p"]
+    assert len(shelf.read(tmp_path).records) == 6
+
+
+def test_a_folder_of_one_file_a_type_is_read_with_its_patients_first(tmp_path: Path) -> None:
+    _write(tmp_path / "Appointment.ndjson", *(_seen(str(number), "p") for number in range(50)))
+    _write(tmp_path / "Patient.000.ndjson", _patient("p"))
+    shelf = Shelf().read(tmp_path, limits=Limits(waiting_max=0))
+    assert (len(shelf.records), shelf.problems) == (51, [])
+
+
+_PEOPLE = ("p", "q", "r")
+
+
+@given(st.data())
+def test_whatever_the_order_of_entries_and_files_the_same_records_are_kept(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    here = data.draw(st.sets(st.sampled_from(_PEOPLE)))
+    about = st.lists(st.sampled_from(_PEOPLE), max_size=2, unique=True)
+    seen = [_seen(str(number), *who) for number, who in enumerate(data.draw(st.lists(about, max_size=6)))]
+    everything = data.draw(st.permutations([*map(_patient, sorted(here)), *seen]))
+    folder = tmp_path_factory.mktemp("order")
+    places = data.draw(st.lists(st.integers(0, 3), min_size=len(everything), max_size=len(everything)))
+    for place, name in enumerate(("a.ndjson", "b.json", "Patient.ndjson", "z.ndjson")):
+        entries = [entry for entry, at in zip(everything, places, strict=True) if at == place]
+        _write(folder / name, *entries, kind="batch")
+    shelf = Shelf().read(folder, limits=Limits(chunk_lines_max=2))
+    kept = [
+        entry["id"]
+        for entry in seen
+        if all(one["actor"]["reference"].partition("/")[2] in here for one in entry["participant"])
+    ]
+    assert sorted(shelf.records) == sorted(
+        [f"Appointment/{name}" for name in kept] + [f"Patient/{name}" for name in here]
+    )
+    assert [problem.reason for problem in shelf.problems] == [Reason.PATIENT_NOT_IMPORTED] * (
+        len(seen) - len(kept)
+    )
 
 
 def test_a_bundle_that_is_bad_anyway_does_not_wait(tmp_path: Path) -> None:
@@ -269,9 +342,11 @@ def test_the_order_of_synthea_does_not_matter(synthea: Shelf, bundles: Path) -> 
 def test_synthea_is_read_in_little_memory(shared_data: Path) -> None:
     program = f"""
 import pathlib
+from iamata.fhir.preparing import Known
 from iamata.intake import pipeline, rules
 archive = pathlib.Path({str(shared_data / _SYNTHEA)!r})
-units = pipeline.read_units([archive], find_identifier=lambda *key: ["x"], rules=rules.load_rules())
+known = Known(lambda *key: ["x"], lambda ref: True)
+units = pipeline.read_units([archive], known=known, rules=rules.load_rules())
 sum(1 for _ in units)
 print(pathlib.Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 """

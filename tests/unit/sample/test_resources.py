@@ -12,6 +12,7 @@ import pytest
 from iamata.fhir.preparing import prepare_bundle
 from iamata.intake.rules import load_rules
 from iamata.sample.generating import Part, generate
+from iamata.testing.known import EVERY_PATIENT
 
 _TAG = {
     "system": "https://iamata.example/fhir/tags",
@@ -131,7 +132,7 @@ def test_a_medicine_that_is_renewed_is_active_once() -> None:
 def test_the_importer_takes_every_bundle_whole() -> None:
     rules = load_rules()
     for part in _parts()[:80]:
-        batch = prepare_bundle(part.encode_bundle(), find_identifier=lambda *_: (), rules=rules)
+        batch = prepare_bundle(part.encode_bundle(), known=EVERY_PATIENT, rules=rules)
         assert batch.faults == ()
         assert len(batch.prepared) == len(part.resources)
         owners = {record.patients for record in batch.prepared}
@@ -154,8 +155,6 @@ def _count_labels() -> Counter[str]:
     return Counter(
         label
         for part in _parts()
-        for record in prepare_bundle(
-            part.encode_bundle(), find_identifier=lambda *_: (), rules=rules
-        ).prepared
+        for record in prepare_bundle(part.encode_bundle(), known=EVERY_PATIENT, rules=rules).prepared
         for label in record.facts.labels
     )

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iamata.consent.requests import RecordFacts
+from iamata.model.ids import PatientId
 from iamata.model.reasons import Reason, Refused
 from iamata.stores.memory.home import make_member_stores
 from iamata.testing.entropy import SeededEntropy
@@ -16,6 +17,7 @@ from iamata.testing.vault_samples import (
     SECRET_WORDS,
     make_custody,
     make_record,
+    open_all,
     permit_all,
 )
 from iamata.vault.custody import Custody
@@ -23,7 +25,8 @@ from iamata.vault.opening import find_refs, list_facts, list_versions, open_reco
 from iamata.vault.record import BODY_BYTES_MAX, Identifier, PreparedRecord
 from iamata.vault.sealing import RECORDS_PER_BATCH_MAX, seal
 from iamata.vault.shredding import shred
-from iamata.vault.verification import open_for_verification
+from iamata.vault.verification import verify_records
+from iamata.workers.mapping import InlineWorkers
 
 
 def test_a_sealed_record_opens_to_the_same_bytes(custody: Custody) -> None:
@@ -42,7 +45,7 @@ def test_the_same_content_again_adds_nothing(custody: Custody) -> None:
 
     batch = seal(custody, [[make_record("1"), make_record("2")]])
 
-    assert (batch.added, batch.unchanged) == ((), 2)
+    assert (batch.rows, batch.added, batch.unchanged) == ((), 0, 2)
 
 
 def test_changed_content_is_a_new_version_and_the_old_one_stays(custody: Custody) -> None:
@@ -77,7 +80,7 @@ def test_a_record_does_not_change_its_patient_until_it_is_erased(custody: Custod
 def test_two_versions_in_one_batch_are_kept_in_order(custody: Custody) -> None:
     batch = seal(custody, [[make_record("1", text=b"first"), make_record("1", text=b"second")]])
 
-    assert [row.version for row in batch.added] == [1, 2]
+    assert [row.version for row in batch.rows] == [1, 2]
 
 
 def test_an_identifier_finds_the_record_whose_newest_version_carries_it(custody: Custody) -> None:
@@ -137,7 +140,7 @@ def test_what_the_vault_cannot_keep_is_refused_with_its_whole_batch(
         seal(custody, [[make_record("good")], [record]])
 
     assert refusal.value.reason is reason
-    assert list(open_for_verification(custody)) == []
+    assert list(verify_records(custody, InlineWorkers())) == []
 
 
 def test_too_many_records_in_a_batch_are_refused(custody: Custody) -> None:
@@ -164,7 +167,7 @@ def test_any_bytes_and_any_facts_survive(
     custody = make_custody(make_member_stores(), SeededEntropy("property"))
     records = [
         PreparedRecord(
-            patient=ANNA,
+            patients=(ANNA,),
             facts=RecordFacts(record=f"Basic/{number}", resource_type="Basic", labels=labels, codes=codes),
             body=body,
         )
@@ -172,6 +175,58 @@ def test_any_bytes_and_any_facts_survive(
     ]
     seal(custody, [records])
 
-    opened = list(open_for_verification(custody))
+    opened = open_all(custody)
 
     assert [(one.header.facts, one.body) for one in opened] == [(one.facts, one.body) for one in records]
+
+
+def test_a_record_of_two_patients_is_sealed_under_the_key_of_each(custody: Custody) -> None:
+    record = make_record("1", others=(BORIS,))
+
+    batch = seal(custody, [[record]])
+
+    assert ([row.patient for row in batch.rows], batch.added) == ([ANNA, BORIS], 1)
+    assert len({row.commitment for row in batch.rows}) == 2
+    for patient, other in ((ANNA, BORIS), (BORIS, ANNA)):
+        (listed,) = list_facts(custody, patient)
+        assert (listed.facts, listed.patient, listed.others) == (record.facts, patient, (other,))
+    assert [one.body for one in open_all(custody)] == [record.body] * 2
+    assert find_refs(custody, record.identifiers[0]) == ["Observation/1"]
+
+
+def test_copies_are_counted_once_and_share_their_versions(custody: Custody) -> None:
+    first, second = (make_record("1", others=(BORIS,), text=text) for text in (b"first", b"second"))
+    swapped = msgspec.structs.replace(second, patients=(BORIS, ANNA))
+
+    batches = [seal(custody, [unit]) for unit in ([first], [first, second], [swapped])]
+
+    assert [(batch.added, batch.unchanged) for batch in batches] == [(1, 0), (1, 1), (0, 1)]
+    for patient in (ANNA, BORIS):
+        assert [one.version for one in list_versions(custody, patient)] == [1, 2]
+
+
+@pytest.mark.parametrize("owners", [(ANNA,), (BORIS,)])
+def test_a_record_neither_gains_nor_loses_a_patient_until_one_is_erased(
+    custody: Custody, owners: tuple[PatientId, ...]
+) -> None:
+    (alone,) = owners
+    seal(custody, [[make_record("1", others=(BORIS,), text=b"of both")]])
+    seal(custody, [[make_record("2", text=b"of Anna")]])
+
+    for record in (make_record("1", patient=alone), make_record("2", others=(BORIS,))):
+        with pytest.raises(Refused, match="PATIENT_UNCLEAR"):
+            seal(custody, [[record]])
+    shred(custody, BORIS if alone == ANNA else ANNA)
+
+    assert seal(custody, [[make_record("1", patient=alone, text=b"alone")]]).added == 1
+    assert [one.version for one in list_versions(custody, alone) if one.facts.record[-1] == "1"] == [1, 2]
+
+
+def test_a_permit_of_one_patient_does_not_open_a_record_that_is_anothers_too(custody: Custody) -> None:
+    seal(custody, [[make_record("1", others=(BORIS,))]])
+    listed = list_facts(custody, ANNA)
+    permit = permit_all(listed)
+
+    for claimed in (listed, [msgspec.structs.replace(listed[0], others=())]):
+        with pytest.raises(Refused, match="PERMIT_DOES_NOT_COVER"):
+            list(open_records(custody, permit, claimed))

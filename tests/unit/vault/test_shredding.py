@@ -29,7 +29,8 @@ from iamata.vault.opening import list_facts, open_records
 from iamata.vault.openings import find_opening, keep_opening, list_openings
 from iamata.vault.sealing import seal
 from iamata.vault.shredding import replay_erasures, shred
-from iamata.vault.verification import check_anchors, open_for_verification, verify_keys, verify_openings
+from iamata.vault.verification import check_anchors, verify_keys, verify_openings, verify_records
+from iamata.workers.mapping import InlineWorkers
 
 ANCHOR = AnchorId(compute_random_id(bytes(16)))
 
@@ -50,7 +51,7 @@ def read_files(home: Path) -> dict[str, bytes]:
 
 def is_whole(custody: Custody) -> bool:
     """Run every check of a verifier over what a shredding touches."""
-    list(open_for_verification(custody))
+    list(verify_records(custody, InlineWorkers()))
     list(verify_openings(custody))
     list(check_anchors(custody.records))
     return verify_keys(custody) >= 0
@@ -180,3 +181,16 @@ def test_an_older_backup_of_records_alone_opens_nothing_of_the_erased(home: Path
     assert replay_erasures(custody, [ANNA])[0].records == 21
     assert is_whole(custody)
     stores.close()
+
+
+def test_the_copy_of_another_patient_outlives_an_erasure(custody: Custody) -> None:
+    fill(custody)
+    seal(custody, [[make_record("both", others=(BORIS,))]])
+    seal(custody, [[make_record("both-late", others=(BORIS,))]])
+
+    shredded = shred(custody, ANNA)
+
+    assert shredded.records == 23
+    kept = [one.facts.record for one in list_facts(custody, BORIS)]
+    assert kept[-2:] == ["Observation/both", "Observation/both-late"]
+    assert is_whole(custody)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from iamata.fhir.labels import LabelRules
-from iamata.fhir.preparing import Batch, Prepared, prepare_document
+from iamata.fhir.preparing import Batch, Known, Prepared, prepare_document
 from iamata.intake.rules import load_rules
 from iamata.ledger.tables import PATIENTS
 from iamata.model.ids import PatientId
@@ -47,7 +47,8 @@ def prepare(importer: Importer, rules: LabelRules, *resources: dict[str, Any]) -
         "entry": [{"resource": resource} for resource in resources],
     }
     content = json.dumps(bundle, separators=(",", ":")).encode()
-    return prepare_document(content, find_identifier=importer.find_identifier, rules=rules)
+    known = Known(importer.find_identifier, importer.is_patient_known)
+    return prepare_document(content, known=known, rules=rules)
 
 
 def add(importer: Importer, rules: LabelRules, *resources: dict[str, Any]) -> tuple[Prepared, ...]:
@@ -230,3 +231,74 @@ def test_an_id_that_stands_twice_adds_nothing_the_second_time(scene: Scene, rule
     assert import_all(scene, rules, *units).added == 3
 
     assert import_all(scene, rules, *units).added == 0
+
+
+def test_a_record_about_a_stranger_enrols_nobody(scene: Scene, rules: LabelRules) -> None:
+    importer = Importer(scene.a)
+
+    batch = prepare(importer, rules, observation("w1", "Patient/jane"))
+
+    assert [(fault.reason, fault.is_waiting) for fault in batch.faults] == [
+        (Reason.PATIENT_NOT_IMPORTED, True)
+    ]
+    tally = importer.finish()
+    assert (tally.added, tally.patients_enrolled) == (0, 0)
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "waiting"])
+def test_a_patient_who_came_before_is_no_stranger(
+    scene: Scene, rules: LabelRules, *, is_kept: bool
+) -> None:
+    importer = Importer(scene.a)
+    add(importer, rules, patient("jane"))
+    if is_kept:
+        importer.flush()
+
+    add(importer, rules, observation("w1", "Patient/jane"))
+
+    assert (importer.finish().added, list_of(scene, "jane")) == (2, ["Patient/jane", "Observation/w1"])
+
+
+def test_whoever_was_erased_is_told_to_be_and_no_stranger(scene: Scene, rules: LabelRules) -> None:
+    import_all(scene, rules, JANE)
+    erasures.erase_patient(scene.a, scene.a.compute_pseudonym("Patient/jane"))
+
+    with pytest.raises(Refused) as refused:
+        add(Importer(scene.a), rules, observation("w2", "Patient/jane"))
+
+    assert refused.value.reason is Reason.ERASED
+
+
+BOTH = observation("w3", "Patient/jane", performer=[{"reference": "Patient/john"}])
+
+
+def test_a_record_about_two_patients_is_kept_for_both_once(scene: Scene, rules: LabelRules) -> None:
+    units = (JANE, JOHN, (BOTH,))
+    tally = import_all(scene, rules, *units)
+
+    assert (tally.added, tally.patients_enrolled) == (5, 2)
+    for name in ("jane", "john"):
+        assert list_of(scene, name)[-1] == "Observation/w3"
+    labels = [
+        one.facts.labels
+        for name in ("jane", "john")
+        for one in list_facts(scene.a.custody, scene.a.compute_pseudonym(f"Patient/{name}"))
+        if one.facts.record == "Observation/w3"
+    ]
+    assert labels[0] == labels[1]
+    again = import_all(scene, rules, *units)
+    assert (again.added, again.unchanged, again.anchors) == (0, 5, 0)
+    (anchor,) = scene.stores.records.read_anchors(after=0)
+    assert anchor.count == 4 + 6
+
+
+def test_erasing_either_while_an_import_waits_keeps_out_what_is_about_both(
+    scene: Scene, rules: LabelRules
+) -> None:
+    import_all(scene, rules, JANE, JOHN)
+    importer = Importer(scene.a)
+    add(importer, rules, BOTH)
+    erasures.erase_patient(scene.a, scene.a.compute_pseudonym("Patient/john"))
+
+    assert importer.finish() == ImportTally(units_erased=1)
+    assert list_of(scene, "jane") == ["Patient/jane", "Observation/w1"]

@@ -13,8 +13,9 @@ class RecordMemory(AnchoredMemory):
     def __init__(self) -> None:
         super().__init__()
         self._rows: dict[int, tuple[RecordRow, bytes]] = {}
-        self._versions: dict[tuple[bytes, int], int] = {}
-        self._newest: dict[bytes, int] = {}
+        self._versions: dict[tuple[bytes, int, str], int] = {}
+        self._of_record: dict[bytes, tuple[int, ...]] = {}
+        """The rows of each record, in order."""
         self._tokens: dict[tuple[int, bytes], None] = {}
 
     def add(
@@ -23,39 +24,37 @@ class RecordMemory(AnchoredMemory):
         """Add rows with their bodies, and identifiers' tokens with their rows: all or nothing."""
         with self.lock:
             refuse_known(self._rows, [row.sequence for row, _ in rows])
-            refuse_known(self._versions, [(row.lookup, row.version) for row, _ in rows])
+            refuse_known(self._versions, [(row.lookup, row.version, row.patient) for row, _ in rows])
             refuse_known(self._tokens, [(sequence, token) for token, sequence in tokens])
             for row, body in rows:
                 self._rows[row.sequence] = (row, body)
-                self._versions[row.lookup, row.version] = row.sequence
-                self._newest[row.lookup] = max(row.version, self._newest.get(row.lookup, 0))
+                self._versions[row.lookup, row.version, row.patient] = row.sequence
+                self._of_record[row.lookup] = (*self._of_record.get(row.lookup, ()), row.sequence)
                 self.commitments[row.sequence] = row.commitment
             self._tokens.update({(sequence, token): None for token, sequence in tokens})
             self.head = head
 
-    def find_newest(self, lookup: bytes) -> RecordRow | None:
-        """Return the newest version of a record, or None."""
-        return self.find_version(lookup, self._newest.get(lookup, 0))
+    def find_newest(self, lookup: bytes, patient: str) -> RecordRow | None:
+        """Return a patient's row of a record's newest version, or None."""
+        rows = [row for row in self._list_rows(lookup) if row.patient == patient]
+        return max(rows, key=lambda row: row.version, default=None)
 
     def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
-        """Return owner, newest version and all fingerprints of each record that is there."""
-        newest = [row for lookup in lookups if (row := self.find_newest(lookup)) is not None]
-        return {row.lookup: self._describe(row) for row in newest}
+        """Return owners, newest version and all fingerprints of each record that is there."""
+        return {lookup: _describe(rows) for lookup in lookups if (rows := self._list_rows(lookup))}
 
-    def _describe(self, newest: RecordRow) -> KnownRecord:
-        versions = [self.find_version(newest.lookup, number + 1) for number in range(newest.version)]
-        prints = tuple(row.fingerprint for row in versions if row is not None)
-        return KnownRecord(newest.patient, newest.version, prints)
+    def _list_rows(self, lookup: bytes) -> list[RecordRow]:
+        return [self._rows[sequence][0] for sequence in self._of_record.get(lookup, ())]
 
-    def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
-        """Return one version of a record, or None."""
-        sequence = self._versions.get((lookup, version))
+    def find_version(self, lookup: bytes, version: int, patient: str) -> RecordRow | None:
+        """Return a patient's row of one version of a record, or None."""
+        sequence = self._versions.get((lookup, version, patient))
         return None if sequence is None else self._rows[sequence][0]
 
     def find_by_token(self, token: bytes) -> list[RecordRow]:
-        """Return the records whose newest version carries an identifier."""
+        """Return the rows of records whose newest version carries an identifier."""
         rows = [self._rows[sequence][0] for sequence, known in sorted(self._tokens) if known == token]
-        return [row for row in rows if row == self.find_newest(row.lookup)]
+        return [row for row in rows if row.version == _describe(self._list_rows(row.lookup)).version]
 
     def read_body(self, sequence: int) -> bytes:
         """Return the sealed body of a row that is there."""
@@ -84,9 +83,16 @@ class RecordMemory(AnchoredMemory):
         """Remove a patient's rows and tokens; keep the commitments that anchors need."""
         with self.lock:
             for row in list(self.read_of_patient(patient)):
-                del self._rows[row.sequence], self._versions[row.lookup, row.version]
+                del self._rows[row.sequence], self._versions[row.lookup, row.version, row.patient]
+                left = (number for number in self._of_record[row.lookup] if number != row.sequence)
+                self._of_record[row.lookup] = tuple(left)
                 if self.find_anchor(row.sequence) is None:
                     del self.commitments[row.sequence]
             self._tokens = {key: None for key in self._tokens if key[0] in self._rows}
-            self._newest = dict(sorted(self._versions))
             self.head = head
+
+
+def _describe(rows: Sequence[RecordRow]) -> KnownRecord:
+    patients = tuple(sorted({row.patient for row in rows}))
+    prints = {row.version: row.fingerprint for row in sorted(rows, key=lambda row: row.version)}
+    return KnownRecord(patients, max(prints), tuple(prints.values()))

@@ -13,7 +13,7 @@ RECORDS_FILE: Final = "records.db"
 LOOKUPS_PER_QUERY: Final = 256
 
 SCHEMA: Final = Schema(
-    version=1,
+    version=2,
     statements=(
         HEAD_TABLE,
         ANCHOR_TABLE,
@@ -27,7 +27,7 @@ SCHEMA: Final = Schema(
     facts BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT""",
-        "CREATE UNIQUE INDEX record_version ON record (lookup, version)",
+        "CREATE UNIQUE INDEX record_version ON record (lookup, version, patient)",
         "CREATE INDEX record_patient ON record (patient)",
         "CREATE INDEX record_commitment ON record (sequence, commitment)",
         """CREATE TABLE erased (
@@ -87,32 +87,31 @@ class RecordFile(AnchoredFile):
             connection.executemany("INSERT INTO token (token, sequence) VALUES (?, ?)", tokens)
             put_head(connection, head)
 
-    def find_newest(self, lookup: bytes) -> RecordRow | None:
-        """Return the newest version of a record, or None."""
-        query = f"SELECT {_ROW} FROM record WHERE lookup = ? ORDER BY version DESC LIMIT 1"  # noqa: S608  as above
-        return self.database.find(query, (lookup,), RecordRow)
+    def find_newest(self, lookup: bytes, patient: str) -> RecordRow | None:
+        """Return a patient's row of a record's newest version, or None."""
+        query = f"SELECT {_ROW} FROM record WHERE lookup = ? AND patient = ? ORDER BY version DESC LIMIT 1"  # noqa: S608  as above
+        return self.database.find(query, (lookup, patient), RecordRow)
 
     def read_known(self, lookups: Sequence[bytes]) -> dict[bytes, KnownRecord]:
-        """Return owner, newest version and all fingerprints of each record that is there."""
+        """Return owners, newest version and all fingerprints of each record that is there."""
         found: dict[bytes, KnownRecord] = {}
         for start in range(0, len(lookups), LOOKUPS_PER_QUERY):
             wanted = tuple(lookups[start : start + LOOKUPS_PER_QUERY])
             marks = ",".join("?" * len(wanted))
             query = f"""SELECT lookup, patient, version, fingerprint FROM record
-                WHERE lookup IN ({marks}) ORDER BY lookup, version"""  # noqa: S608  marks only
+                WHERE lookup IN ({marks}) ORDER BY lookup, version, patient"""  # noqa: S608  marks only
             rows = self.database.read(query, wanted, tuple[bytes, str, int, bytes])
             for lookup, patient, version, fingerprint in rows:
-                older = found[lookup].fingerprints if lookup in found else ()
-                found[lookup] = KnownRecord(patient, version, (*older, fingerprint))
+                found[lookup] = _add_version(found.get(lookup), patient, version, fingerprint)
         return found
 
-    def find_version(self, lookup: bytes, version: int) -> RecordRow | None:
-        """Return one version of a record, or None."""
-        query = f"SELECT {_ROW} FROM record WHERE lookup = ? AND version = ?"  # noqa: S608  as above
-        return self.database.find(query, (lookup, version), RecordRow)
+    def find_version(self, lookup: bytes, version: int, patient: str) -> RecordRow | None:
+        """Return a patient's row of one version of a record, or None."""
+        query = f"SELECT {_ROW} FROM record WHERE lookup = ? AND version = ? AND patient = ?"  # noqa: S608  as above
+        return self.database.find(query, (lookup, version, patient), RecordRow)
 
     def find_by_token(self, token: bytes) -> list[RecordRow]:
-        """Return the records whose newest version carries an identifier."""
+        """Return the rows of records whose newest version carries an identifier."""
         return list(self.database.read(_BY_TOKEN, (token,), RecordRow))
 
     def read_body(self, sequence: int) -> bytes:
@@ -159,3 +158,12 @@ class RecordFile(AnchoredFile):
             connection.execute("DELETE FROM record WHERE patient = ?", (patient,))
             put_head(connection, head)
         self.database.truncate_journal()
+
+
+def _add_version(known: KnownRecord | None, patient: str, version: int, fingerprint: bytes) -> KnownRecord:
+    """Add a row to what is known of its record, where it brings another version or another patient."""
+    if known is None:
+        return KnownRecord((patient,), version, (fingerprint,))
+    patients = known.patients if patient in known.patients else (*known.patients, patient)
+    prints = known.fingerprints if version == known.version else (*known.fingerprints, fingerprint)
+    return KnownRecord(patients, version, prints)

@@ -21,7 +21,7 @@ from iamata.model.ids import (
 )
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.home import Home
+from iamata.ports import Engine
 from iamata.workflows.messages import SHARE_CODE_LENGTH_MAX, ShareCode, read_message
 
 VERSION: Final = b"\x01"
@@ -38,16 +38,16 @@ def shorten(statement: str) -> str:
     return encode_digest(VERSION + _pack(code.patient) + _pack(code.nonce) + until + signed.jws.signature)
 
 
-def expand(home: Home, text: str, *, recipient: MemberId) -> tuple[MemberId, str]:
+def expand(engine: Engine, text: str, *, recipient: MemberId) -> tuple[MemberId, str]:
     """Return the custodian and the signed statement that a short code stands for.
 
     A well-formed code that fits nobody gets the answer that a patient without consent gets.
     """
     patient, nonce, until_ms, signature = _unpack(text)
-    entry = PATIENTS.find(home.engine.snapshot(), patient)
+    entry = PATIENTS.find(engine.snapshot(), patient)
     for key in () if entry is None else entry.keys:
         code = ShareCode(
-            network=home.engine.network,
+            network=engine.network,
             custodian=entry.custodian if entry else recipient,
             patient=patient,
             recipient=recipient,
@@ -55,7 +55,7 @@ def expand(home: Home, text: str, *, recipient: MemberId) -> tuple[MemberId, str
             until_ms=until_ms,
         )
         statement = _write_statement(code, key, signature)
-        if _is_signed(statement, home):
+        if _is_signed(statement, engine):
             return code.custodian, statement
     raise Refused(Reason.NOT_FOUND)
 
@@ -65,9 +65,9 @@ def _write_statement(code: ShareCode, key: KeyId, signature: bytes) -> str:
     return ".".join(map(encode_digest, (header, encode_struct(code), signature)))
 
 
-def _is_signed(statement: str, home: Home) -> bool:
+def _is_signed(statement: str, engine: Engine) -> bool:
     try:
-        read_message(statement, ShareCode, network=home.engine.network)
+        read_message(statement, ShareCode, network=engine.network)
     except Refused:
         return False
     return True

@@ -1,0 +1,155 @@
+"""The application: every request goes through one gate, into one use case, and out in one shape."""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route as StarletteRoute
+
+from iamata.api.bounds import decode_body, decode_query, read_body, read_message
+from iamata.api.gate import Knock
+from iamata.api.limits import VIEW_S_MAX
+from iamata.api.openapi import write_openapi
+from iamata.api.pages import write_page
+from iamata.api.routes import ROUTES, Route
+from iamata.api.serving import Serving
+from iamata.model.reasons import Reason, Refused
+from iamata.wire.refusals import describe, get_status
+
+JSON: Final = "application/json"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+_LOG: Final = structlog.get_logger("iamata.http")
+
+
+def create_app(serving: Serving) -> Starlette:
+    """Make the application that serves one node."""
+
+    @contextlib.asynccontextmanager
+    async def live(_: Starlette) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep(serving))
+        yield
+        sweeping.cancel()
+        serving.pool.close()
+
+    pages = {
+        "/openapi.json": Response(write_openapi(ROUTES), media_type=JSON),
+        "/docs": write_page(ROUTES),
+    }
+    routes = [
+        StarletteRoute(one.path, _make_endpoint(serving, one), methods=[one.method]) for one in ROUTES
+    ]
+    routes += [StarletteRoute(path, _make_page(serving, page)) for path, page in pages.items()]
+    return Starlette(
+        routes=routes,
+        lifespan=live,
+        exception_handlers={
+            404: functools.partial(_refuse_unrouted, serving, Reason.UNKNOWN_ADDRESS),
+            405: functools.partial(_refuse_unrouted, serving, Reason.WRONG_METHOD),
+            Exception: functools.partial(_refuse_unrouted, serving, Reason.NODE_FAULT),
+        },
+    )
+
+
+def _make_endpoint(serving: Serving, route: Route) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        begun_s = time.perf_counter()
+        reason: Reason | None = None
+        try:
+            response = await _answer(serving, route, request)
+        except Refused as refused:
+            reason = refused.reason
+            response = _refuse(serving, reason)
+        _note(serving, route.name, response.status_code, reason, time.perf_counter() - begun_s)
+        return response
+
+    return answer
+
+
+def _make_page(serving: Serving, page: Response) -> Endpoint:
+    async def show(request: Request) -> Response:
+        try:
+            serving.gate.slow_down(_get_address(request))
+        except Refused as refused:
+            return _refuse(serving, refused.reason)
+        return page
+
+    return show
+
+
+async def _answer(serving: Serving, route: Route, request: Request) -> Response:
+    """Run a route; all that may wait for the ledger, the disk or another node runs in a thread."""
+    serving.gate.slow_down(_get_address(request))
+    bytes_max = route.bytes_max if route.method == "POST" else 0
+    body = await read_body(request, bytes_max=bytes_max)
+    knock = Knock(message=read_message(request), body=body, address=_get_address(request))
+
+    def admit() -> dict[str, Any]:
+        return _read_arguments(serving, route, request, knock)
+
+    def run() -> Response:
+        return _write(route.run(**admit()))
+
+    if route.is_patient:
+        return _write(await route.run(**await serving.pool.run(admit)))
+    return await serving.pool.run(run)
+
+
+def _read_arguments(serving: Serving, route: Route, request: Request, knock: Knock) -> dict[str, Any]:
+    """Read what a route's function takes, after the gate has let the caller in."""
+    caller, kinds = serving.gate.admit(knock, route.access), route.types
+    arguments: dict[str, Any] = {}
+    for name in kinds.keys() - {"return"}:
+        if name == "body":
+            arguments[name] = decode_body(knock.body, kinds[name])
+        elif name == "query":
+            arguments[name] = decode_query(request, kinds[name])
+        else:
+            arguments[name] = {"serving": serving, "caller": caller}[name]
+    return arguments
+
+
+def _write(result: object) -> Response:
+    if isinstance(result, Response):
+        return result
+    return Response(msgspec.json.encode(result), media_type=JSON)
+
+
+def _refuse(serving: Serving, reason: Reason) -> Response:
+    serving.metrics.refusals.labels(reason.name).inc()
+    return Response(msgspec.json.encode(describe(reason)), status_code=get_status(reason), media_type=JSON)
+
+
+async def _refuse_unrouted(serving: Serving, reason: Reason, _: Request, __: Exception) -> Response:
+    """Answer what reaches no route, or was our bug; the server logs that one with its place."""
+    response = _refuse(serving, reason)
+    _note(serving, "none", response.status_code, reason, 0)
+    return response
+
+
+def _note(serving: Serving, route: str, status: int, reason: Reason | None, seconds: float) -> None:
+    """Count and log a request: its route and outcome, and nothing that it said."""
+    serving.metrics.requests.labels(route, str(status)).inc()
+    serving.metrics.seconds.labels(route).observe(seconds)
+    refusal = {} if reason is None else {"reason": reason.name}
+    _LOG.info("request", route=route, status=status, ms=round(seconds * 1_000, 2), **refusal)
+
+
+def _get_address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+async def _sweep(serving: Serving) -> None:
+    """Let go of what was held for those who asked, for as long as the node serves."""
+    while True:
+        await asyncio.sleep(VIEW_S_MAX)
+        serving.views.sweep()

@@ -1,0 +1,43 @@
+"""Every limit of the HTTP surface, by name."""
+
+from typing import Final
+
+BODY_BYTES_MAX: Final = 262_144
+SUBMISSION_BYTES_MAX: Final = 9 * 1_024 * 1_024
+"""As many transactions as a request may hold, each as long as one may be."""
+BODY_S_MAX: Final = 10.0
+"""How long a body may take to arrive."""
+HEAD_BYTES_MAX: Final = 16_384
+HEAD_S_MAX: Final = 10.0
+"""How long a connection may take until its first request's head is there."""
+KEEP_ALIVE_S: Final = 30
+CONNECTIONS_MAX: Final = 512
+BACKLOG: Final = 256
+STOP_S_MAX: Final = 30
+"""How long a stopping node waits for answers that are under way."""
+
+WORKERS: Final = 16
+"""Threads in which use cases run."""
+QUEUE_MAX: Final = 256
+"""Requests that may wait for a thread."""
+POLLS_MAX: Final = 64
+"""Long polls at once."""
+POLL_S: Final = 0.02
+"""How often the ledger is looked at for those who wait."""
+VIEWS_MAX: Final = 32
+VIEW_S_MAX: Final = 30.0
+"""How many heights are held still for those who ask for proofs at one, and how long."""
+
+STRANGER_PER_S: Final = 100.0
+STRANGER_BURST: Final = 500
+"""Requests without a signature, for each address."""
+ADDRESS_PER_S: Final = 2_000.0
+ADDRESS_BURST: Final = 4_000
+"""All requests of an address, before any signature is looked at."""
+KEY_PER_S: Final = 500.0
+KEY_BURST: Final = 1_000
+"""Requests that one key has signed."""
+BUCKETS_MAX: Final = 10_000
+"""Callers whose rate is remembered at once."""
+NONCES_MAX: Final = 200_000
+"""Nonces remembered at once, none for longer than a signature lives."""

@@ -1,0 +1,31 @@
+"""What the routes work with: one member's office, and what its node holds for those who ask."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from iamata.api.gate import Gate
+from iamata.api.heights import HeldViews, LedgerWatch
+from iamata.api.metrics import Metrics
+from iamata.api.pool import Pool
+from iamata.ledger.blocks import StoredBlock
+from iamata.model.ids import MemberId
+from iamata.wire.desk import Desk
+from iamata.workflows.office import Office
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Serving:
+    """One node at work."""
+
+    office: Office
+    engine_kind: str
+    """How it comes by its blocks."""
+    read_blocks: Callable[[int], Iterator[StoredBlock]]
+    """Reads every block from a height on."""
+    get_desk: Callable[[MemberId], Desk]
+    """Finds another member's node, or refuses."""
+    gate: Gate
+    views: HeldViews
+    watch: LedgerWatch
+    pool: Pool
+    metrics: Metrics

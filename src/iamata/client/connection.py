@@ -1,0 +1,166 @@
+"""One node over HTTP: requests signed, answers bounded, and a refusal arrives as the same refusal."""
+
+import ipaddress
+import os
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+
+from iamata.crypto.ed25519 import SigningKey
+from iamata.model.ids import RANDOM_ID_BYTES, compute_random_id
+from iamata.model.instants import MS_PER_SECOND
+from iamata.model.reasons import Reason, Refused, require
+from iamata.wire.refusals import Problem, read_refusal
+from iamata.wire.signatures import Message, sign_request
+
+CONNECT_S_MAX: Final = 5.0
+ANSWER_S_MAX: Final = 65.0
+"""Longer than a node waits for finality, and than a long poll lasts."""
+ANSWER_BYTES_MAX: Final = 128 * 1_024 * 1_024
+CONNECTIONS_MAX: Final = 8
+ATTEMPTS: Final = 3
+"""How often a question is asked that changes nothing; what may change something is asked once."""
+PAUSE_S: Final = 0.05
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_DONE: Final = 200
+_BUSY: Final = 503
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Connection:
+    """A node's URL, and the key that signs what is asked there."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: SigningKey | None = None,
+        authorities: Path | None = None,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.url, self._authority = read_url(url)
+        self.key = key
+        self._clock = clock
+        self._entropy = entropy
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            maxsize=CONNECTIONS_MAX,
+            block=True,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_S_MAX, read=ANSWER_S_MAX),
+            ssl_context=_trust(authorities) if self.url.startswith("https:") else None,
+        )
+
+    def get(self, path: str, kind: type[AnswerT], query: msgspec.Struct | None = None) -> AnswerT:
+        """Ask a question that changes nothing; a node that just restarts is asked again."""
+        target = path if query is None else f"{path}?{_spell(query)}"
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._ask("GET", target, b"", kind)
+            except Refused as refused:
+                if refused.reason is not Reason.NODE_UNREACHABLE or attempt == ATTEMPTS:
+                    raise
+            time.sleep(PAUSE_S * attempt)
+        raise AssertionError(target)
+
+    def post(self, path: str, kind: type[AnswerT], body: msgspec.Struct) -> AnswerT:
+        """Ask for something to be done, once."""
+        return self._ask("POST", path, msgspec.json.encode(body), kind)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    def _ask(self, method: str, target: str, body: bytes, kind: type[AnswerT]) -> AnswerT:
+        status, answer = self._exchange(method, target, body)
+        if status == _DONE:
+            return self._decode(answer, kind)
+        try:
+            problem = msgspec.json.decode(answer, type=Problem)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            reason = Reason.TOO_BUSY if status == _BUSY else Reason.NODE_UNREACHABLE
+            raise Refused(reason, self.url) from error
+        raise read_refusal(problem)
+
+    def _exchange(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"accept": "application/json", **self._sign(method, target, body)}
+        if body:
+            headers["content-type"] = "application/json"
+        try:
+            response = self._pool.request(
+                method,
+                self.url + target,
+                body=body or None,
+                headers=headers,
+                redirect=False,
+                preload_content=False,
+            )
+            with response:
+                answer = response.read(ANSWER_BYTES_MAX + 1)
+                response.drain_conn() if len(answer) <= ANSWER_BYTES_MAX else response.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Refused(Reason.NODE_UNREACHABLE, self.url) from error
+        require(len(answer) <= ANSWER_BYTES_MAX, Reason.NODE_UNREACHABLE, self.url)
+        return response.status, answer
+
+    def _sign(self, method: str, target: str, body: bytes) -> dict[str, str]:
+        if self.key is None:
+            return {}
+        path, _, query = target.partition("?")
+        message = Message(method=method, authority=self._authority, path=path, query=query, fields={})
+        nonce = compute_random_id(self._entropy(RANDOM_ID_BYTES))
+        return sign_request(self.key, message, body, now_s=self._clock() // MS_PER_SECOND, nonce=nonce)
+
+    def _decode(self, answer: bytes, kind: type[AnswerT]) -> AnswerT:
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(Reason.NODE_UNREACHABLE, f"{self.url} answers something else") from error
+
+
+def read_url(text: str) -> tuple[str, str]:
+    """Return a node's URL and its authority; without TLS only this machine is spoken to."""
+    try:
+        url = urllib3.util.parse_url(text)
+    except urllib3.exceptions.LocationParseError as error:
+        raise Refused(Reason.INPUT_INVALID, "this is no URL of a node") from error
+    is_whole = url.scheme in _DEFAULT_PORTS and url.host and not (url.auth or url.query or url.fragment)
+    require(
+        bool(is_whole) and url.path in {None, "", "/"}, Reason.INPUT_INVALID, "a node is https://HOST:PORT"
+    )
+    host, scheme = str(url.host), str(url.scheme)
+    is_private = scheme == "https" or _is_loopback(host)
+    require(is_private, Reason.INPUT_INVALID, "without TLS only nodes of this machine are spoken to")
+    is_plain = url.port in {None, _DEFAULT_PORTS[scheme]}
+    authority = host if is_plain else f"{host}:{url.port}"
+    return f"{scheme}://{authority}", authority.lower()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _trust(authorities: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Refused(Reason.FILE_NOT_FOUND, str(authorities)) from error
+    except ssl.SSLError as error:
+        raise Refused(Reason.INPUT_INVALID, f"{authorities} holds no certificates") from error
+
+
+def _spell(query: msgspec.Struct) -> str:
+    named: dict[str, Any] = msgspec.to_builtins(query)
+    return urlencode({name: value for name, value in named.items() if value is not None})

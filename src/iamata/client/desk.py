@@ -1,0 +1,57 @@
+"""Another member's desk behind a URL."""
+
+from collections.abc import Sequence
+
+from iamata.client.connection import Connection
+from iamata.ledger.transaction import Possession, Signed
+from iamata.model.ids import MemberId, PatientId
+from iamata.ports import Finality
+from iamata.wire import bodies
+from iamata.workflows.accesses import AccessProof
+from iamata.workflows.messages import Release
+from iamata.workflows.wallets import SaltedTerms
+
+
+class RemoteDesk:
+    """What may be asked of a node; whoever asks checks what it hears."""
+
+    def __init__(self, connection: Connection, member: MemberId) -> None:
+        self._connection = connection
+        self._member = member
+
+    @property
+    def member(self) -> MemberId:
+        """Name the member."""
+        return self._member
+
+    def answer_request(self, request: str) -> Sequence[Release]:
+        """Ask for records with a member's signed request."""
+        body = bodies.RequestBody(request=request)
+        return self._connection.post("/v1/requests", bodies.Releases, body).releases
+
+    def accept_receipt(self, receipt: str) -> None:
+        """Hand over our signed word that a release arrived."""
+        self._connection.post("/v1/receipts", bodies.Nothing, bodies.ReceiptBody(receipt=receipt))
+
+    def find_in_emergency(self, search: str) -> PatientId:
+        """Ask for one patient with a person's signed search."""
+        body = bodies.SearchBody(search=search)
+        return self._connection.post("/v1/emergency-searches", bodies.Found, body).patient
+
+    def accept_grant(self, grant: str, salted: SaltedTerms) -> None:
+        """Hand over a signed grant, and await that it is final."""
+        self._connection.post("/v1/consents", Finality, bodies.GrantBody(grant=grant, salted=salted))
+
+    def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:  # noqa: ARG002  who signs is who asks
+        """Hand over the opening of a restriction."""
+        self._connection.post("/v1/restrictions", bodies.Nothing, bodies.RestrictionBody(salted=salted))
+
+    def list_accesses(self, request: str) -> Sequence[AccessProof]:
+        """Ask who looked, with a patient's signed question."""
+        body = bodies.AccessListBody(request=request)
+        return self._connection.post("/v1/accesses", bodies.AccessList, body).accesses
+
+    def accept_enrolment(self, code: str, possession: Signed[Possession]) -> None:
+        """Bring the key of the patient whom a code names."""
+        body = bodies.EnrolmentBody(code=code, possession=possession.text)
+        self._connection.post("/v1/enrolments", Finality, body)

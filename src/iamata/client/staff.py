@@ -1,0 +1,39 @@
+"""What a person of a member's staff asks of that member's own node."""
+
+from collections.abc import Sequence
+
+from iamata.client.connection import Connection
+from iamata.model.ids import AccessId, MemberId, PatientId
+from iamata.wire import bodies
+
+
+class StaffClient:
+    """One person at their member's node."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def invite_patient(self, patient: str | None) -> str:
+        """Return the code with which a patient puts a key of their own in place."""
+        body = bodies.InvitationBody(patient=patient)
+        return self._connection.post("/v1/invitations", bodies.Invitation, body).code
+
+    def search(self, custodian: MemberId, search: str) -> PatientId:
+        """Search at a custodian in an emergency."""
+        body = bodies.StaffSearchBody(custodian=custodian, search=search)
+        return self._connection.post("/v1/searches", bodies.Found, body).patient
+
+    def fetch_by_share(self, share: str, *, purpose: str) -> bodies.Reading:
+        """Have records fetched with a patient's share code."""
+        body = bodies.ReadingBody(purpose=purpose, share=share)
+        return self._connection.post("/v1/readings", bodies.Reading, body)
+
+    def fetch_in_emergency(self, emergency: AccessId, *, purpose: str) -> bodies.Reading:
+        """Have records fetched in an emergency that one declared."""
+        body = bodies.ReadingBody(purpose=purpose, emergency=emergency)
+        return self._connection.post("/v1/readings", bodies.Reading, body)
+
+    def confirm(self, custodian: MemberId, receipts: Sequence[str]) -> None:
+        """Have the custodian told that the records are kept."""
+        body = bodies.ConfirmationBody(custodian=custodian, receipts=tuple(receipts))
+        self._connection.post("/v1/readings/receipts", bodies.Nothing, body)

@@ -1,0 +1,51 @@
+"""A member's desk that is served in this process."""
+
+from collections.abc import Sequence
+
+from iamata.ledger.transaction import Possession, Signed
+from iamata.model.ids import MemberId, PatientId
+from iamata.workflows import accesses, consents, disclosures, emergencies, enrolments
+from iamata.workflows.accesses import AccessProof
+from iamata.workflows.messages import Release
+from iamata.workflows.office import Office
+from iamata.workflows.wallets import SaltedTerms
+
+
+class LocalDesk:
+    """One member's use cases for those who come to it."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    @property
+    def member(self) -> MemberId:
+        """Name the member."""
+        return self._office.member
+
+    def answer_request(self, request: str) -> Sequence[Release]:
+        """Release what a member's signed request may see."""
+        return disclosures.answer_request(self._office, request)
+
+    def accept_receipt(self, receipt: str) -> None:
+        """Keep a recipient's word that a release arrived."""
+        disclosures.accept_receipt(self._office, receipt)
+
+    def find_in_emergency(self, search: str) -> PatientId:
+        """Find one patient for a privileged person."""
+        return emergencies.find_in_emergency(self._office, search)
+
+    def accept_grant(self, grant: str, salted: SaltedTerms) -> None:
+        """Countersign a patient's grant, and await that it is final."""
+        consents.accept_grant(self._office, grant, salted)
+
+    def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
+        """Keep the opening of a restriction."""
+        consents.accept_restriction(self._office, patient, salted)
+
+    def list_accesses(self, request: str) -> Sequence[AccessProof]:
+        """Tell a patient who looked."""
+        return accesses.list_accesses(self._office, request)
+
+    def accept_enrolment(self, code: str, possession: Signed[Possession]) -> None:
+        """Let a patient's own key speak for the patient whom a code of this member names."""
+        enrolments.accept_enrolment(self._office, code, possession)

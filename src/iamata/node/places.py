@@ -1,0 +1,115 @@
+"""Where a wallet is used: at a home on this disk, or at a node behind a URL; the use cases are the same."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from iamata.client.connection import Connection
+from iamata.client.desk import RemoteDesk
+from iamata.client.engine import RemoteEngine, fetch_genesis
+from iamata.client.staff import StaffClient
+from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.model.ids import MemberId, NetworkId, PatientId
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import KeptLedger
+from iamata.stores.checkpoints import CheckpointFile
+from iamata.stores.wallets import load_wallet
+from iamata.wire.bodies import NodeInfo
+from iamata.wire.desk import Desk
+from iamata.workflows.author import Author
+from iamata.workflows.wallets import Wallet, get_key
+
+
+class Place(Protocol):
+    """A ledger to write to, and the desks of those who can be asked there."""
+
+    @property
+    def engine(self) -> KeptLedger:
+        """The ledger, as this place shows it."""
+        ...
+
+    def author(self, key: SigningKey) -> Author:
+        """Write with a person's or a patient's key."""
+        ...
+
+    def has_desk(self, member: MemberId) -> bool:
+        """Tell whether a member can be asked here."""
+        ...
+
+    def get_desk(self, member: str) -> Desk:
+        """Return a member's desk, or refuse."""
+        ...
+
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian for a privileged person of one's own."""
+        ...
+
+
+class RemotePlace:
+    """One member's node behind a URL, which is believed nothing that it does not prove."""
+
+    def __init__(self, connection: Connection, member: MemberId, engine: RemoteEngine) -> None:
+        self.member = member
+        self.engine = engine
+        self.staff = StaffClient(connection)
+        self._desk = RemoteDesk(connection, member)
+
+    def author(self, key: SigningKey) -> Author:
+        """Write with a person's or a patient's key."""
+        return Author(self.engine, key, read_clock_ms, os.urandom)
+
+    def has_desk(self, member: MemberId) -> bool:
+        """Tell whether this is the member's node."""
+        return member == self.member
+
+    def get_desk(self, member: str) -> Desk:
+        """Return the desk of the member whose node this is, or refuse."""
+        require(member == self.member, Reason.UNKNOWN_MEMBER, f"this is the node of {self.member}")
+        return self._desk
+
+    def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
+        """Find one patient at a custodian, which this node asks."""
+        return self.staff.search(custodian, search)
+
+
+@contextlib.contextmanager
+def open_node(
+    url: str, folder: Path, *, network: NetworkId | None = None, authorities: Path | None = None
+) -> Iterator[RemotePlace]:
+    """Speak to a node with the key that a wallet has for its member.
+
+    The network is the wallet's own, or the one that an enrolment code names: no node says which to trust.
+    """
+    wallet = load_wallet(folder)
+    asking = Connection(url, authorities=authorities)
+    with contextlib.closing(asking):
+        info = asking.get("/v1/node", NodeInfo)
+        trusted = _choose_network(wallet, info, network)
+        genesis = fetch_genesis(asking, network=trusted)
+    connection = Connection(url, key=_find_key(wallet, info.member, trusted), authorities=authorities)
+    file, name = CheckpointFile(folder), f"{trusted}/{info.member}"
+    engine = RemoteEngine(
+        connection, genesis, pinned=file.find(name), keep=lambda one: file.keep(name, one)
+    )
+    with contextlib.closing(engine):
+        yield RemotePlace(connection, info.member, engine)
+
+
+def _choose_network(wallet: Wallet, info: NodeInfo, network: NetworkId | None) -> NetworkId:
+    known = [one.network for one in wallet.identities] if network is None else [network]
+    require(
+        bool(known), Reason.WALLET_NOT_FOUND, "an empty wallet trusts no network; enrol with a code first"
+    )
+    if info.network not in known:
+        raise Refused(Reason.FOREIGN_NETWORK, "the node is of another network than the wallet")
+    return info.network
+
+
+def _find_key(wallet: Wallet, member: MemberId, network: NetworkId) -> SigningKey | None:
+    for identity in wallet.identities:
+        if (identity.network, identity.member) == (network, member):
+            return get_key(identity)
+    return None

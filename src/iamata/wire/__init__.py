@@ -1,0 +1,1 @@
+"""What HTTP carries, the same for `api` and `client`: bodies, refusals, signatures. Opens no socket."""

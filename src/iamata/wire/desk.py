@@ -1,0 +1,47 @@
+"""A member's desk: what may be asked of its node, whether it is served here or behind a URL."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from iamata.ledger.transaction import Possession, Signed
+from iamata.model.ids import MemberId, PatientId
+from iamata.workflows.accesses import AccessProof
+from iamata.workflows.messages import Release
+from iamata.workflows.wallets import SaltedTerms
+
+
+class Desk(Protocol):
+    """The same questions and refusals, here and over HTTP."""
+
+    @property
+    def member(self) -> MemberId:
+        """Name the member."""
+        ...
+
+    def answer_request(self, request: str) -> Sequence[Release]:
+        """Release what a member's signed request may see."""
+        ...
+
+    def accept_receipt(self, receipt: str) -> None:
+        """Keep a recipient's word that a release arrived."""
+        ...
+
+    def find_in_emergency(self, search: str) -> PatientId:
+        """Find one patient for a privileged person."""
+        ...
+
+    def accept_grant(self, grant: str, salted: SaltedTerms) -> None:
+        """Countersign a patient's grant, and await that it is final."""
+        ...
+
+    def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
+        """Keep the opening of a restriction."""
+        ...
+
+    def list_accesses(self, request: str) -> Sequence[AccessProof]:
+        """Tell a patient who looked."""
+        ...
+
+    def accept_enrolment(self, code: str, possession: Signed[Possession]) -> None:
+        """Let a patient's own key speak for the patient whom a code of this member names."""
+        ...
