@@ -1,8 +1,8 @@
 """The few places where the outside is plugged in; each has two or more implementations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from concurrent.futures import Future
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,9 @@ from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.receipts import GrowthProof, Receipt, StateProof
 from iamata.model.ids import AccessId, AnchorId, Digest, NetworkId, PatientId, TxId
+
+QuestionT = TypeVar("QuestionT", bound=Sized)
+AnswerT = TypeVar("AnswerT")
 
 
 class Finality(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -330,4 +333,23 @@ class OpeningStore(HeadedStore, Protocol):
 
     def erase(self, patient: str, *, head: bytes) -> None:
         """Remove the openings about a patient."""
+        ...
+
+
+class Workers(Protocol):
+    """Who answers questions that can be answered anywhere: here, or in another process too."""
+
+    def map(
+        self, work: Callable[[QuestionT], Sequence[AnswerT]], questions: Iterable[QuestionT]
+    ) -> Iterator[tuple[QuestionT, Sequence[AnswerT]]]:
+        """Give each question back with its answers, one for each thing asked, in order.
+
+        `work` is a function of a module and of its question alone; its annotations say how both are spelt.
+        Some questions are read ahead of the answers. Where reading them ends in a refusal, it is raised
+        after the answers to those before it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of processes."""
         ...

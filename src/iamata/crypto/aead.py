@@ -20,16 +20,21 @@ PLAINTEXT_BYTES_MAX: Final = 256 * 1024 * 1024
 class Key:
     """A key, set up once for many envelopes. Its text form says nothing about it."""
 
-    __slots__ = ("_cipher",)
+    __slots__ = ("_cipher", "_key")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             message = f"AES-256-GCM takes a key of {KEY_BYTES} bytes"
             raise ValueError(message)
         self._cipher = AESGCM(key)
+        self._key = key
 
     def __repr__(self) -> str:
         return "Key()"
+
+    def reveal(self) -> bytes:
+        """Return the key itself, for a process of ours that works with it."""
+        return self._key
 
     def seal(self, nonce: bytes, plaintext: bytes, *, associated: bytes) -> bytes:
         """Encrypt, and bind the ciphertext to `associated`, which must be given again to open it."""

@@ -20,10 +20,15 @@ _KIND: Final = re.compile(r"[a-z.-]{1,64}")
 
 def commit(kind: str, salt: bytes, payload: bytes) -> Commitment:
     """Commit to a payload; its kind keeps commitments of different meaning apart."""
+    return Commitment(encode_digest(compute_commitment(kind, salt, payload)))
+
+
+def compute_commitment(kind: str, salt: bytes, payload: bytes) -> bytes:
+    """Compute a commitment's 32 bytes."""
     if len(salt) != SALT_BYTES:
         message = f"a commitment takes a salt of {SALT_BYTES} bytes"
         raise ValueError(message)
-    return Commitment(encode_digest(hashlib.sha256(_spell_kind(kind) + salt + payload).digest()))
+    return hashlib.sha256(_spell_kind(kind) + salt + payload).digest()
 
 
 def is_opening(commitment: Commitment, kind: str, salt: bytes, payload: bytes) -> bool:

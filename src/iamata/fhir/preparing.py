@@ -4,7 +4,7 @@ A transaction goes in whole or not at all. In a batch, a search result or a stre
 stands alone. Nothing here says what was in a bad entry: only where it stood and why it was refused.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -12,15 +12,22 @@ import msgspec
 
 from iamata.consent.requests import RecordFacts
 from iamata.fhir.bundles import Draft, draft_entry, draft_resource, read_bundle
-from iamata.fhir.compartments import find_patients
-from iamata.fhir.facts import state_facts
-from iamata.fhir.labels import LabelRules, label
+from iamata.fhir.describing import (
+    Describe,
+    Described,
+    NotDescribed,
+    Resolved,
+    ToDescribe,
+    describe_here,
+)
+from iamata.fhir.labels import LabelRules
 from iamata.fhir.references import FindIdentifier, NotYetKnown, References
-from iamata.fhir.resources import Identifier, read_resource, read_type
+from iamata.fhir.resources import Identifier, read_type
 from iamata.model.reasons import Reason, Refused, require
 
-PATIENTS_MAX: Final = 32
-"""Each patient of a record gets a sealed copy, so their number bounds what one record can grow to."""
+RESOURCES_PER_QUESTION: Final = 32
+BYTES_PER_QUESTION: Final = 256 * 1024
+"""How many resources are described at a time, and how much of them."""
 
 Reader: TypeAlias = "partial[Draft] | partial[Draft | None]"
 """Reads the entry whose index is its first argument."""
@@ -71,16 +78,26 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 def prepare_document(
-    content: bytes, *, known: Known, rules: LabelRules, only: frozenset[int] | None = None
+    content: bytes,
+    *,
+    known: Known,
+    rules: LabelRules,
+    only: frozenset[int] | None = None,
+    describe: Describe = describe_here,
 ) -> Batch:
     """Prepare what a compact document holds, a bundle or a single resource."""
     if read_type(content) == "Bundle":
-        return prepare_bundle(content, known=known, rules=rules, only=only)
-    return prepare_resources([(0, content)], known=known, rules=rules)
+        return prepare_bundle(content, known=known, rules=rules, only=only, describe=describe)
+    return prepare_resources([(0, content)], known=known, rules=rules, describe=describe)
 
 
 def prepare_bundle(
-    content: bytes, *, known: Known, rules: LabelRules, only: frozenset[int] | None = None
+    content: bytes,
+    *,
+    known: Known,
+    rules: LabelRules,
+    only: frozenset[int] | None = None,
+    describe: Describe = describe_here,
 ) -> Batch:
     """Prepare a compact bundle's entries; `only` picks some where each entry stands alone."""
     try:
@@ -88,18 +105,22 @@ def prepare_bundle(
     except Refused as refused:
         return Batch(faults=(state_fault(None, refused),))
     drafts = (partial(draft_entry, index, raw) for index, raw in enumerate(bundle.entry))
-    batch = _prepare(drafts, known, rules, None if bundle.is_whole else only)
+    batch = _prepare(drafts, known, rules, None if bundle.is_whole else only, describe)
     if bundle.is_whole and batch.faults:
         return Batch(faults=batch.faults, is_whole=True)
     return batch
 
 
 def prepare_resources(
-    texts: Iterable[tuple[int, bytes | Refused]], *, known: Known, rules: LabelRules
+    texts: Iterable[tuple[int, bytes | Refused]],
+    *,
+    known: Known,
+    rules: LabelRules,
+    describe: Describe = describe_here,
 ) -> Batch:
     """Prepare resources that stand alone, each given with its index in its source."""
     drafts = (partial(draft_resource, index, text) for index, text in texts)
-    return _prepare(drafts, known, rules, None)
+    return _prepare(drafts, known, rules, None, describe)
 
 
 def state_fault(index: int | None, refused: Refused) -> Fault:
@@ -109,18 +130,24 @@ def state_fault(index: int | None, refused: Refused) -> Fault:
 
 
 def _prepare(
-    readers: Iterable[Reader], known: Known, rules: LabelRules, only: frozenset[int] | None
+    readers: Iterable[Reader],
+    known: Known,
+    rules: LabelRules,
+    only: frozenset[int] | None,
+    describe: Describe,
 ) -> Batch:
     """Name all entries first, because any may refer to any other; then finish them one by one."""
     references = References(known.find_identifier)
     drafts, existing, faults = _name_all(readers, references)
+    wanted = {draft.index: draft for draft in drafts if only is None or draft.index in only}
     finished: list[tuple[int, Prepared]] = []
-    for draft in drafts:
-        if only is None or draft.index in only:
-            try:
-                finished.append((draft.index, _finish(draft, references, rules)))
-            except Refused as refused:
-                faults.append(state_fault(draft.index, refused))
+    for asked, answers in describe(_resolve_all(wanted.values(), references, rules, faults)):
+        for resolved, answer in zip(asked.resources, answers, strict=True):
+            if isinstance(answer, NotDescribed):
+                faults.append(Fault(resolved.index, answer.reason, answer.detail))
+            else:
+                record = _finish(wanted[resolved.index], resolved.body, answer)
+                finished.append((resolved.index, record))
     prepared, strangers = _set_strangers_apart(finished, known)
     faults += strangers
     faults.sort(key=lambda fault: fault.index or 0)
@@ -188,20 +215,33 @@ def _introduce(draft: Draft, references: References, names: dict[str, None]) -> 
     return found is None
 
 
-def _finish(draft: Draft, references: References, rules: LabelRules) -> Prepared:
-    resource_type = draft.head.resource_type
-    body = references.resolve(draft.body, base=draft.base)
-    resource = read_resource(body)
-    patients = find_patients(resource.elements, resource_type, draft.resource_id)
-    require(len(patients) <= PATIENTS_MAX, Reason.INPUT_TOO_LARGE, "patients of one record")
-    labels = label(resource, resource_type, rules)
+def _resolve_all(
+    drafts: Iterable[Draft], references: References, rules: LabelRules, faults: list[Fault]
+) -> Iterator[ToDescribe]:
+    """Resolve the references of drafts, and ask for descriptions of several at a time."""
+    resolved: list[Resolved] = []
+    size_bytes = 0
+    for draft in drafts:
+        try:
+            body = references.resolve(draft.body, base=draft.base)
+        except Refused as refused:
+            faults.append(state_fault(draft.index, refused))
+            continue
+        resolved.append(Resolved(draft.index, draft.head.resource_type, draft.resource_id, body))
+        size_bytes += len(body)
+        if len(resolved) == RESOURCES_PER_QUESTION or size_bytes > BYTES_PER_QUESTION:
+            yield ToDescribe(rules, resolved)
+            resolved, size_bytes = [], 0
+    if resolved:
+        yield ToDescribe(rules, resolved)
+
+
+def _finish(draft: Draft, body: bytes, described: Described) -> Prepared:
     return Prepared(
-        resource_type=resource_type,
+        resource_type=draft.head.resource_type,
         resource_id=draft.resource_id,
         body=body,
-        patients=patients,
+        patients=described.patients,
         identifiers=draft.identifiers,
-        facts=state_facts(
-            resource, resource_type=resource_type, resource_id=draft.resource_id, labels=labels
-        ),
+        facts=described.facts,
     )

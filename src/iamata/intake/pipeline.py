@@ -4,13 +4,14 @@ What refers to a record that nobody has yet waits, and is read again when all fi
 once: so the order of files does not matter, and nothing is kept in memory or on disk meanwhile.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 import msgspec
 
+from iamata.fhir.describing import Describe, describe_here
 from iamata.fhir.labels import LabelRules
 from iamata.fhir.preparing import (
     Batch,
@@ -58,19 +59,25 @@ Waiting: TypeAlias = dict[Key, dict[int | None, Why]]
 """The entries of each source that wait, and for what."""
 
 
-def read_units(
+def read_units(  # noqa: PLR0913  where from, and all that it rests on
     paths: Sequence[Path],
     *,
     known: Known,
     rules: LabelRules,
     limits: Limits | None = None,
     progress: Progress | None = None,
+    describe: Describe = describe_here,
 ) -> Iterator[Unit | Problem]:
     """Read everything below the paths.
 
     By the time that the next unit is asked for, `known` must tell of the records of those given out before.
     """
-    intake = _Intake(known, rules, limits or Limits(), progress or Progress())
+    intake = _Intake(
+        partial(prepare_document, known=known, rules=rules, describe=describe),
+        partial(prepare_resources, known=known, rules=rules, describe=describe),
+        limits or Limits(),
+        progress or Progress(),
+    )
     yield from intake.read(paths, again=None)
     waiting_before = 0
     while intake.count not in (0, waiting_before):
@@ -84,13 +91,19 @@ def read_units(
 class _Intake:
     """One import: what it reads with, and what still waits."""
 
-    def __init__(self, known: Known, rules: LabelRules, limits: Limits, progress: Progress) -> None:
+    def __init__(
+        self,
+        prepare_document: Callable[..., Batch],
+        prepare_resources: Callable[..., Batch],
+        limits: Limits,
+        progress: Progress,
+    ) -> None:
         self.waiting: Waiting = {}
         self.count = 0
         """Of the entries that wait."""
         self._whys: dict[Why, Why] = {}
-        self._prepare_document = partial(prepare_document, known=known, rules=rules)
-        self._prepare_resources = partial(prepare_resources, known=known, rules=rules)
+        self._prepare_document = prepare_document
+        self._prepare_resources = prepare_resources
         self._limits = limits
         self._progress = progress
 

@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
+from iamata.fhir.describing import describe_all
 from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.progress import Progress
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Refused
+from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.office import Office
 from iamata.workflows.records import Importer, ImportTally
 
@@ -36,16 +40,22 @@ def import_files(
     see: Callable[[Prepared], None] = _see_nothing,
 ) -> ImportReport:
     """Import everything below some paths; each bad entry is reported, and the rest goes on."""
-    importer, report = Importer(office), ImportReport()
-    known = Known(importer.find_identifier, importer.is_patient_known)
-    units = read_units(paths, known=known, rules=load_rules(), progress=progress)
-    for unit in units:
-        if isinstance(unit, Problem):
-            report.problems.append(unit)
-        else:
-            _take(importer, unit, report, see)
-            tell(importer.tally)
-    report.tally = importer.finish()
+    with closing(ProcessWorkers()) as workers:
+        importer, report = Importer(office, workers), ImportReport()
+        units = read_units(
+            paths,
+            known=Known(importer.find_identifier, importer.is_patient_known),
+            rules=load_rules(),
+            progress=progress,
+            describe=partial(workers.map, describe_all),
+        )
+        for unit in units:
+            if isinstance(unit, Problem):
+                report.problems.append(unit)
+            else:
+                _take(importer, unit, report, see)
+                tell(importer.tally)
+        report.tally = importer.finish()
     return report
 
 

@@ -32,7 +32,9 @@ from iamata.node.inventory import check_inventory, holding_ledger_still, holding
 from iamata.node.keyfiles import read_key
 from iamata.node.segment_verification import verify_segments
 from iamata.node.wallet_verification import verify_wallets
+from iamata.ports import Workers
 from iamata.stores.sqlite.home import KEYS_FOLDER
+from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
@@ -79,10 +81,11 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
             expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
         report, ledger, votes = verify_ledger(folder, genesis)
         _refuse_fork(folder, genesis)
-    for member in homes.list_member_folders(path):
-        tell(f"Opening what {member.name} keeps")
-        with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
-            members.append(verify_member_folder(member, ledger))
+    with contextlib.closing(ProcessWorkers()) as workers:
+        for member in homes.list_member_folders(path):
+            tell(f"Opening what {member.name} keeps")
+            with naming_place(f"{homes.MEMBERS_FOLDER}/{member.name}"), holding_stores_still(member):
+                members.append(verify_member_folder(member, ledger, workers))
     with naming_place(homes.WALLETS_FOLDER):
         identities = verify_wallets(path, ledger)
     return HomeReport(
@@ -172,7 +175,7 @@ def replay_with_checker(
         checker.close()
 
 
-def verify_member_folder(folder: Path, ledger: Replayed) -> MemberReport:
+def verify_member_folder(folder: Path, ledger: Replayed, workers: Workers) -> MemberReport:
     """Check a member's key files and stores."""
     member = MEMBERS.find(ledger.state.entries, folder.name)
     expect(member is not None, f"the ledger knows no member {folder.name}")
@@ -190,7 +193,7 @@ def verify_member_folder(folder: Path, ledger: Replayed) -> MemberReport:
         expect(
             custody.journal.store.read_head() is not None, f"the journal of {folder.name} was never set up"
         )
-        return verify_member(custody, ledger)
+        return verify_member(custody, ledger, workers)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,11 @@ class AbciConnection:
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(TIMEOUT_S)
-        self._socket.connect(str(path))
+        try:
+            self._socket.connect(str(path))
+        except OSError:
+            self._socket.close()
+            raise
         self._frames = FrameReader()
         self._answers: list[bytes] = []
 
@@ -65,12 +69,8 @@ class AbciConnection:
         """Ask many questions without waiting, flush once, and return the answers."""
         asked = [*questions, {"flush": abci.RequestFlush()}]
         self.send(b"".join(spell(**question) for question in asked))
-        answers = [self.receive() for _ in asked]
-        for question, answer in zip(asked, answers, strict=True):
-            if answer.HasField("exception"):
-                raise CometDiedError(answer.exception.error)
-            _expect(answer.HasField(next(iter(question))), "an answer to another question")
-        return [getattr(one, next(iter(asking))) for asking, one in zip(questions, answers, strict=False)]
+        answers = [self._receive_answer(next(iter(question))) for question in asked]
+        return answers[:-1]
 
     def send(self, data: bytes) -> None:
         """Send bytes, whatever they are."""
@@ -91,6 +91,13 @@ class AbciConnection:
                 raise CometDiedError(message)
             self._answers += self._frames.feed(data)
         return abci.Response.FromString(self._answers.pop(0))
+
+    def _receive_answer(self, name: str) -> Any:  # noqa: ANN401  the name decides its type
+        answer = self.receive()
+        if answer.HasField("exception"):
+            raise CometDiedError(answer.exception.error)
+        _expect(answer.WhichOneof("value") == name, "an answer to another question")
+        return getattr(answer, name)
 
     def close(self) -> None:
         """Hang up."""

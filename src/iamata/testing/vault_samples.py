@@ -20,7 +20,8 @@ from iamata.vault.custody import Custody, Entropy, MemberStores
 from iamata.vault.journal import JournalEntry, JournalKind
 from iamata.vault.opening import ListedRecord
 from iamata.vault.openings import Opening
-from iamata.vault.record import Identifier, PreparedRecord
+from iamata.vault.record import Identifier, OpenedRecord, PreparedRecord
+from iamata.vault.rows import open_row
 
 MEMBER: Final = MemberId("st-marien")
 KEK: Final = derive_bytes("vault", "kek", length=32)
@@ -57,6 +58,11 @@ def make_record(
         body=body,
         identifiers=(Identifier("Observation", "urn:lab", name),),
     )
+
+
+def open_all(custody: Custody) -> list[OpenedRecord]:
+    """Open every record, without a permit."""
+    return [open_row(custody, row, body) for row, body in custody.records.store.read_all()]
 
 
 def permit_all(listed: Sequence[ListedRecord], *, patient: PatientId = ANNA) -> Permit:

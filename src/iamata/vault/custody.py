@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from iamata.crypto import aead, hkdf
+from iamata.crypto.mac import Mac
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import JournalStore, KeyHolder, OpeningStore, RecordStore, WrappedKeyStore
@@ -44,6 +45,7 @@ class Custody:
         self.journal = Shelf("journal", stores.journal, holder.derive("head"))
         self.openings = Shelf("openings", stores.openings, holder.derive("head"))
         self.index_key = holder.derive("index")
+        self.index = Mac(self.index_key)
         self._journal_secret = holder.derive("journal")
         self.opening_key = aead.Key(holder.derive("opening"))
         self._holder = holder

@@ -48,14 +48,14 @@ def list_versions(custody: Custody, patient: PatientId) -> list[ListedRecord]:
 
 def find_listed(custody: Custody, patient: PatientId, refs: Sequence[str]) -> list[ListedRecord]:
     """List the newest version of some of a patient's records; what is not there is left out."""
-    lookups = [compute_lookup(custody.index_key, ref) for ref in refs]
+    lookups = [compute_lookup(custody.index, ref) for ref in refs]
     rows = [custody.records.store.find_newest(lookup, patient) for lookup in lookups]
     return [_list_row(custody, row) for row in rows if row is not None]
 
 
 def find_refs(custody: Custody, identifier: Identifier) -> list[str]:
     """Return type and id of each record that carries an identifier: a conditional reference wants one."""
-    rows = custody.records.store.find_by_token(compute_token(custody.index_key, identifier))
+    rows = custody.records.store.find_by_token(compute_token(custody.index, identifier))
     refs = [decode_header(open_facts(custody, row).header).facts.record for row in rows]
     return list(dict.fromkeys(refs))  # a record of two patients stands here twice
 
@@ -83,7 +83,7 @@ def _open_rows(custody: Custody, pairs: Iterable[tuple[ListedRecord, RecordRow]]
 
 
 def _find_row(custody: Custody, record: ListedRecord) -> RecordRow:
-    lookup = compute_lookup(custody.index_key, record.facts.record)
+    lookup = compute_lookup(custody.index, record.facts.record)
     row = custody.records.store.find_version(lookup, record.version, record.patient)
     if row is None:
         raise Refused(Reason.NOT_FOUND)

@@ -1,13 +1,13 @@
 """What a record is on its way into the vault and out of it, and how it is committed to."""
 
-import hmac
 import re
 from typing import Final
 
 import msgspec
 
 from iamata.consent.requests import RecordFacts
-from iamata.crypto.commitments import commit
+from iamata.crypto.commitments import compute_commitment
+from iamata.crypto.mac import Mac
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Commitment, PatientId
 from iamata.model.reasons import Reason, Refused, require
@@ -94,24 +94,24 @@ def decode_header(raw: bytes) -> RecordHeader:
         raise Refused(Reason.CANNOT_OPEN, "a record's header") from error
 
 
-def commit_record(salt: bytes, header: bytes, body: bytes) -> Commitment:
+def commit_record(salt: bytes, header: bytes, body: bytes) -> bytes:
     """Commit to a record: its header, a newline, and the exact bytes of its body."""
-    return commit(RECORD_KIND, salt, header + b"\n" + body)
+    return compute_commitment(RECORD_KIND, salt, header + b"\n" + body)
 
 
-def compute_lookup(index_key: bytes, ref: str) -> bytes:
+def compute_lookup(index: Mac, ref: str) -> bytes:
     """Compute under which name a record is found by whoever has the key."""
-    return hmac.digest(index_key, _LOOKUP + ref.encode("utf-8"), "sha256")
+    return index.compute(_LOOKUP + ref.encode("utf-8"))
 
 
-def compute_fingerprint(index_key: bytes, lookup: bytes, body: bytes) -> bytes:
+def compute_fingerprint(index: Mac, lookup: bytes, body: bytes) -> bytes:
     """Compute what tells whether a record's content is already there."""
-    return hmac.digest(index_key, _FINGERPRINT + lookup + body, "sha256")
+    return index.compute(_FINGERPRINT + lookup + body)
 
 
-def compute_token(index_key: bytes, identifier: Identifier) -> bytes:
+def compute_token(index: Mac, identifier: Identifier) -> bytes:
     """Compute under which name an identifier is found by whoever has the key."""
-    return hmac.digest(index_key, _TOKEN + msgspec.json.encode(identifier), "sha256")
+    return index.compute(_TOKEN + msgspec.json.encode(identifier))
 
 
 _HEADERS: Final = msgspec.json.Decoder(RecordHeader)

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from iamata.crypto import aead
-from iamata.model.ids import encode_digest
+from iamata.model.ids import Commitment, MemberId, encode_digest
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import RecordRow
 from iamata.vault.custody import Custody
@@ -27,35 +27,39 @@ _SEQUENCE_MAX: Final = 2**63 - 1
 _FACTS: Final = msgspec.msgpack.Decoder(SealedFacts)
 
 
-def bind_row(custody: Custody, row: RecordRow) -> bytes:
+def bind_row(member: MemberId, row: RecordRow) -> bytes:
     """Spell what a row's envelopes are bound to: all but the commitment, which is computed anew."""
     place = _PLACE.pack(row.sequence & _SEQUENCE_MAX, row.version & _SEQUENCE_MAX)
-    owner = f"{custody.member}\x00{row.patient}\x00".encode("utf-8", "replace")
+    owner = f"{member}\x00{row.patient}\x00".encode("utf-8", "replace")
     return b"\x00" + place + row.lookup + row.fingerprint + owner
 
 
 def open_facts(custody: Custody, row: RecordRow) -> SealedFacts:
     """Open what the vault knows of a record beside its body, or refuse a row that was changed."""
-    return _open_facts(row, custody.get_data_key(row.patient), bind_row(custody, row))
+    return _open_facts(row, custody.get_data_key(row.patient), bind_row(custody.member, row))
 
 
 def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
     """Open a whole record, or refuse a row that was changed or is not what was committed to."""
-    key, place = custody.get_data_key(row.patient), bind_row(custody, row)
+    return open_row_with(custody.get_data_key(row.patient), custody.member, row, sealed_body)
+
+
+def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
+    """Open a whole record of a member with its patient's data key, or refuse as `open_row` does."""
+    place = bind_row(member, row)
     facts = _open_facts(row, key, place)
     try:
         packed = open_envelope(key, sealed_body, associated=BODY + place)
         body = decompress(packed, size_bytes_max=BODY_BYTES_MAX)
     except Refused as error:
         raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
-    commitment = commit_record(facts.salt, facts.header, body)
-    if commitment != encode_digest(row.commitment):
+    if commit_record(facts.salt, facts.header, body) != row.commitment:
         raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {row.sequence}")
     return OpenedRecord(
         header=decode_header(facts.header),
         body=body,
         salt=facts.salt,
-        commitment=commitment,
+        commitment=Commitment(encode_digest(row.commitment)),
         sequence=row.sequence,
         tokens=facts.tokens,
         others=facts.others,

@@ -5,30 +5,25 @@ from typing import Final
 
 import msgspec
 
-from iamata.crypto import aead
-from iamata.crypto.commitments import SALT_BYTES
-from iamata.model.ids import decode_digest
 from iamata.model.reasons import Reason, require
-from iamata.ports import KnownRecord, RecordRow
+from iamata.ports import KnownRecord, RecordRow, Workers
 from iamata.vault.custody import Custody
-from iamata.vault.envelopes import compress, seal_envelope
 from iamata.vault.record import (
     PreparedRecord,
-    RecordHeader,
-    SealedFacts,
     check_record,
-    commit_record,
     compute_fingerprint,
     compute_lookup,
     compute_token,
-    encode_header,
 )
-from iamata.vault.rows import BODY, FACTS, bind_row
+from iamata.vault.row_sealing import CHANCE_BYTES, RowsToSeal, RowToSeal, seal_rows
 from iamata.vault.shelf import Head, add_to_digest
+from iamata.workers.mapping import INLINE
 
 RECORDS_PER_BATCH_MAX: Final = 65_536
 
-_CHANCE_BYTES: Final = SALT_BYTES + 2 * aead.NONCE_BYTES
+ROWS_PER_QUESTION: Final = 64
+BYTES_PER_QUESTION: Final = 256 * 1024
+"""How many rows are sealed at a time, and how much in them."""
 
 
 class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +36,9 @@ class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: int
 
 
-def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedBatch:
+def seal(
+    custody: Custody, units: Sequence[Sequence[PreparedRecord]], *, workers: Workers = INLINE
+) -> SealedBatch:
     """Seal units of records in one durable transaction; what is already there adds nothing.
 
     Content is compared with every version of a record, so that one id that stands twice in a file, or in
@@ -56,9 +53,9 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
     with custody.records.lock:
         custody.make_data_keys(patient for record in records for patient in record.patients)
         head = custody.records.read_head()
-        chosen = list(_choose_new(custody, records, after=head.last))
-        sealed = _seal_all(custody, chosen)
-        if chosen:
+        chosen = _choose_new(custody, records, after=head.last)
+        sealed = list(_seal_all(custody, chosen, workers))
+        if sealed:
             custody.records.store.add(
                 [(row, body) for row, body, _ in sealed],
                 [(token, row.sequence) for row, _, tokens in sealed for token in tokens],
@@ -71,7 +68,7 @@ def seal(custody: Custody, units: Sequence[Sequence[PreparedRecord]]) -> SealedB
 
 def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return whose each record is, of those that are there."""
-    lookups = {compute_lookup(custody.index_key, ref): ref for ref in refs}
+    lookups = {compute_lookup(custody.index, ref): ref for ref in refs}
     known = custody.records.store.read_known(list(lookups))
     return {lookups[lookup]: held.patients for lookup, held in known.items()}
 
@@ -89,11 +86,11 @@ def _choose_new(
     custody: Custody, records: Sequence[PreparedRecord], *, after: int
 ) -> Iterator[tuple[PreparedRecord, RecordRow]]:
     """Pair each record that is new or has changed with its rows, one a patient, still without envelopes."""
-    lookups = [compute_lookup(custody.index_key, record.facts.record) for record in records]
+    lookups = [compute_lookup(custody.index, record.facts.record) for record in records]
     known = custody.records.store.read_known(lookups)
     sequence = after
     for record, lookup in zip(records, lookups, strict=True):
-        fingerprint = compute_fingerprint(custody.index_key, lookup, record.body)
+        fingerprint = compute_fingerprint(custody.index, lookup, record.body)
         held = known.get(lookup, KnownRecord(record.patients, 0, ()))
         check_owners(record, held.patients)
         if fingerprint not in held.fingerprints:
@@ -105,38 +102,47 @@ def _choose_new(
 
 
 def _seal_all(
-    custody: Custody, chosen: Sequence[tuple[PreparedRecord, RecordRow]]
-) -> list[tuple[RecordRow, bytes, tuple[bytes, ...]]]:
-    chance = custody.entropy(_CHANCE_BYTES * len(chosen))
-    return [
-        _seal_one(custody, record, row, chance[at * _CHANCE_BYTES : (at + 1) * _CHANCE_BYTES])
-        for at, (record, row) in enumerate(chosen)
-    ]
+    custody: Custody, chosen: Iterator[tuple[PreparedRecord, RecordRow]], workers: Workers
+) -> Iterator[tuple[RecordRow, bytes, tuple[bytes, ...]]]:
+    """Yield each row whole, with its sealed body and the tokens of its record's identifiers."""
+    for asked, answers in workers.map(seal_rows, _ask_to_seal(custody, chosen)):
+        for one, sealed in zip(asked.rows, answers, strict=True):
+            row = one.row
+            whole = RecordRow(
+                row.sequence,
+                row.patient,
+                row.lookup,
+                row.version,
+                row.fingerprint,
+                sealed.commitment,
+                sealed.facts,
+            )
+            yield whole, sealed.body, one.tokens
 
 
-def _seal_one(
-    custody: Custody, record: PreparedRecord, row: RecordRow, chance: bytes
-) -> tuple[RecordRow, bytes, tuple[bytes, ...]]:
-    """Return the whole row, the sealed body, and the tokens of the record's identifiers."""
-    salt, nonces = chance[:SALT_BYTES], chance[SALT_BYTES:]
-    key, place = custody.get_data_key(row.patient), bind_row(custody, row)
-    header = encode_header(RecordHeader(version=row.version, patient=row.patient, facts=record.facts))
-    others = tuple(patient for patient in record.patients if patient != row.patient)
-    tokens = tuple(sorted({compute_token(custody.index_key, known) for known in record.identifiers}))
-    facts = msgspec.msgpack.encode(SealedFacts(salt=salt, header=header, tokens=tokens, others=others))
-    whole = RecordRow(
-        row.sequence,
-        row.patient,
-        row.lookup,
-        row.version,
-        row.fingerprint,
-        decode_digest(commit_record(salt, header, record.body)),
-        seal_envelope(key, facts, nonce=nonces[: aead.NONCE_BYTES], associated=FACTS + place),
-    )
-    body = seal_envelope(
-        key, compress(record.body), nonce=nonces[aead.NONCE_BYTES :], associated=BODY + place
-    )
-    return whole, body, tokens
+def _ask_to_seal(
+    custody: Custody, chosen: Iterator[tuple[PreparedRecord, RecordRow]]
+) -> Iterator[RowsToSeal]:
+    """Ask for some rows at a time, so many or bodies of so many bytes."""
+    rows: list[RowToSeal] = []
+    size_bytes = 0
+    for record, row in chosen:
+        tokens = tuple(sorted({compute_token(custody.index, known) for known in record.identifiers}))
+        others = tuple(patient for patient in record.patients if patient != row.patient)
+        chance = custody.entropy(CHANCE_BYTES)
+        rows.append(RowToSeal(row, record.facts, record.body, tokens, others, chance))
+        size_bytes += len(record.body)
+        if len(rows) == ROWS_PER_QUESTION or size_bytes > BYTES_PER_QUESTION:
+            yield _ask_for(custody, rows)
+            rows, size_bytes = [], 0
+    if rows:
+        yield _ask_for(custody, rows)
+
+
+def _ask_for(custody: Custody, rows: list[RowToSeal]) -> RowsToSeal:
+    patients = dict.fromkeys(one.row.patient for one in rows)
+    keys = {patient: custody.get_data_key(patient).reveal() for patient in patients}
+    return RowsToSeal(custody.member, keys, rows)
 
 
 def _advance(head: Head, rows: Sequence[RecordRow]) -> Head:

@@ -53,7 +53,7 @@ class SharedRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def compute_commitment(self) -> Commitment:
         """Compute what the custodian committed to, if it is honest."""
-        return commit_record(self.salt, self.header, self.body)
+        return Commitment(encode_digest(commit_record(self.salt, self.header, self.body)))
 
 
 def compute_list_root(commitments: Iterable[Commitment]) -> Digest:

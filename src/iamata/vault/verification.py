@@ -5,30 +5,36 @@ reads one store to its end and refuses at the first fault, which it names.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from iamata.crypto.merkle import compute_root, hash_leaf
 from iamata.model.ids import decode_digest
-from iamata.model.reasons import Reason, require
-from iamata.ports import Anchor, AnchoredStore, HeadedStore
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import Anchor, AnchoredStore, HeadedStore, RecordRow, Workers
+from iamata.vault.checking import CheckedRow, RowFault, RowsToCheck, check_rows
 from iamata.vault.custody import Custody, read_tag
 from iamata.vault.journal import OpenedEntry, open_entry
 from iamata.vault.openings import Opening, open_opening
-from iamata.vault.record import OpenedRecord
-from iamata.vault.rows import open_row
 from iamata.vault.shelf import Head, Shelf, compute_weight, encode_total
 
+ROWS_PER_QUESTION: Final = 512
+BYTES_PER_QUESTION: Final = 1024 * 1024
+"""What makes a question of verification: so many rows, or bodies of so many bytes."""
 
-def open_for_verification(custody: Custody) -> Iterator[OpenedRecord]:
+
+def verify_records(custody: Custody, workers: Workers) -> Iterator[CheckedRow]:
     """Open every record, recompute its commitment; check at the end that none is missing or too many."""
     shelf, tally = custody.records, _Tally()
     tokens = shelf.store.read_tokens()
-    for row, body in shelf.store.read_all():
-        record = open_row(custody, row, body)
-        tally.add(row.sequence, row.commitment)
-        for token in record.tokens:
-            is_there = next(tokens, None) == (token, row.sequence)
-            require(is_there, Reason.HOME_CORRUPT, f"the identifiers of record row {row.sequence}")
-        yield record
+    for asked, answers in workers.map(check_rows, _ask_for_rows(custody)):
+        for (row, _), checked in zip(asked.rows, answers, strict=True):
+            if isinstance(checked, RowFault):
+                raise Refused(checked.reason, checked.detail)
+            tally.add(row.sequence, row.commitment)
+            for token in checked.tokens:
+                is_there = next(tokens, None) == (token, row.sequence)
+                require(is_there, Reason.HOME_CORRUPT, f"the identifiers of record row {row.sequence}")
+            yield checked
     require(next(tokens, None) is None, Reason.HOME_CORRUPT, "an identifier without its record")
     count = tally.count
     for gone in shelf.store.read_erased():
@@ -85,6 +91,38 @@ def verify_journal(custody: Custody) -> Iterator[OpenedEntry]:
     head = custody.journal.read_head()
     is_whole = (head.last, head.count, head.digest) == (last, last, digest)
     require(is_whole, Reason.HOME_CORRUPT, "the end of the journal")
+
+
+def _ask_for_rows(custody: Custody) -> Iterator[RowsToCheck]:
+    """Read the rows in stretches; a fault of the store ends them, after the rows that come before it."""
+    rows: list[tuple[RecordRow, bytes]] = []
+    size_bytes = 0
+    try:
+        for row, body in custody.records.store.read_all():
+            rows.append((row, body))
+            size_bytes += len(body)
+            if len(rows) == ROWS_PER_QUESTION or size_bytes > BYTES_PER_QUESTION:
+                yield _ask_for(custody, rows)
+                rows, size_bytes = [], 0
+    except Refused:
+        if rows:
+            yield _ask_for(custody, rows)
+        raise
+    if rows:
+        yield _ask_for(custody, rows)
+
+
+def _ask_for(custody: Custody, rows: list[tuple[RecordRow, bytes]]) -> RowsToCheck:
+    patients = dict.fromkeys(row.patient for row, _ in rows)
+    keys = {patient: _reveal_data_key(custody, patient) for patient in patients}
+    return RowsToCheck(custody.member, keys, rows)
+
+
+def _reveal_data_key(custody: Custody, patient: str) -> bytes | RowFault:
+    try:
+        return custody.get_data_key(patient).reveal()
+    except Refused as refused:
+        return RowFault(refused.reason, refused.detail)
 
 
 class _Tally:

@@ -12,13 +12,14 @@ from iamata.ledger.transactions.patients import EnrolCustodialPatient
 from iamata.ledger.transactions.records import AnchorRecords
 from iamata.model.ids import PatientId
 from iamata.model.reasons import Reason, require
-from iamata.ports import NO_PATIENT, Anchor, LedgerView
+from iamata.ports import NO_PATIENT, Anchor, LedgerView, Workers
 from iamata.vault.opening import find_refs
 from iamata.vault.record import Identifier, PreparedRecord
 from iamata.vault.sealing import check_owners, find_owners, seal
+from iamata.workers.mapping import INLINE
 from iamata.workflows.office import Office
 
-BATCH_RECORDS: Final = 2_000
+BATCH_RECORDS: Final = 4_000
 """Records that share one flush; a unit is never split."""
 
 
@@ -37,9 +38,10 @@ class ImportTally:
 class Importer:
     """Takes units in, each whole or not at all, and keeps several in one durable transaction."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: Office, workers: Workers = INLINE) -> None:
         self.tally = ImportTally()
         self._office = office
+        self._workers = workers
         self._units: list[list[PreparedRecord]] = []
         self._waiting = 0
         self._identified: dict[Identifier, list[str]] = {}
@@ -90,7 +92,7 @@ class Importer:
         self._enrol(
             {patient: None for unit in self._units for record in unit for patient in record.patients}
         )
-        sealed = seal(self._office.custody, self._units)
+        sealed = seal(self._office.custody, self._units, workers=self._workers)
         self.tally.added += sealed.added
         self.tally.unchanged += sealed.unchanged
         self._units.clear()

@@ -19,7 +19,7 @@ from iamata.ledger.tables import (
     TableSpec,
 )
 from iamata.model.ids import Commitment, MemberId, PatientId, encode_digest
-from iamata.ports import NO_PATIENT
+from iamata.ports import NO_PATIENT, Workers
 from iamata.vault.custody import Custody
 from iamata.vault.journal import JournalKind
 from iamata.vault.openings import find_opening
@@ -27,10 +27,10 @@ from iamata.vault.policies import TERMS
 from iamata.vault.shelf import Shelf
 from iamata.vault.verification import (
     check_anchors,
-    open_for_verification,
     verify_journal,
     verify_keys,
     verify_openings,
+    verify_records,
 )
 from iamata.workflows.disclosure_verification import check_disclosure, expect
 from iamata.workflows.messages import read_plan
@@ -62,11 +62,11 @@ class MemberReport:
     disclosures_decided_again: int = 0
 
 
-def verify_member(custody: Custody, ledger: Replayed) -> MemberReport:
+def verify_member(custody: Custody, ledger: Replayed, workers: Workers) -> MemberReport:
     """Check everything that a member keeps."""
     report = MemberReport(member=custody.member)
     report.data_keys = verify_keys(custody)
-    check_records(custody, ledger, report)
+    check_records(custody, ledger, report, workers)
     check_erasures(custody, ledger, report)
     report.record_anchors = compare_anchors(custody.records, ledger, RECORD_ANCHORS, custody.member)
     check_openings(custody, ledger, report)
@@ -75,11 +75,11 @@ def verify_member(custody: Custody, ledger: Replayed) -> MemberReport:
     return report
 
 
-def check_records(custody: Custody, ledger: Replayed, report: MemberReport) -> None:
+def check_records(custody: Custody, ledger: Replayed, report: MemberReport, workers: Workers) -> None:
     """Open every record; whose it is must be known to the ledger, and no erased patient may have any."""
-    for record in open_for_verification(custody):
+    for record in verify_records(custody, workers):
         report.records += 1
-        owner = record.header.patient
+        owner = record.patient
         if owner != NO_PATIENT:
             patient = PATIENTS.find(ledger.state.entries, owner)
             is_ours = patient is not None and patient.custodian == custody.member and not patient.is_erased

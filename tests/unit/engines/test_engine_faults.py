@@ -18,7 +18,6 @@ import pytest
 
 from iamata.crypto.ed25519 import SigningKey
 from iamata.crypto.hpke import derive_sealing_key
-from iamata.engines.embedded import checking
 from iamata.engines.embedded.checking import SignatureChecker, check_batch
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.embedded.inbox import Inbox
@@ -29,6 +28,7 @@ from iamata.ledger.transactions.access import AnchorReads, anchor_reads
 from iamata.ledger.transactions.members import Application, ApplyAsMember
 from iamata.model.reasons import ACCEPTED, Reason, Refused
 from iamata.testing.town import Town
+from iamata.workers import process
 from iamata.workflows.author import Author
 
 ANSWER_TIMEOUT_S = 20
@@ -146,7 +146,7 @@ def test_checker_answers_rightly_when_its_process_dies_with_two_batches_under_wa
     batches = _write_batches(town)
     checker = SignatureChecker()
     answers = []
-    for _ in range(checking.FAILURES_MAX + 2):
+    for _ in range(process.FAILURES_MAX + 2):
         checker.send(batches[0])
         for pid in _list_children():
             os.kill(pid, signal.SIGKILL)
@@ -154,7 +154,7 @@ def test_checker_answers_rightly_when_its_process_dies_with_two_batches_under_wa
         answers += [checker.receive(), checker.receive()]
     checker.close()
 
-    assert answers == [check_batch(batches[0]), check_batch(batches[1])] * (checking.FAILURES_MAX + 2)
+    assert answers == [check_batch(batches[0]), check_batch(batches[1])] * (process.FAILURES_MAX + 2)
     assert answers[0].count(0) == 1
     assert _list_children() == []
 
@@ -164,13 +164,13 @@ def test_checker_that_is_stopped_is_waited_for_only_so_long(
     town: Town, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:
     """A small batch fits the pipe, so that the answer is awaited; a large one is not even taken."""
-    monkeypatch.setattr(checking, "PATIENCE_S", 0.5)
     first, second = (batch * copies for batch in _write_batches(town))
     checker = SignatureChecker()
     checker.send(first)
     before = checker.receive()
     [pid] = _list_children()
     os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(process, "PATIENCE_S", 0.5)
     begin = time.monotonic()
 
     checker.send(second)
@@ -201,7 +201,8 @@ def test_checker_process_ends_with_its_parent(tmp_path: Path) -> None:
         "import sys, time\n"
         "from iamata.engines.embedded import checking\n"
         "checker = checking.SignatureChecker()\n"
-        "print(checker._get_process().pid, flush=True)\n"
+        "checker._process.start()\n"
+        "print(checker._process.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iamata.fhir.bundles import BUNDLE_COMMAS_MAX, BUNDLE_ENTRIES_MAX
-from iamata.fhir.preparing import PATIENTS_MAX, Batch, Known, prepare_document
+from iamata.fhir.describing import PATIENTS_MAX
+from iamata.fhir.preparing import Batch, Known, prepare_document
 from iamata.fhir.resources import compact
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Reason, Refused

@@ -20,7 +20,8 @@ from iamata.vault.custody import Custody
 from iamata.vault.journal import append_entries
 from iamata.vault.record import PreparedRecord
 from iamata.vault.sealing import seal
-from iamata.vault.verification import open_for_verification, verify_journal, verify_keys
+from iamata.vault.verification import verify_journal, verify_keys, verify_records
+from iamata.workers.mapping import InlineWorkers
 
 UNIT = 7
 KILLS = 6
@@ -81,7 +82,7 @@ def test_a_killed_import_leaves_whole_units_and_everything_it_had_reported(home:
         reported += int(complete[-1])
 
         custody, stores = open_home(home, os.urandom)
-        kept = len(list(open_for_verification(custody)))
+        kept = len(list(verify_records(custody, InlineWorkers())))
         entries = len(list(verify_journal(custody)))
         verify_keys(custody)
         stores.close()
@@ -105,7 +106,7 @@ def test_a_full_disk_is_refused_and_leaves_nothing_half_done(custody: Custody) -
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
 
-    assert len(list(open_for_verification(custody))) == UNIT
+    assert len(list(verify_records(custody, InlineWorkers()))) == UNIT
     assert seal(custody, [large]).added == len(large)
 
 
@@ -118,7 +119,7 @@ def test_a_home_without_its_keys_opens_nothing(home: Path) -> None:
     custody, stores = open_home(home, SeededEntropy("second"))
 
     with pytest.raises(Refused, match="ERASED"):
-        list(open_for_verification(custody))
+        list(verify_records(custody, InlineWorkers()))
     stores.close()
 
 

@@ -17,6 +17,7 @@ from iamata.testing.vault_samples import (
     SECRET_WORDS,
     make_custody,
     make_record,
+    open_all,
     permit_all,
 )
 from iamata.vault.custody import Custody
@@ -24,7 +25,8 @@ from iamata.vault.opening import find_refs, list_facts, list_versions, open_reco
 from iamata.vault.record import BODY_BYTES_MAX, Identifier, PreparedRecord
 from iamata.vault.sealing import RECORDS_PER_BATCH_MAX, seal
 from iamata.vault.shredding import shred
-from iamata.vault.verification import open_for_verification
+from iamata.vault.verification import verify_records
+from iamata.workers.mapping import InlineWorkers
 
 
 def test_a_sealed_record_opens_to_the_same_bytes(custody: Custody) -> None:
@@ -138,7 +140,7 @@ def test_what_the_vault_cannot_keep_is_refused_with_its_whole_batch(
         seal(custody, [[make_record("good")], [record]])
 
     assert refusal.value.reason is reason
-    assert list(open_for_verification(custody)) == []
+    assert list(verify_records(custody, InlineWorkers())) == []
 
 
 def test_too_many_records_in_a_batch_are_refused(custody: Custody) -> None:
@@ -173,7 +175,7 @@ def test_any_bytes_and_any_facts_survive(
     ]
     seal(custody, [records])
 
-    opened = list(open_for_verification(custody))
+    opened = open_all(custody)
 
     assert [(one.header.facts, one.body) for one in opened] == [(one.facts, one.body) for one in records]
 
@@ -188,7 +190,7 @@ def test_a_record_of_two_patients_is_sealed_under_the_key_of_each(custody: Custo
     for patient, other in ((ANNA, BORIS), (BORIS, ANNA)):
         (listed,) = list_facts(custody, patient)
         assert (listed.facts, listed.patient, listed.others) == (record.facts, patient, (other,))
-    assert [one.body for one in open_for_verification(custody)] == [record.body] * 2
+    assert [one.body for one in open_all(custody)] == [record.body] * 2
     assert find_refs(custody, record.identifiers[0]) == ["Observation/1"]
 
 

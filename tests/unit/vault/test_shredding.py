@@ -29,7 +29,8 @@ from iamata.vault.opening import list_facts, open_records
 from iamata.vault.openings import find_opening, keep_opening, list_openings
 from iamata.vault.sealing import seal
 from iamata.vault.shredding import replay_erasures, shred
-from iamata.vault.verification import check_anchors, open_for_verification, verify_keys, verify_openings
+from iamata.vault.verification import check_anchors, verify_keys, verify_openings, verify_records
+from iamata.workers.mapping import InlineWorkers
 
 ANCHOR = AnchorId(compute_random_id(bytes(16)))
 
@@ -50,7 +51,7 @@ def read_files(home: Path) -> dict[str, bytes]:
 
 def is_whole(custody: Custody) -> bool:
     """Run every check of a verifier over what a shredding touches."""
-    list(open_for_verification(custody))
+    list(verify_records(custody, InlineWorkers()))
     list(verify_openings(custody))
     list(check_anchors(custody.records))
     return verify_keys(custody) >= 0

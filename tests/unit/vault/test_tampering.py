@@ -25,11 +25,12 @@ from iamata.vault.sealing import seal
 from iamata.vault.shredding import shred
 from iamata.vault.verification import (
     check_anchors,
-    open_for_verification,
     verify_journal,
     verify_keys,
     verify_openings,
+    verify_records,
 )
+from iamata.workers.mapping import InlineWorkers
 
 RECORDS = "vault/records.db"
 OPENINGS = "vault/openings.db"
@@ -120,7 +121,7 @@ def verify_home(home: Path) -> None:
 
 def run_checks(custody: Custody) -> None:
     verify_keys(custody)
-    list(open_for_verification(custody))
+    list(verify_records(custody, InlineWorkers()))
     list(check_anchors(custody.records))
     list(check_anchors(custody.journal))
     list(verify_openings(custody))

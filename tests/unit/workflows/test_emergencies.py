@@ -17,11 +17,12 @@ from iamata.model.reasons import Reason, Refused
 from iamata.ports import NO_PATIENT
 from iamata.testing import offices
 from iamata.testing.scenes import LABELS, Scene
+from iamata.testing.vault_samples import open_all
 from iamata.testing.world import Party
 from iamata.vault.journal import JournalKind, read_entries
 from iamata.vault.openings import list_openings
 from iamata.vault.record import Identifier
-from iamata.vault.verification import open_for_verification, verify_journal, verify_openings
+from iamata.vault.verification import verify_journal, verify_openings
 from iamata.workflows import emergencies, erasures, reads
 
 WHO = "doe|jane|1970-01-01"
@@ -249,7 +250,7 @@ def test_of_a_search_nothing_about_the_patient_outlives_an_erasure(scene: Scene,
     custody = scene.a.custody
     left = [entry.payload for entry in verify_journal(custody)]
     left += [opening.payload for opening in verify_openings(custody)]
-    left += [record.body for record in open_for_verification(custody)]
+    left += [record.body for record in open_all(custody)]
     assert sum(b"commitment" in one for one in left) >= 2
     for text in (kept.payload, *WHO.encode().split(b"|"), REASON.encode()):
         assert not any(text in one for one in left)

@@ -13,6 +13,7 @@ from iamata.testing.world import Party
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import list_facts
 from iamata.vault.sealing import seal
+from iamata.workers.mapping import INLINE
 from iamata.workflows import accesses, disclosures, reads
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.erasures import erase_patient
@@ -150,7 +151,7 @@ def verify(scene: Scene) -> MemberReport:
     history = History()
     for leaf in scene.engine.leaves:
         history.take(leaf)
-    return verify_member(scene.a.custody, Replayed(scene.engine.state, history))
+    return verify_member(scene.a.custody, Replayed(scene.engine.state, history), INLINE)
 
 
 def test_what_left_of_two_is_verified_for_both_and_after_an_erasure(scene: Scene, carl: Party) -> None:

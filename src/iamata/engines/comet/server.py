@@ -82,7 +82,7 @@ class AbciServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        if self._address.startswith(UNIX):
+        if self._server is not None and self._address.startswith(UNIX):
             Path(self._address.removeprefix(UNIX)).unlink(missing_ok=True)
 
     def _wait(self, work: "Coroutine[Any, Any, Any]") -> Any:  # noqa: ANN401  what the work returns
