@@ -42,6 +42,29 @@ DIGITS_MAX: int = 15
 app = make_noun("What the members decide together.")
 
 
+AdmitOption = Annotated[str | None, typer.Option("--admit", metavar="ID", help="Admit who has applied.")]
+SuspendOption = Annotated[str | None, typer.Option("--suspend", metavar="ID", help="Suspend a member.")]
+ReinstateOption = Annotated[
+    str | None, typer.Option("--reinstate", metavar="ID", help="Reinstate a suspended member.")
+]
+RestoreOption = Annotated[
+    str | None, typer.Option("--restore", metavar="ID", help="Let a person break the glass again.")
+]
+ValidatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--validator",
+        metavar="ID:KEY:WEIGHT",
+        help="Let a member order blocks with this key and weight, or with weight 0 no more.",
+    ),
+]
+UpgradeOption = Annotated[
+    str | None,
+    typer.Option("--upgrade", metavar="VERSION:HEIGHT", help="Let other rules hold from a block on."),
+]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="For how long it is open.")]
+
+
 @verb(app, "open")
 def open_(
     *,
@@ -49,33 +72,13 @@ def open_(
     node: NodeOption = None,
     wallet: WalletOption,
     member: ForOption = None,
-    admit: Annotated[
-        str | None, typer.Option("--admit", metavar="ID", help="Admit who has applied.")
-    ] = None,
-    suspend: Annotated[
-        str | None, typer.Option("--suspend", metavar="ID", help="Suspend a member.")
-    ] = None,
-    reinstate: Annotated[
-        str | None, typer.Option("--reinstate", metavar="ID", help="Reinstate a suspended member.")
-    ] = None,
-    restore: Annotated[
-        str | None, typer.Option("--restore", metavar="ID", help="Let a person break the glass again.")
-    ] = None,
-    validator: Annotated[
-        str | None,
-        typer.Option(
-            "--validator",
-            metavar="ID:KEY:WEIGHT",
-            help="Let a member order blocks with this key and weight, or with weight 0 no more.",
-        ),
-    ] = None,
-    upgrade: Annotated[
-        str | None,
-        typer.Option("--upgrade", metavar="VERSION:HEIGHT", help="Let other rules hold from a block on."),
-    ] = None,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=DAYS_MAX, help="For how long it is open.")
-    ] = DAYS,
+    admit: AdmitOption = None,
+    suspend: SuspendOption = None,
+    reinstate: ReinstateOption = None,
+    restore: RestoreOption = None,
+    validator: ValidatorOption = None,
+    upgrade: UpgradeOption = None,
+    days: DaysOption = DAYS,
 ) -> None:
     """Ask the members to decide; opening counts as your member's approval."""
     wanted = {

@@ -102,7 +102,9 @@ def test_another_group_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_who_dies_at_every_start_is_given_up_and_its_last_words_are_told(tmp_path: Path) -> None:
-    failing = run_python("comet", "print('first'); raise SystemExit('the port is taken')", tmp_path)
+    once_up = "import pathlib, time\nwhile not list(pathlib.Path().glob('one.*')): time.sleep(0.01)\n"
+    code = f"{once_up}print('first'); raise SystemExit('the port is taken')"
+    failing = run_python("comet", code, tmp_path)
     supervised = Supervised(Group("north", (sleep("one", tmp_path), failing)))
 
     refused = supervised.await_end()

@@ -61,13 +61,7 @@ class CometEngine:
         self._part = part
         self._closing = threading.Lock()
         self._is_closed = False
-        self._lock = LedgerLock(folder)
-        try:
-            self._keeper = LedgerKeeper(folder, genesis, vouch=None if witness is None else witness.vouch)
-            self._keeper.check_rules()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._lock, self._keeper = _open_keeper(folder, genesis, witness)
         self.network = self._keeper.state.network
         self._outbox = Outbox()
         self._recall = Recall()
@@ -147,3 +141,17 @@ class CometEngine:
         self._store.wait()
         self._keeper.close()
         self._lock.release()
+
+
+def _open_keeper(
+    folder: Path, genesis: Genesis, witness: Witness | None
+) -> tuple[LedgerLock, LedgerKeeper]:
+    """Take the folder for ourselves, and open what is kept in it."""
+    lock = LedgerLock(folder)
+    try:
+        keeper = LedgerKeeper(folder, genesis, vouch=None if witness is None else witness.vouch)
+        keeper.check_rules()
+    except BaseException:
+        lock.release()
+        raise
+    return lock, keeper
