@@ -28,6 +28,7 @@ from iamata.fhir.demographics import list_demographics
 from iamata.fhir.labels import parse_rules
 from iamata.fhir.preparing import prepare_document
 from iamata.fhir.resources import compact, read_head, read_resource
+from iamata.fhir.validation.documents import validate_document
 from iamata.intake.rules import load_rules
 from iamata.ledger.envelope import read_statement, read_transaction
 from iamata.ledger.genesis import Genesis, get_orderer, read_genesis
@@ -170,6 +171,7 @@ FHIR: Final[dict[str, tuple[Callable[[bytes], object], bytes]]] = {
     "compact": (compact, BUNDLE),
     "bundle": (lambda raw: read_bundle(compact(raw)), BUNDLE),
     "document": (prepare, BUNDLE),
+    "validation": (lambda raw: list(validate_document(compact(raw))), BUNDLE),
     "resource": (lambda raw: read_resource(compact(raw)), encode_canonical(OBSERVATION)),
     "head": (lambda raw: read_head(compact(raw)), encode_canonical(PATIENT)),
     "terms": (decode_terms, TERMS),

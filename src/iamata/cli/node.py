@@ -31,6 +31,32 @@ from iamata.node.running import is_comet, run_nodes, spell_url
 from iamata.node.serving import Served, serve_home
 from iamata.wire.bodies import NodeInfo
 
+HostOption = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="Listen at this address.")
+]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=0, max=PORT_MAX, help="Listen at this port; 0 takes any.")
+]
+CertificateOption = Annotated[
+    str | None, typer.Option("--certificate", metavar="FILE", help="Serve by TLS; with --key.")
+]
+CertificateKeyOption = Annotated[
+    str | None, typer.Option("--key", metavar="FILE", help="The certificate's private key.")
+]
+NamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="HOST:PORT", help="By which name others reach the node; repeat it."),
+]
+AuthoritiesOption = Annotated[
+    str | None, typer.Option("--authorities", metavar="FILE", help="Trust these certificates of peers.")
+]
+PeersOption = Annotated[
+    list[str] | None, typer.Option("--peer", metavar="ID=URL", help="Another member's node; repeat it.")
+]
+LeaderOption = Annotated[
+    str | None, typer.Option("--leader", metavar="URL", help="Follow this node's ledger.")
+]
+
 app = make_noun("A member's node, which others reach over HTTP.")
 
 
@@ -100,38 +126,20 @@ def consensus_key(
 
 @verb(app, "configure")
 def configure(
+    *,
     home: HomeOption,
-    host: Annotated[
-        str | None, typer.Option("--host", metavar="ADDRESS", help="Listen at this address.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=PORT_MAX, help="Listen at this port; 0 takes any.")
-    ] = None,
-    certificate: Annotated[
-        str | None, typer.Option("--certificate", metavar="FILE", help="TLS, with --key.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="The certificate's private key.")
-    ] = None,
-    names: Annotated[
-        list[str] | None,
-        typer.Option("--name", metavar="HOST:PORT", help="By which name others reach the node; repeat it."),
-    ] = None,
-    authorities: Annotated[
-        str | None, typer.Option("--authorities", metavar="FILE", help="Trust these certificates of peers.")
-    ] = None,
-    peers: Annotated[
-        list[str] | None, typer.Option("--peer", metavar="ID=URL", help="Another member's node; repeat it.")
-    ] = None,
-    leader: Annotated[
-        str | None, typer.Option("--leader", metavar="URL", help="Keep no ledger, and ask this node's.")
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    certificate: CertificateOption = None,
+    key: CertificateKeyOption = None,
+    names: NamesOption = None,
+    authorities: AuthoritiesOption = None,
+    peers: PeersOption = None,
+    leader: LeaderOption = None,
 ) -> None:
     """Set how a home's node listens and whom it knows; what is not named stays as it is."""
     load_genesis(home)
-    require(
-        (certificate is None) == (key is None), Reason.INPUT_INVALID, "--certificate and --key go together"
-    )
+    require((certificate is None) == (key is None), Reason.INPUT_INVALID, "--certificate goes with --key")
     old = read_configuration(home)
     changes = {
         "host": host,

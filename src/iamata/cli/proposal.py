@@ -30,7 +30,7 @@ from iamata.ledger.transactions.proposals import (
 from iamata.model.ids import DIGEST_PATTERN, KeyId, PersonId, ProposalId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
+from iamata.node.identities import sign_as
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
@@ -159,7 +159,7 @@ def sign_for(place: Place, wallet: Path, member: str | None) -> Author:
     """Return the author that signs for a wallet's person."""
     held = load_wallet(wallet)
     chosen = choose_member(place, held, member, kind=OwnerKind.PERSON)
-    return wallets.sign_as(place, held, chosen)[1]
+    return sign_as(place, held, chosen)[1]
 
 
 def read_action(kind: str, subject: str) -> Action:

@@ -60,13 +60,22 @@ Founder = tuple[MemberId, str, MemberKind]
 class Home:
     """An open home: its engine runs, and each member's office works."""
 
-    def __init__(
-        self, path: Path, engine: KeptLedger, offices: dict[MemberId, Office], peers: Peers
+    def __init__(  # noqa: PLR0913  what it holds open
+        self,
+        path: Path,
+        engine: KeptLedger,
+        offices: dict[MemberId, Office],
+        peers: Peers,
+        *,
+        clock: Callable[[], int] = read_clock_ms,
+        entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.path = path
         self.engine = engine
         self.offices = offices
         self.peers = peers
+        self.clock = clock
+        self.entropy = entropy
 
     def get_office(self, member: str) -> Office:
         """Return a member's office, or refuse."""
@@ -90,7 +99,7 @@ class Home:
 
     def author(self, key: SigningKey) -> Author:
         """Write with a key that is not a node's: a person's or a patient's."""
-        return Author(self.engine, key, read_clock_ms, os.urandom)
+        return Author(self.engine, key, self.clock, self.entropy)
 
     def close(self) -> None:
         """Stop the engine and close the stores."""
@@ -159,7 +168,7 @@ def open_home(
     genesis, configuration = load_genesis(path), read_configuration(path)
     peers = Peers(configuration, path, find_asking_key(path))
     engine = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
-    home = Home(path, engine, {}, peers)
+    home = Home(path, engine, {}, peers, clock=clock)
     try:
         for folder in list_member_folders(path):
             member = MemberId(folder.name)

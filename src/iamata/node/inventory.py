@@ -20,6 +20,7 @@ from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.configuration import NODE_FILE, Comet, Embedded, read_configuration
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
+from iamata.stores.outboxes import OUTBOX_FILE
 from iamata.stores.sqlite import journal, keys, openings, records
 from iamata.stores.sqlite.database import Schema
 from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
@@ -32,6 +33,7 @@ COMMITS_SCHEMA: Final = Schema(version=0, statements=commits.SCHEMA)
 COMETS_OWN: Final = (f"{COMET_FOLDER}/", f"{homes.LEDGER_FOLDER}/{SNAPSHOTS}/")
 """What CometBFT keeps for itself, and what the node offers to others that begin late: both can be lost."""
 LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
+WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
 )
@@ -69,9 +71,7 @@ def check_inventory(path: Path) -> None:
     }
     for name in _list_files(path):
         is_next_key = name.endswith(f"/{KEYS_FOLDER}/{homes.NEXT_KEY}")
-        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(
-            (f"/{WALLET_FILE}", f"/{CHECKPOINTS_FILE}")
-        )
+        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(WALLET_FILES)
         is_of_others = name.startswith(f"{LOGS_FOLDER}/") or (
             isinstance(engine, Comet) and name.startswith(COMETS_OWN)
         )
