@@ -7,12 +7,13 @@ from typing import Any
 import msgspec
 
 from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.comet.broadcasting import Broadcast
 from iamata.engines.comet.engine import CometEngine
 from iamata.ledger.entries import MemberKind, Validator
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import DIGEST_BYTES, MemberId, encode_digest
-from iamata.testing.clock import FakeClock
+from iamata.testing.clock import FIRST_MS, FakeClock
 from iamata.testing.comet import PlayedComet
 from iamata.workflows.author import Author
 from iamata.workflows.founding import draw_founder, write_genesis
@@ -21,13 +22,16 @@ from iamata.workflows.founding import draw_founder, write_genesis
 class ValidatorTown:
     """Two members of which the first is a validator, and what was opened on their ledger."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = FakeClock()
+    def __init__(self, folder: Path, *, now_ms: int = FIRST_MS) -> None:
+        self.clock = FakeClock(now_ms)
+        self.broadcast: Broadcast | None = None
+        """How bundles leave the application for another CometBFT than the played one."""
         founders = [
             draw_founder(MemberId(name), name, MemberKind.HOSPITAL, os.urandom)
             for name in ("hospital-a", "hospital-b")
         ]
-        self.validator = SigningKey.from_seed(os.urandom(DIGEST_BYTES))
+        self.validator_seed = os.urandom(DIGEST_BYTES)
+        self.validator = SigningKey.from_seed(self.validator_seed)
         self.nodes = [SigningKey.from_seed(one.signing_seed) for one in founders]
         genesis = write_genesis(
             "town",
@@ -52,7 +56,7 @@ class ValidatorTown:
             self.folder / name,
             self.genesis,
             address=f"unix://{self._find_socket(name)}",
-            broadcast=self._broadcast,
+            broadcast=self._send,
             clock=self.clock,
             **options,
         )
@@ -98,8 +102,8 @@ class ValidatorTown:
         author = self.speak()
         return [author.write(WithdrawConsent, consent=author.make_id()) for _ in range(count)]
 
-    def _broadcast(self, bundle: bytes) -> None:
-        self.comet.broadcast(bundle)
+    def _send(self, bundle: bytes) -> None:
+        (self.broadcast or self.comet.broadcast)(bundle)
 
     def _find_socket(self, name: str) -> Path:
         return self.folder / f"{name}.sock"

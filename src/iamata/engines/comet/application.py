@@ -41,6 +41,10 @@ class Listener(Protocol):
         """Hear of a durable block."""
         ...
 
+    def turn_away(self, line: bytes, refused: Refused) -> None:
+        """Hear of a line that no block will take in."""
+        ...
+
     def begin_mempool(self) -> None:
         """Hear that nothing is waiting any more."""
         ...
@@ -65,6 +69,7 @@ class Application:
         self._blocks_kept = blocks_kept
         self._drafts = Drafts()
         self._pending: PendingBlock | None = None
+        self._turned_away: list[tuple[bytes, Refused]] = []
         self._checker = SignatureChecker()
 
     def close(self) -> None:
@@ -111,7 +116,12 @@ class Application:
 
     def check_transaction(self, request: abci.RequestCheckTx) -> abci.ResponseCheckTx:
         """Say whether a bundle may wait in the mempool, or may go on waiting."""
-        refused = self._door.check(request.tx, is_recheck=request.type == abci.RECHECK)
+        verdict = self._door.check(request.tx, is_recheck=request.type == abci.RECHECK)
+        # A line of the block that is about to be durable is refused as a replay: its answer comes then.
+        self._turned_away += verdict.turned_away
+        if self._pending is None:
+            self._tell()
+        refused = verdict.refused
         if refused is None:
             return abci.ResponseCheckTx()
         return abci.ResponseCheckTx(code=int(refused.reason), log=refused.reason.name, codespace=NAME)
@@ -182,6 +192,7 @@ class Application:
             raise OutOfOrderError(message)
         self._keeper.commit(pending, spell_header(pending.installed.header))
         self._listener.take_block(pending)
+        self._tell()
         height = pending.installed.header.height
         retained = max(0, height - self._blocks_kept + 1) if self._blocks_kept else 0
         return abci.ResponseCommit(retain_height=retained)
@@ -196,6 +207,11 @@ class Application:
         """Accept votes to which nothing was added."""
         verdict = abci.ResponseVerifyVoteExtension
         return verdict(status=verdict.REJECT if request.vote_extension else verdict.ACCEPT)
+
+    def _tell(self) -> None:
+        for line, refused in self._turned_away:
+            self._listener.turn_away(line, refused)
+        self._turned_away.clear()
 
     def _expect(self, height: int) -> None:
         """Refuse to speak of another block than the next one."""

@@ -38,11 +38,10 @@ class _Answer(msgspec.Struct):
 
 
 class RpcBroadcast:
-    """Over CometBFT's RPC on this machine, by one connection that is kept open."""
+    """Over CometBFT's RPC on this machine; a connection for each bundle costs nothing beside its checks."""
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._connection = http.client.HTTPConnection(address, timeout=ANSWER_TIMEOUT_S)
 
     def __call__(self, bundle: bytes) -> None:
         """Hand a bundle in; CometBFT answers when our own application has looked at it."""
@@ -55,7 +54,6 @@ class RpcBroadcast:
         try:
             answer = msgspec.json.decode(self._ask(msgspec.json.encode(body)), type=_Answer)
         except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
-            self._connection.close()
             what = f"CometBFT does not answer at {self._address}"
             raise Refused(Reason.NODE_UNREACHABLE, what) from error
         if answer.error is not None and _KNOWN not in answer.error.data:
@@ -63,8 +61,10 @@ class RpcBroadcast:
             raise Refused(Reason.TOO_BUSY, f"CometBFT takes nothing in: {detail}")
 
     def _ask(self, body: bytes) -> bytes:
-        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
-        return self._connection.getresponse().read(ANSWER_BYTES_MAX)
+        connection = http.client.HTTPConnection(self._address, timeout=ANSWER_TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.request("POST", "/", body, {"Content-Type": "application/json"})
+            return connection.getresponse().read(ANSWER_BYTES_MAX)
 
 
 class Broadcaster:

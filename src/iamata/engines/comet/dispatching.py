@@ -25,6 +25,7 @@ ROLES: Final = {
     "commit": Role.CONSENSUS,
     "extend_vote": Role.CONSENSUS,
     "finalize_block": Role.CONSENSUS,
+    "info": Role.QUERY,
     "init_chain": Role.CONSENSUS,
     "list_snapshots": Role.SNAPSHOT,
     "load_snapshot_chunk": Role.SNAPSHOT,
@@ -34,7 +35,7 @@ ROLES: Final = {
     "query": Role.QUERY,
     "verify_vote_extension": Role.CONSENSUS,
 }
-"""Not here are the questions that every connection may ask: echo, flush and info."""
+"""Not here are the questions that every connection may ask: echo and flush."""
 READING: Final = frozenset({"list_snapshots", "load_snapshot_chunk", "query"})
 """Questions about what is durable: they wait for no block, and no block waits for them."""
 
@@ -67,7 +68,7 @@ class Dispatcher:
         """Take note that CometBFT speaks over a new connection."""
         if role is Role.CONSENSUS:
             self._application.begin_consensus()
-        elif role is Role.MEMPOOL:
+        elif role is Role.QUERY:  # the first question of a CometBFT that starts is where we stand
             self._application.begin_mempool()
 
     def answer(self, request: abci.Request) -> abci.Response:

@@ -30,7 +30,7 @@ from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.leaves import Leaf
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Finality
 
 SNAPSHOTS: Final = "snapshots"
@@ -66,9 +66,7 @@ class CometEngine:
         self._outbox = Outbox()
         self._recall = Recall()
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
-        door = Door(
-            self._keeper.state, self._recall, WaitingBundles(), clock=clock, hear=self._outbox.refuse
-        )
+        door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
         snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at)
         dispatcher = Dispatcher(self._application, QueryDesk(self._keeper), snapshots)
@@ -125,6 +123,10 @@ class CometEngine:
             self._witness.notice(header.height)
         if self._store.is_due(header.height):
             self._store.begin(self._keeper.describe_beginning())
+
+    def turn_away(self, line: bytes, refused: Refused) -> None:
+        """Tell who waits for a line that no block will take in."""
+        self._outbox.refuse(line, refused)
 
     def begin_mempool(self) -> None:
         """Send everything again that is not final: CometBFT keeps its mempool in memory."""
