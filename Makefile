@@ -13,8 +13,9 @@ RESOLVE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject
 
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
+COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench bench-fhir-package bench-network report-sql-on-fhir lock clean
+.PHONY: help demo test lint types bench bench-fhir-package bench-network report-sql-on-fhir lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -39,15 +40,20 @@ bench: $(DEV)  ## measure, and write bench/results.json
 bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
 	@$(BIN)/python -m bench validation
 
-bench-network: $(DEV)  ## measure between processes: nodes over HTTP
-	@$(BIN)/python -m bench http
-
 report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
 	@$(BIN)/python scripts/report_sql_on_fhir.py
+
+bench-network: $(DEV)  ## measure between processes: nodes over HTTP
+	@$(BIN)/python -m bench http
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt
 	@$(RESOLVE) --extra build --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+cometbft: $(COMETBFT)  ## build CometBFT, which orders blocks for several validators; needs Go 1.24 or newer
+
+abci-stubs: $(DEV)  ## generate the messages of CometBFT's socket from the pinned definitions; needs Go
+	@$(BIN)/python scripts/make_abci_stubs.py
 
 clean:  ## remove everything that was made here
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist bench/results.json
@@ -67,4 +73,12 @@ $(RUNTIME): requirements/runtime.txt pyproject.toml
 $(DEV): $(RUNTIME) requirements/dev.txt
 	@echo "Adding the tools for development"
 	@$(LOCKED) requirements/dev.txt
+	@touch $@
+
+# -trimpath: no path of this machine inside. Go checks every module against tools/go.sum.
+$(COMETBFT): tools/go.mod tools/go.sum | $(RUNTIME)
+	@command -v go >/dev/null || \
+	    { echo "CometBFT is built with Go 1.24 or newer, and there is no go here; on Debian and Ubuntu: apt-get install golang"; exit 1; } >&2
+	@echo "Building CometBFT, which takes a few minutes the first time"
+	@CGO_ENABLED=0 go build -C tools -trimpath -ldflags '-s -w' -o ../$@ github.com/cometbft/cometbft/cmd/cometbft
 	@touch $@

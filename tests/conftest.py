@@ -45,7 +45,8 @@ def require_part() -> RequirePart:
     """Return a function that finds a system part by its command, or skips: `require_part("chromium")`."""
 
     def find_or_skip(command: str) -> Path:
-        path = shutil.which(command)
+        built = Path(sys.executable).with_name(command)  # by make, beside our Python
+        path = str(built) if built.is_file() else shutil.which(command)
         if path is None:
             _leave_out(f"the system part {command} is not installed here")
         return Path(path)
@@ -64,8 +65,8 @@ def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
     """Keep tests on this machine: stop a connection to anything but loopback and local sockets."""
     if event == "socket.connect":
         address = arguments[1]
-        host = address[0] if isinstance(address, tuple) else "localhost"
-        if host not in {"localhost", "127.0.0.1", "::1"}:
+        host = str(address[0]) if isinstance(address, tuple) else "localhost"
+        if host not in {"localhost", "::1"} and not host.startswith("127."):
             message = f"a test may not reach {host}: sockets are closed"
             raise PermissionError(message)
 

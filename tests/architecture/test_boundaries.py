@@ -10,6 +10,7 @@ from sources import PACKAGE, find_imports, is_within, read_product
 
 HOMES: Final = {
     "cryptography": ("crypto/",),
+    "google": ("engines/comet/",),
     "nacl": ("crypto/",),
     "sqlite3": ("engines/keeping/", "stores/", "views/"),
     "prometheus_client": ("api/metrics.py",),

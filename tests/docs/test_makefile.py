@@ -5,7 +5,7 @@ from typing import Final
 
 from documents import ROOT, find_documents
 
-TARGETS: Final = ("demo", "test", "lint", "types", "bench", "lock", "clean")
+TARGETS: Final = ("demo", "test", "lint", "types", "bench", "lock", "cometbft", "abci-stubs", "clean")
 
 
 def read_targets() -> set[str]:

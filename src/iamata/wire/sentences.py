@@ -122,6 +122,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.TOO_BUSY: "Too much is waiting; try again.",
         Reason.RULES_UNKNOWN: "The members agreed on rules that this program does not know yet.",
         Reason.LEDGER_FORKED: "Who orders the blocks has signed two histories; the evidence is kept.",
+        Reason.CONSENSUS_MISSING: "CometBFT is not installed, or not in a version that works here.",
         Reason.NODE_UNREACHABLE: "The node does not answer, or does not answer as a node would.",
         Reason.TOO_MANY_REQUESTS: "Too many requests came from here; wait a moment.",
         Reason.TOO_SLOW: "The request took too long to arrive.",

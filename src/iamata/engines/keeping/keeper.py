@@ -3,6 +3,7 @@
 Who decides what the next block is, and who signs it, is the engine's affair.
 """
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,25 +11,42 @@ from pathlib import Path
 import msgspec
 
 from iamata.crypto.tiles import Frontier, compute_changed_tiles
+from iamata.engines.keeping.beginning import Beginning, check_beginning, choose_stretch, read_edge
 from iamata.engines.keeping.faults import refuse_damage
 from iamata.engines.keeping.readers import ReaderPool
 from iamata.engines.keeping.restoring import restore
+from iamata.engines.keeping.segments import Segment
 from iamata.engines.keeping.storage import LedgerFile
-from iamata.engines.keeping.view import KeptView
+from iamata.engines.keeping.view import KeptView, Vouch
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import Outcome, Position
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.header import Header
 from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.ledger.state import Installed, LedgerState
-from iamata.model.reasons import Refused
+from iamata.model.ids import Digest
+from iamata.model.reasons import Reason, Refused, require
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PendingBlock:
+    """A block that is part of the state and not yet durable."""
+
+    installed: Installed
+    frontier: Frontier
+    """The log's edge before it."""
+    transactions: tuple[bytes, ...]
+    groups: tuple[int, ...]
+    misbehaviours: tuple[Misbehaviour, ...]
 
 
 class LedgerKeeper:
     """The only one who changes a folder's ledger. One thread writes; any may read."""
 
-    def __init__(self, folder: Path, genesis: Genesis) -> None:
+    def __init__(self, folder: Path, genesis: Genesis, *, vouch: Vouch | None = None) -> None:
+        self._vouch = vouch
         self._file = LedgerFile(folder, is_writer=True)
         self._viewing = threading.Lock()
         self._view: KeptView | None = None
@@ -63,6 +81,7 @@ class LedgerKeeper:
                     header=self._header,
                     place=(self.state.height, self.state.time_ms, self.state.app_hash),
                     borrow_file=self._readers.borrow,
+                    vouch=self._vouch,
                 )
             return self._view
 
@@ -77,20 +96,70 @@ class LedgerKeeper:
 
         `sign` is handed the header that the block comes to, and returns it as it is to be kept, or refuses.
         """
+        pending = self.install(position, transactions, outcome)
+        try:
+            header = sign(pending.installed.header)
+        except BaseException:
+            self.revert(pending)
+            raise
+        self.commit(pending, header)
+        return pending.installed
+
+    def install(
+        self,
+        position: Position,
+        transactions: Sequence[SignedTransaction],
+        outcome: Outcome,
+        *,
+        groups: tuple[int, ...] = (),
+        misbehaviours: tuple[Misbehaviour, ...] = (),
+    ) -> "PendingBlock":
+        """Make a block part of the state, but not yet durable: `commit` or `revert` must follow."""
         # While a block is installed readers go on seeing the one before: what is shown is durable.
         self.take_view()
         frontier = self.state.frontier
         installed = self.state.install(position, transactions, outcome)
+        return PendingBlock(
+            installed=installed,
+            frontier=frontier,
+            transactions=tuple(one.raw for one in transactions),
+            groups=groups,
+            misbehaviours=misbehaviours,
+        )
+
+    def commit(self, pending: "PendingBlock", header: bytes) -> None:
+        """Make an installed block durable and visible, or take it back."""
         try:
-            header = sign(installed.header)
-            self._store(installed, header, transactions, frontier)
+            self._store(pending, header)
         except BaseException:
-            self.state.revert(installed)
+            self.revert(pending)
             raise
         with self._viewing:
             self._header = header
             self._view = None
-        return installed
+
+    def revert(self, pending: "PendingBlock") -> None:
+        """Take an installed block back that was not made durable."""
+        self.state.revert(pending.installed)
+
+    def describe_beginning(self) -> Beginning:
+        """Describe the newest durable state so that another node can begin there."""
+        blocks = choose_stretch(self._file.read_blocks_backwards())
+        return Beginning(
+            blocks=blocks,
+            edge=read_edge(blocks[0].first_leaf, self._file.read_tile),
+            entries=tuple(self.state.entries.items()),
+        )
+
+    def begin_at(self, beginning: Beginning, *, height: int, app_hash: Digest) -> None:
+        """Begin where another node stands, if what it shows comes to this app hash, or refuse."""
+        require(self.state.height == 0, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
+        tiles = check_beginning(beginning, self.state.genesis, height=height, app_hash=app_hash)
+        segment = Segment(height, dict(beginning.entries))
+        self._file.begin_at(beginning.blocks, segment=segment, tiles=tiles)
+        segments, header = restore(self._file, self.state)
+        with self._viewing:
+            self._segments, self._header, self._view = segments, header, None
 
     def read_events(self, after: int) -> Iterator[tuple[int, Leaf]]:
         """Read the log from a cursor, up to what is durable now."""
@@ -119,13 +188,8 @@ class LedgerKeeper:
                     if index >= after:
                         yield index, _decode_leaf(leaf, index)
 
-    def _store(
-        self,
-        installed: Installed,
-        header: bytes,
-        transactions: Sequence[SignedTransaction],
-        frontier: Frontier,
-    ) -> None:
+    def _store(self, pending: "PendingBlock", header: bytes) -> None:
+        installed = pending.installed
         height = installed.header.height
         segment = self._segments.plan(height, installed.outcome.changes, self._file.read_segment)
         block = StoredBlock(
@@ -133,10 +197,12 @@ class LedgerKeeper:
             time_ms=installed.header.time_ms,
             first_leaf=installed.first_leaf,
             header=header,
-            transactions=tuple(one.raw for one in transactions),
+            transactions=pending.transactions,
             leaves=installed.outcome.leaves,
+            groups=pending.groups,
+            misbehaviours=pending.misbehaviours,
         )
-        tiles = compute_changed_tiles(frontier.size, installed.leaf_hashes, self._file.read_tile)
+        tiles = compute_changed_tiles(pending.frontier.size, installed.leaf_hashes, self._file.read_tile)
         self._file.append(block, segment=segment, tiles=tiles)
         self._segments.add(segment)
 

@@ -3,13 +3,16 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from iamata.engines.keeping.faults import refuse_damage, refusing_faults
 from iamata.engines.keeping.segments import Segment, SegmentIndex, decode_segment, encode_segment
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.model.reasons import Reason, Refused
 
 LEDGER_FILE: Final = "ledger.db"
@@ -22,9 +25,11 @@ SCHEMA: Final = (
         first_leaf INTEGER NOT NULL,
         header BLOB NOT NULL,
         transactions BLOB NOT NULL,
-        leaves BLOB NOT NULL
+        leaves BLOB NOT NULL,
+        groups BLOB NOT NULL,
+        misbehaviours BLOB NOT NULL
     ) STRICT""",
-    "CREATE UNIQUE INDEX block_by_leaf ON block (first_leaf)",
+    "CREATE INDEX block_by_leaf ON block (first_leaf)",
     """CREATE TABLE segment (
         height INTEGER PRIMARY KEY,
         entries BLOB NOT NULL
@@ -36,7 +41,7 @@ SCHEMA: Final = (
         PRIMARY KEY (level, position)
     ) STRICT, WITHOUT ROWID""",
 )
-_BLOCK_TYPES: Final = (int, int, int, bytes, bytes, bytes)
+_BLOCK_TYPES: Final = (int, int, int, bytes, bytes, bytes, bytes, bytes)
 
 
 class LedgerFile:
@@ -63,22 +68,25 @@ class LedgerFile:
     def append(
         self, block: StoredBlock, *, segment: Segment, tiles: Mapping[tuple[int, int], bytes]
     ) -> None:
-        """Make a block durable, whole or not at all."""
-        row = (
-            block.height,
-            block.time_ms,
-            block.first_leaf,
-            block.header,
-            b"\n".join(block.transactions),
-            b"\n".join(block.leaves),
-        )
-        with self._transaction():
-            self._db.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?)", row)
+        """Make a block durable, whole or not at all.
+
+        A block without leaves changes nothing, and consensus has it too: it is flushed with the next one.
+        """
+        with self._flushing_late() if not block.leaves else contextlib.nullcontext(), self._transaction():
+            self._append_block(block)
             self._append_segment(segment)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO tile VALUES (?, ?, ?)",
-                [(level, position, hashes) for (level, position), hashes in tiles.items()],
-            )
+            self._append_tiles(tiles)
+
+    def begin_at(
+        self, blocks: Sequence[StoredBlock], *, segment: Segment, tiles: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Make durable what a ledger begins with that was not replayed from its genesis, all at once."""
+        with self._transaction():
+            for block in blocks:
+                self._append_block(block)
+            self._db.execute("DELETE FROM segment")
+            self._append_segment(segment)
+            self._append_tiles(tiles)
 
     def write_first_segment(self, segment: Segment) -> None:
         """Write what the genesis says, once, before there is any block."""
@@ -110,9 +118,17 @@ class LedgerFile:
         """Return the newest block, or None on a new ledger."""
         return self._find_block("ORDER BY height DESC LIMIT 1")
 
+    def is_cut_off(self) -> bool:
+        """Tell whether the first blocks are missing, because the ledger began with a snapshot."""
+        first = self._find_block("ORDER BY height LIMIT 1")
+        return first is not None and first.height > 1
+
     def find_block_of_leaf(self, index: int) -> StoredBlock | None:
         """Return the block whose leaves include this one, or None."""
-        return self._find_block("WHERE first_leaf <= ? ORDER BY first_leaf DESC LIMIT 1", index)
+        # Blocks without leaves begin where the next one does, which therefore is the last of them.
+        return self._find_block(
+            "WHERE first_leaf <= ? ORDER BY first_leaf DESC, height DESC LIMIT 1", index
+        )
 
     def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
         """Read blocks in their order; no lock is held between two of them."""
@@ -163,6 +179,25 @@ class LedgerFile:
         if self.read_schema() != SCHEMA:
             refuse_damage("the tables of the ledger are not those that this version makes")
 
+    def _append_block(self, block: StoredBlock) -> None:
+        row = (
+            block.height,
+            block.time_ms,
+            block.first_leaf,
+            block.header,
+            b"\n".join(block.transactions),
+            b"\n".join(block.leaves),
+            msgspec.json.encode(block.groups) if block.groups else b"",
+            msgspec.json.encode(block.misbehaviours) if block.misbehaviours else b"",
+        )
+        self._db.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def _append_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO tile VALUES (?, ?, ?)",
+            [(level, position, hashes) for (level, position), hashes in tiles.items()],
+        )
+
     def _append_segment(self, segment: Segment) -> None:
         if segment.entries:
             self._db.execute(
@@ -173,20 +208,27 @@ class LedgerFile:
         )
 
     def _find_block(self, clause: str, *values: int) -> StoredBlock | None:
-        columns = "height, time_ms, first_leaf, header, transactions, leaves"
+        columns = "height, time_ms, first_leaf, header, transactions, leaves, groups, misbehaviours"
         statement = f"SELECT {columns} FROM block {clause}"  # noqa: S608  fixed clauses
         row = self._find(statement, *values, place="a block")
         if row is None:
             return None
         if tuple(map(type, row)) != _BLOCK_TYPES:
             refuse_damage(f"block {row[0]!r}")
-        height, time_ms, first_leaf, header, transactions, leaves = row
-        return StoredBlock(height, time_ms, first_leaf, header, _split(transactions), _split(leaves))
+        return _read_block(*row)
 
     def _find(self, statement: str, *values: int, place: str) -> tuple[Any, ...] | None:
         with refusing_faults(place):
             row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
         return row
+
+    @contextlib.contextmanager
+    def _flushing_late(self) -> Iterator[None]:
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -209,5 +251,34 @@ def _create_privately(path: Path) -> None:
         raise Refused(Reason.HOME_NOT_FOUND, f"{path}: {error.strerror}") from error
 
 
+def _read_block(  # noqa: PLR0913, PLR0917  the columns of a row
+    height: int,
+    time_ms: int,
+    first_leaf: int,
+    header: bytes,
+    transactions: bytes,
+    leaves: bytes,
+    groups: bytes,
+    misbehaviours: bytes,
+) -> StoredBlock:
+    try:
+        return StoredBlock(
+            height,
+            time_ms,
+            first_leaf,
+            header,
+            _split(transactions),
+            _split(leaves),
+            _GROUPS.decode(groups) if groups else (),
+            _MISBEHAVIOURS.decode(misbehaviours) if misbehaviours else (),
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        refuse_damage(f"block {height}")
+
+
 def _split(lines: bytes) -> tuple[bytes, ...]:
     return tuple(lines.split(b"\n")) if lines else ()
+
+
+_GROUPS: Final = msgspec.json.Decoder(tuple[int, ...])
+_MISBEHAVIOURS: Final = msgspec.json.Decoder(tuple[Misbehaviour, ...])

@@ -1,6 +1,6 @@
 """What readers see: the ledger after one block, held still while the writer goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from iamata.crypto.authmap import FrozenMap
@@ -17,15 +17,17 @@ from iamata.ledger.receipts import (
     write_state_proof,
 )
 from iamata.model.ids import Digest, encode_digest
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 
 BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
+Vouch = Callable[[int, Digest], tuple[bytes, Sequence[bytes]]]
+"""Returns the signed header that names what the block of a height came to, and steps that lead to it."""
 
 
 class KeptView:
     """One height of a kept ledger."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a height consists of
         self,
         *,
         entries: FrozenMap,
@@ -33,11 +35,13 @@ class KeptView:
         header: bytes | None,
         place: tuple[int, int, Digest],
         borrow_file: BorrowFile,
+        vouch: Vouch | None = None,
     ) -> None:
         self._entries = entries
         self._frontier = frontier
         self._header = header
         self._borrow_file = borrow_file
+        self._vouch = vouch
         self.height, self.time_ms, self.app_hash = place
         self.log_size = frontier.size
 
@@ -54,6 +58,8 @@ class KeptView:
         require(0 <= index < self.log_size, Reason.NOT_FOUND, f"leaf {index}")
         with self._borrow_file() as file:
             block = file.find_block_of_leaf(index)
+            if block is None and file.is_cut_off():
+                raise Refused(Reason.NOT_FOUND, f"leaf {index} is older than what this node began with")
             if block is None or index - block.first_leaf >= len(block.leaves):
                 refuse_damage(f"no block holds leaf {index}")
             try:
@@ -82,9 +88,15 @@ class KeptView:
         )
 
     def _write_checkpoint(self) -> Checkpoint:
+        """Put a signature beside the roots: the block's own header or, where validators vouch, theirs."""
+        header: bytes | None = self._header
+        steps: Sequence[bytes] = ()
+        if header is not None and self._vouch is not None:
+            header, steps = self._vouch(self.height, self.app_hash)
         return write_checkpoint(
-            self._header,
+            header,
             state_root=self._entries.root,
             log_root=self._frontier.root(),
             log_size=self.log_size,
+            steps=steps,
         )

@@ -1,0 +1,193 @@
+"""Snapshots, with which a node begins without running every block there ever was.
+
+A snapshot is the map, the log's edge, and the stretch of blocks whose transactions could still be replayed.
+It holds nothing of the node that made it, so every node makes the same bytes. Who takes one in believes
+nobody: chunks must be those that were offered, and what they come to must have the app hash that a light
+client has found in a header that validators signed. Time and parents in the stretch's headers are in no app
+hash; the rules never ask for them.
+"""
+
+import hashlib
+import logging
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+
+from iamata.engines.comet.protocol import abci_pb2 as abci
+from iamata.engines.comet.taking import Offer, Taking
+from iamata.engines.keeping.beginning import Beginning
+from iamata.engines.keeping.keeper import LedgerKeeper
+from iamata.model.ids import Digest
+from iamata.model.reasons import Refused
+
+FORMAT: Final = 1
+INTERVAL_BLOCKS: Final = 1_000
+KEPT_MAX: Final = 2
+CHUNK_BYTES: Final = 8 * 1024 * 1024
+"""CometBFT takes chunks of up to 16 MB."""
+HASHES: Final = "hashes"
+"""The file with the SHA-256 of each chunk, one after the other: the snapshot's metadata."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Adopt(Protocol):
+    """Begins a ledger with what a snapshot holds, or refuses it."""
+
+    def __call__(self, beginning: Beginning, *, height: int, app_hash: Digest) -> None:
+        """Begin, durably."""
+        ...
+
+
+class SnapshotStore:
+    """Snapshots in a folder, a folder each by its height; a thread of its own writes the next one."""
+
+    def __init__(self, folder: Path, *, interval_blocks: int = INTERVAL_BLOCKS) -> None:
+        self._folder = folder
+        self._interval = interval_blocks
+        self._writing: threading.Thread | None = None
+
+    def is_due(self, height: int) -> bool:
+        """Tell whether a block is to have a snapshot: the first has one, so that there always is one."""
+        is_busy = self._writing is not None and self._writing.is_alive()
+        return not is_busy and (height == 1 or height % self._interval == 0)
+
+    def begin(self, beginning: Beginning) -> None:
+        """Write a snapshot, while consensus goes on."""
+        self._writing = threading.Thread(target=self._write, args=(beginning,), name="iamata-snapshot")
+        self._writing.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written."""
+        if self._writing is not None:
+            self._writing.join()
+
+    def list_heights(self) -> list[int]:
+        """List of which blocks there are snapshots, newest first."""
+        if not self._folder.is_dir():
+            return []
+        names = [path.name for path in self._folder.iterdir() if path.name.isdecimal()]
+        return sorted(map(int, names), reverse=True)
+
+    def read_hashes(self, height: int) -> bytes:
+        """Return the SHA-256 of each chunk."""
+        return (self._folder / str(height) / HASHES).read_bytes()
+
+    def read_chunk(self, height: int, index: int) -> bytes:
+        """Return one chunk."""
+        return (self._folder / str(height) / str(index)).read_bytes()
+
+    def _write(self, beginning: Beginning) -> None:
+        height = beginning.blocks[-1].height
+        half = self._folder / f"{height}.half"
+        try:
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir(parents=True, mode=0o700)
+            hashes = b""
+            for index, chunk in enumerate(split_chunks(encode_beginning(beginning))):
+                (half / str(index)).write_bytes(chunk)
+                hashes += hashlib.sha256(chunk).digest()
+            (half / HASHES).write_bytes(hashes)
+            shutil.rmtree(self._folder / str(height), ignore_errors=True)
+            half.rename(self._folder / str(height))
+            for old in self.list_heights()[KEPT_MAX:]:
+                shutil.rmtree(self._folder / str(old), ignore_errors=True)
+        except OSError as error:
+            _LOG.warning("no snapshot of block %d could be written: %s", height, error.strerror)
+
+
+class SnapshotDesk:
+    """Answers CometBFT's questions about snapshots: it serves ours to others, and takes in theirs."""
+
+    def __init__(self, keeper: LedgerKeeper, store: SnapshotStore, adopt: Adopt) -> None:
+        self._keeper = keeper
+        self._store = store
+        self._adopt = adopt
+        self._taking: Taking | None = None
+
+    def list_snapshots(self, _: abci.RequestListSnapshots) -> abci.ResponseListSnapshots:
+        """List what others may have."""
+        return abci.ResponseListSnapshots(snapshots=list(self._describe_all()))
+
+    def load_chunk(self, request: abci.RequestLoadSnapshotChunk) -> abci.ResponseLoadSnapshotChunk:
+        """Return a chunk, nothing where there is none."""
+        try:
+            chunk = (
+                self._store.read_chunk(request.height, request.chunk) if request.format == FORMAT else b""
+            )
+        except OSError:
+            chunk = b""
+        return abci.ResponseLoadSnapshotChunk(chunk=chunk)
+
+    def offer(self, request: abci.RequestOfferSnapshot) -> abci.ResponseOfferSnapshot:
+        """Say whether a snapshot that others have may be tried."""
+        answer = abci.ResponseOfferSnapshot
+        said = request.snapshot
+        self._taking = None
+        if said.format != FORMAT:
+            return answer(result=answer.REJECT_FORMAT)
+        if self._keeper.state.height:
+            return answer(result=answer.ABORT)
+        try:
+            offer = Offer.read(
+                height=said.height,
+                chunks=said.chunks,
+                name=said.hash,
+                hashes=said.metadata,
+                app_hash=request.app_hash,
+            )
+        except Refused as refused:
+            _LOG.warning("a snapshot of block %d was refused: %s", said.height, refused)
+            return answer(result=answer.REJECT)
+        self._taking = Taking(offer)
+        return answer(result=answer.ACCEPT)
+
+    def apply_chunk(self, request: abci.RequestApplySnapshotChunk) -> abci.ResponseApplySnapshotChunk:
+        """Take a chunk in; with the last one the ledger begins where the snapshot stands, or not at all."""
+        answer = abci.ResponseApplySnapshotChunk
+        taking = self._taking
+        if taking is None:
+            return answer(result=answer.ABORT)
+        if not taking.take(request.index, request.chunk):
+            _LOG.warning("chunk %d of a snapshot is not what was offered", request.index)
+            return answer(
+                result=answer.RETRY, refetch_chunks=[request.index], reject_senders=[request.sender]
+            )
+        if not taking.is_whole:
+            return answer(result=answer.ACCEPT)
+        self._taking = None
+        try:
+            self._adopt(taking.open(), height=taking.offer.height, app_hash=taking.offer.app_hash)
+        except Refused as refused:
+            _LOG.warning("a snapshot was refused: %s", refused)
+            return answer(result=answer.REJECT_SNAPSHOT, reject_senders=[request.sender])
+        return answer(result=answer.ACCEPT)
+
+    def _describe_all(self) -> Iterator[abci.Snapshot]:
+        for height in self._store.list_heights():
+            try:
+                hashes = self._store.read_hashes(height)
+            except OSError:
+                continue
+            yield abci.Snapshot(
+                height=height,
+                format=FORMAT,
+                chunks=len(hashes) // hashlib.sha256().digest_size,
+                hash=hashlib.sha256(hashes).digest(),
+                metadata=hashes,
+            )
+
+
+def encode_beginning(beginning: Beginning) -> bytes:
+    """Spell what a ledger begins with, always in the same bytes."""
+    ordered = msgspec.structs.replace(beginning, entries=tuple(sorted(beginning.entries)))
+    return msgspec.msgpack.encode(ordered)
+
+
+def split_chunks(raw: bytes) -> Iterator[bytes]:
+    """Cut a snapshot into chunks of one size."""
+    return (raw[begin : begin + CHUNK_BYTES] for begin in range(0, len(raw), CHUNK_BYTES))

@@ -1,0 +1,65 @@
+"""Take a snapshot in chunk by chunk; each must be the one that was offered."""
+
+import dataclasses
+import hashlib
+from typing import Final
+
+import msgspec
+
+from iamata.engines.keeping.beginning import Beginning
+from iamata.model.ids import DIGEST_BYTES, Digest, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+
+CHUNKS_MAX: Final = 4_096
+"""Of 8 MB each: more than a map that fits into memory."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Offer:
+    """A snapshot that others have: where it stands, what it must come to, and its chunks' hashes."""
+
+    height: int
+    app_hash: Digest
+    """Found by a light client in a header that validators signed."""
+    hashes: tuple[bytes, ...]
+
+    @classmethod
+    def read(cls, *, height: int, chunks: int, name: bytes, hashes: bytes, app_hash: bytes) -> "Offer":
+        """Read what CometBFT has heard from a peer, or refuse it."""
+        is_sized = 0 < chunks <= CHUNKS_MAX and len(hashes) == chunks * DIGEST_BYTES
+        is_named = hashlib.sha256(hashes).digest() == name
+        require(is_sized and is_named and len(app_hash) == DIGEST_BYTES, Reason.MALFORMED, "an offer")
+        split = [hashes[at : at + DIGEST_BYTES] for at in range(0, len(hashes), DIGEST_BYTES)]
+        return cls(height=height, app_hash=Digest(encode_digest(app_hash)), hashes=tuple(split))
+
+
+class Taking:
+    """The chunks of an offer as they arrive."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self._chunks: dict[int, bytes] = {}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every chunk is there."""
+        return len(self._chunks) == len(self.offer.hashes)
+
+    def take(self, index: int, chunk: bytes) -> bool:
+        """Take a chunk in, and tell whether it is the one that was offered."""
+        hashes = self.offer.hashes
+        is_offered = index < len(hashes) and hashlib.sha256(chunk).digest() == hashes[index]
+        if is_offered:
+            self._chunks[index] = chunk
+        return is_offered
+
+    def open(self) -> Beginning:
+        """Read what the chunks hold together, or refuse it; nothing in it is checked yet."""
+        raw = b"".join(self._chunks[index] for index in range(len(self.offer.hashes)))
+        try:
+            return _BEGINNINGS.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(Reason.MALFORMED, "a snapshot cannot be read") from error
+
+
+_BEGINNINGS: Final = msgspec.msgpack.Decoder(Beginning)

@@ -1,0 +1,65 @@
+"""Who has how much waiting in the mempool, so that no member can fill it.
+
+CometBFT keeps the mempool; here stands which bundles it was allowed to take in, until they are final,
+refused when they are looked at again, or gone with a restart of it.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from iamata.ledger.entries import OwnerKind
+from iamata.ledger.envelope import SignedTransaction
+from iamata.ledger.tables import KEYS, PATIENTS, PERSONS, Bytes
+
+MEMBER_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of one member's transactions at a time: about two blocks full."""
+NOBODY: Final = ""
+"""Whose keys the ledger does not know: all of them share one member's part."""
+
+
+class WaitingBundles:
+    """Bytes by member, over the bundles that wait."""
+
+    def __init__(self, member_bytes_max: int = MEMBER_BYTES_MAX) -> None:
+        self._member_bytes_max = member_bytes_max
+        self._bundles: dict[bytes, Counter[str]] = {}
+        self._bytes: Counter[str] = Counter()
+
+    def has_room(self, member: str, size: int, ahead: Counter[str]) -> bool:
+        """Tell whether a member may have so much more waiting, besides what the same bundle brings."""
+        return self._bytes[member] + ahead[member] + size <= self._member_bytes_max
+
+    def add(self, bundle: bytes, sizes: Counter[str]) -> None:
+        """Count a bundle that waits from now on."""
+        digest = hashlib.sha256(bundle).digest()
+        if digest not in self._bundles:
+            self._bundles[digest] = sizes
+            self._bytes.update(sizes)
+
+    def remove(self, bundles: Iterable[bytes]) -> None:
+        """Count what waits no longer."""
+        for bundle in bundles:
+            sizes = self._bundles.pop(hashlib.sha256(bundle).digest(), None)
+            if sizes is not None:
+                self._bytes -= sizes  # a counter keeps no zeros
+
+    def clear(self) -> None:
+        """Begin again with a mempool that is empty."""
+        self._bundles.clear()
+        self._bytes.clear()
+
+
+def find_member(entries: Bytes, transaction: SignedTransaction) -> str:
+    """Return to whose account a transaction goes: the signer's member, or a patient's custodian."""
+    owner = KEYS.find(entries, transaction.key)
+    if owner is None:
+        return NOBODY
+    if owner.kind is OwnerKind.PERSON:
+        person = PERSONS.find(entries, owner.owner)
+        return NOBODY if person is None else person.member
+    if owner.kind is OwnerKind.PATIENT:
+        patient = PATIENTS.find(entries, owner.owner)
+        return NOBODY if patient is None else patient.custodian
+    return owner.owner if owner.kind is OwnerKind.MEMBER else NOBODY
