@@ -15,7 +15,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench lock cometbft abci-stubs clean
+.PHONY: help demo test lint types bench bench-fhir-package lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -36,6 +36,9 @@ types: $(DEV)  ## check types
 
 bench: $(DEV)  ## measure, and write bench/results.json
 	@$(BIN)/python -m bench
+
+bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
+	@$(BIN)/python -m bench validation
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import ledger, records, state, verify
+from bench import ledger, records, state, validation, verify
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
@@ -10,6 +10,7 @@ BENCHES: dict[str, Bench] = {
     "state": state.measure,
     "verify": verify.measure,
     "records": records.measure,
+    "validation": validation.measure,
 }
 """Append only: one line for each module beside this one."""
 

@@ -13,8 +13,13 @@ HOMES: Final = {
     "google": ("engines/comet/",),
     "nacl": ("crypto/",),
     "sqlite3": ("engines/keeping/", "stores/", "views/"),
+    "prometheus_client": ("api/metrics.py",),
     "rich": ("cli/",),
+    "starlette": ("api/",),
+    "structlog": ("api/", "node/logs.py"),
     "typer": ("cli/",),
+    "urllib3": ("client/",),
+    "uvicorn": ("api/server.py",),
 }
 """A library, and the folders that may import it."""
 READS_ENVIRONMENT: Final = ("node/",)

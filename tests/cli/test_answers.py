@@ -137,7 +137,8 @@ def test_a_refused_import_names_the_place_and_shows_nothing_of_the_record(stage:
 def test_an_entry_about_a_stranger_is_named_by_file_and_index(stage: Stage) -> None:
     lines = stage.folder / "Observation.ndjson"
     lines.write_text(
-        '{"resourceType": "Observation", "id": "x", "subject": {"reference": "Patient/who"}}\n'
+        '{"resourceType": "Observation", "id": "x", "status": "final", "code": {"text": "height"}, '
+        '"subject": {"reference": "Patient/who"}}\n'
     )
 
     answer = stage("records", "import", "--member", "north", lines, "--json")
@@ -195,7 +196,7 @@ def test_usage_errors_leave_the_output_empty() -> None:
     answer = call("wallet", "grant", "--json")
 
     assert (answer.code, answer.out) == (2, "")
-    assert "--home" in answer.err
+    assert "--wallet" in answer.err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from iamata.cli.main import app
+from iamata.testing.nodes import RunningNode
 from iamata.testing.stage import Stage, call
 
 PINNED: Final = {
@@ -28,8 +29,12 @@ PINNED: Final = {
     "member list": "members",
     "member rotate-key": "key member",
     "network init": "home members network",
+    "node configure": "configuration",
+    "node status": "engine height log_size member name network orderer time time_ms",
+    "node up": "member url",
     "patient consent": "consent terms until",
     "patient erase": "height patient receipt records",
+    "patient invite": "code",
     "patient find": "is_known patient",
     "patient list": "patients",
     "patient restrict": "consent terms",
@@ -41,21 +46,25 @@ PINNED: Final = {
     "proposal open": "action approvals is_closed proposal rejections until",
     "proposal vote": "action approvals is_closed proposal rejections until",
     "records anchor": "read_anchors record_anchors",
-    "records import": "added already_there anchors patients_enrolled problems records_per_s unchanged",
+    "records import": "added already_there anchors irregular patients_enrolled problems records_per_s "
+    "unchanged",
     "records list": "may_be_incomplete records",
     "records read": "records",
+    "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
     "verify": "app_hash checked height is_by_one_signer network",
     "wallet accesses": "accesses",
-    "wallet add-device": "key wallet",
-    "wallet confirm": "confirmed",
+    "wallet add-device": "acts key wallet",
+    "wallet confirm": "acts confirmed",
     "wallet create": "wallet",
     "wallet devices": "keys own",
-    "wallet enrol": "custodian patient wallet",
-    "wallet grant": "consent custodian terms until",
-    "wallet lift": "consent lifted",
+    "wallet enrol": "acts custodian patient wallet",
+    "wallet grant": "acts consent custodian terms until",
+    "wallet lift": "acts consent lifted",
+    "wallet outbox": "called_off waiting",
     "wallet remove-device": "key",
     "wallet restrict": "consent terms",
+    "wallet send": "acts waiting",
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",
     "wallet withdraw": "consent",
@@ -93,6 +102,7 @@ class Narrator:
         self.speak_for_a_patient()
         self.break_the_glass()
         self.govern()
+        self.serve()
         self.finish()
         return self.heard
 
@@ -119,6 +129,7 @@ class Narrator:
         self.call("demo", "--home", folder / "demo")
         self.call("wallet create", "--wallet", folder / "empty")
         self.ask("records import", *north, folder / "sample")
+        self.call("records validate", folder / "sample")
         self.ask("person register", *north, "--wallet", folder / "temp", "--role", "clinician")
         self.ask("person set-roles", *north, "--person", folder / "temp", "--role", "auditor")
         self.ask("person revoke", *north, "--person", folder / "temp")
@@ -157,6 +168,8 @@ class Narrator:
         self.ask("wallet devices", *ada)
         self.ask("wallet remove-device", *ada, "--key", key)
         self.ask("wallet withdraw", *ada)
+        self.ask("wallet outbox", *ada)
+        self.ask("wallet send", *ada)
 
     def speak_for_a_patient(self) -> None:
         """Let two of the staff consent for Bob, and Bob confirm it."""
@@ -192,6 +205,15 @@ class Narrator:
         self.ask("member list")
         self.ask("member rotate-key", "--member", "lake")
         self.ask("member leave", "--member", "lake", "--yes")
+
+    def serve(self) -> None:
+        """Invite a patient from afar, and serve a home to others."""
+        self.ask("patient invite", "--member", "north", "--patient", "Patient/bob-new")
+        home = self.stage.folder / "other"
+        self.call("node configure", "--home", home, "--port", 0, "--peer", "north=http://127.0.0.1:8101")
+        with RunningNode(home) as node:
+            self.heard["node up"] = node.document
+            self.call("node status", node.url)
 
     def finish(self) -> None:
         """Erase Bob, and let an outsider verify it all."""

@@ -13,6 +13,7 @@ _BLOCK: Final = re.compile(
     r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_NEEDS: Final = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 _PROMPT: Final = "$ "
 _CONTINUED: Final = "\\"
 
@@ -25,6 +26,11 @@ class ConsoleBlock:
     commands: tuple[str, ...]
     not_run: str | None
     """Why the tests do not run it, where they do not."""
+
+
+def find_needs(text: str) -> list[str]:
+    """List the system parts that a document says it needs, by their commands."""
+    return _NEEDS.findall(text)
 
 
 def find_documents() -> list[Path]:

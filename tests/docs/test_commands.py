@@ -1,15 +1,18 @@
 """Every command that a document shows runs as written, in the order in which a reader meets it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from documents import find_console_blocks, find_documents, name_document
+from documents import find_console_blocks, find_documents, find_needs, name_document
 
 COMMAND_S_MAX: Final = 180
 DOCUMENTS: Final = [
@@ -36,12 +39,33 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@contextlib.contextmanager
+def stopping_what_was_left(folder: Path) -> Iterator[None]:
+    """End what a document has started in the background, where a command before the end has failed."""
+    try:
+        yield
+    finally:
+        for file in folder.glob("*.pid"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(file.read_text()), signal.SIGINT)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_document)
-def test_every_command_runs_as_written(path: Path, tmp_path: Path) -> None:
-    for block in find_console_blocks(path.read_text(encoding="utf-8")):
+def test_every_command_runs_as_written(
+    path: Path, tmp_path: Path, require_part: Callable[[str], Path]
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    for part in find_needs(text):
+        require_part(part)
+    with stopping_what_was_left(tmp_path):
+        run_all(path, text, tmp_path)
+
+
+def run_all(path: Path, text: str, folder: Path) -> None:
+    for block in find_console_blocks(text):
         for command in block.commands if block.not_run is None else ():
-            result = run(command, tmp_path)
+            result = run(command, folder)
             assert result.returncode == 0, f"{name_document(path)}:{block.line}: {command}\n{result.stderr}"
 
 

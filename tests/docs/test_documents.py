@@ -11,7 +11,7 @@ from documents import ROOT, find_documents, name_document
 TERMS: Final = (
     "Access", "Anchor", "App hash", "Block", "Break-glass", "Commitment", "Consent", "Custodian",
     "Dataset", "Disclosure", "Emergency", "Engine", "Event", "Genesis", "Grant", "Height", "Home",
-    "Key", "Label", "Ledger", "Log", "Member", "Model", "Network", "Node", "Opening", "Patient",
+    "Key", "Label", "Ledger", "Log", "Member", "Model", "Network", "Node", "Opening", "Outbox", "Patient",
     "Permit", "Person", "Proposal", "Pseudonym", "Reason", "Receipt", "Record", "Refusal",
     "Restriction", "Role", "Run", "Share code", "State", "Study", "Take-over", "Terms",
     "Transaction", "Vault", "Wallet", "Withdrawal",

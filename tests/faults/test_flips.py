@@ -28,6 +28,7 @@ FLIPS: Final = {
     "genesis.json": 25,
     "served.json": 15,
     "wallet.json": 30,
+    "outbox.json": 20,
     "orderer.key": 10,
     "signing.key": 15,
     "sealing.key": 15,

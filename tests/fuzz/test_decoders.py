@@ -28,11 +28,13 @@ from iamata.fhir.demographics import list_demographics
 from iamata.fhir.labels import parse_rules
 from iamata.fhir.preparing import prepare_document
 from iamata.fhir.resources import compact, read_head, read_resource
+from iamata.fhir.validation.documents import validate_document
 from iamata.intake.rules import load_rules
 from iamata.ledger.envelope import read_statement, read_transaction
 from iamata.ledger.genesis import Genesis, get_orderer, read_genesis
 from iamata.ledger.header import read_header
 from iamata.ledger.leaves import decode_leaf
+from iamata.ledger.light.blocks import read_light_block
 from iamata.ledger.receipts import Checkpoint, Receipt, StateProof, check_receipt, check_state_proof
 from iamata.ledger.transaction import Statement
 from iamata.ledger.transactions.consents import Grant
@@ -51,6 +53,9 @@ EXAMPLES: Final = 60
 SLOW_S: Final = 2.0
 """No decoder may take longer for an input of a few kilobytes."""
 RULES: Final = load_rules()
+LIGHT_BLOCKS: Final = tuple(
+    (Path(__file__).resolve().parents[2] / "vectors" / "light" / "chain.ndjson").read_bytes().splitlines()
+)
 PATIENT: Final = {
     "resourceType": "Patient",
     "id": "p1",
@@ -166,6 +171,7 @@ FHIR: Final[dict[str, tuple[Callable[[bytes], object], bytes]]] = {
     "compact": (compact, BUNDLE),
     "bundle": (lambda raw: read_bundle(compact(raw)), BUNDLE),
     "document": (prepare, BUNDLE),
+    "validation": (lambda raw: list(validate_document(compact(raw))), BUNDLE),
     "resource": (lambda raw: read_resource(compact(raw)), encode_canonical(OBSERVATION)),
     "head": (lambda raw: read_head(compact(raw)), encode_canonical(PATIENT)),
     "terms": (decode_terms, TERMS),
@@ -252,6 +258,12 @@ def test_receipts_and_proofs_hold_or_are_refused(outside: Outside, data: st.Data
     # Whoever decodes the JSON refuses what is none; the checks themselves refuse the rest.
     attempt(check_both, data.draw(bend((outside.receipt,))), also=(msgspec.DecodeError,))
     attempt(check_state, data.draw(bend(outside.proofs)), also=(msgspec.DecodeError,))
+
+
+@fuzzed
+@given(content=damage(LIGHT_BLOCKS) | bend(LIGHT_BLOCKS))
+def test_a_light_block_is_read_or_refused(content: bytes) -> None:
+    attempt(read_light_block, content)
 
 
 @fuzzed

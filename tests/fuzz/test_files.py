@@ -1,6 +1,7 @@
 """Files and sealed things from outside: archives, lines, wallets, keys, releases, rows."""
 
 import contextlib
+import hashlib
 import io
 import lzma
 import tarfile
@@ -22,9 +23,11 @@ from iamata.intake.rules import load_rules
 from iamata.ledger.entries import OwnerKind
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import AccessId, Digest, MemberId, NetworkId, compute_random_id, encode_digest
+from iamata.model.instants import Instant
 from iamata.model.reasons import Refused
 from iamata.node.home import open_custody
 from iamata.node.keyfiles import read_key, write_key
+from iamata.stores.outboxes import OUTBOX_FILE, load_outbox, save_outbox
 from iamata.stores.wallets import create_wallet, load_wallet, save_wallet
 from iamata.testing.known import EVERY_PATIENT
 from iamata.vault.custody import Custody
@@ -33,6 +36,7 @@ from iamata.vault.journal import open_entry
 from iamata.vault.openings import open_opening
 from iamata.vault.rows import open_row
 from iamata.vault.sharing import ReleaseContext, open_release
+from iamata.workflows.outbox import Outbox, Sent
 from iamata.workflows.wallets import Identity, add_identity
 from mutations import bend, damage
 
@@ -119,6 +123,24 @@ def test_a_damaged_wallet_is_refused(data: st.DataObject, tmp_path: Path) -> Non
     (tmp_path / "wallet.json").write_bytes(data.draw(damage(example) | bend(example)))
 
     attempt(lambda: load_wallet(tmp_path))
+
+
+@fuzzed
+@given(data=st.data())
+def test_a_damaged_outbox_is_refused(data: st.DataObject, tmp_path: Path) -> None:
+    """Also one that somebody has put under a fresh digest."""
+    path, sent = (
+        tmp_path / OUTBOX_FILE,
+        Sent(network=NetworkId("A" * 43), member=MemberId("south-hospital"), at_ms=Instant(1)),
+    )
+    save_outbox(tmp_path, Outbox(sent=(sent,)))
+    whole = (path.read_bytes(),)
+    body = whole[0].partition(b"\n")[2]
+    changed = data.draw(damage((body,)) | bend((body,)))
+    digest = encode_digest(hashlib.sha256(changed).digest()).encode("ascii")
+    path.write_bytes(data.draw(damage(whole) | st.just(digest + b"\n" + changed)))
+
+    attempt(lambda: load_outbox(tmp_path))
 
 
 @fuzzed

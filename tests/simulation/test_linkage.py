@@ -17,8 +17,9 @@ from iamata.ledger.transactions.access import Disclose
 from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
 from iamata.model.ids import ConsentId
 from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE
+from iamata.testing import linkage
 from iamata.testing.clock import FIRST_MS
-from iamata.testing.linkage import Attacker, Trace, read_traces
+from iamata.testing.linkage import Trace, read_traces
 from iamata.testing.world import Party, World
 from iamata.workflows.siblings import (
     ENTROPY_BYTES,
@@ -132,22 +133,8 @@ def plan_consents(
 
 
 def attack(habits: Habits, *, exports: int) -> tuple[int, float]:
-    """Return how many pairs the attacker finds in some exports, and how many chance would."""
-    attacker, hits, expected = Attacker(), 0, 0.0
-    for number in range(PRACTICE):
-        attacker.practise(*live(f"practice {number}", habits))
-    for number in range(exports):
-        traces, owners = live(f"export {number}", habits)
-        for day in dict.fromkeys(trace.day for trace in traces):
-            crowds = [
-                [one for one in traces if one.day == day and one.custodian == name] for name in CUSTODIANS
-            ]
-            for ones, others in itertools.combinations(crowds, 2):
-                pairs = attacker.match(ones, others)
-                hits += sum(owners[one.patient] == owners[other.patient] for one, other in pairs)
-                siblings = {owners[one.patient] for one in ones} & {owners[one.patient] for one in others}
-                expected += len(siblings) / max(len(ones), len(others))
-    return hits, expected
+    """Attack the exports of wallets with these habits."""
+    return linkage.attack(lambda seed: live(seed, habits), CUSTODIANS, practice=PRACTICE, exports=exports)
 
 
 def test_an_attacker_with_the_whole_export_pairs_no_better_than_chance() -> None:

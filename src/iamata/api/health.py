@@ -42,7 +42,7 @@ def describe_node(serving: Serving) -> bodies.NodeInfo:
         network=engine.network,
         name=engine.genesis.name,
         engine=serving.engine_kind,
-        orderer=get_orderer(engine.genesis),
+        orderer=None if engine.genesis.validators else get_orderer(engine.genesis),
         height=view.height,
         time_ms=view.time_ms,
         log_size=view.log_size,

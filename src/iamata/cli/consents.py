@@ -1,14 +1,24 @@
 """`iamata wallet grant` and its kin: a patient decides, after reading in plain words what is signed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import AtOption, ConsentOption, HomeOption, WalletOption, YesOption
+from iamata.cli.options import (
+    AtOption,
+    ConsentOption,
+    CustodiansOption,
+    EverywhereOption,
+    HomeOption,
+    WalletOption,
+    YesOption,
+)
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import confirm, say, show
-from iamata.cli.parties import choose_member, read_day, read_id
+from iamata.cli.parties import choose_member, choose_members, read_day, read_id
 from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
@@ -25,14 +35,15 @@ from iamata.consent.wording import describe
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import ConsentStatus, OwnerKind
 from iamata.ledger.tables import CONSENTS
-from iamata.ledger.transactions.consents import ConfirmConsent, LiftRestriction
-from iamata.model.ids import ConsentId
+from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
 from iamata.node.home import open_home
+from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
+from iamata.workflows.outbox import ConfirmAct, GrantAct
 
 UntilOption = Annotated[
     str | None,
@@ -61,7 +72,7 @@ def grant(
     home: PlaceOption = None,
     node: NodeOption = None,
     wallet: WalletOption,
-    custodian: AtOption = None,
+    custodian: CustodiansOption = None,
     recipients: RecipientsOption = None,
     purposes: PurposesOption = None,
     labels: LabelsOption = None,
@@ -69,6 +80,8 @@ def grant(
     until: UntilOption = None,
     source: FromOption = None,
     replaces: ReplacesOption = None,
+    everywhere: EverywhereOption = False,
+    now: NowOption = False,
     yes: YesOption = False,
 ) -> None:
     """Let somebody use your records. What you sign is said in plain words first."""
@@ -81,20 +94,39 @@ def grant(
         terms = read_terms_file(source)
         require(terms.decision is Ruling.PERMIT, Reason.INPUT_INVALID, "a denial is no grant")
     last_day = until_day or terms.validity.last or Day(compute_day(read_clock_ms()) + DAYS)
-    words = describe(terms)
-    for line in words:
+    for line in describe(terms):
         say(line)
     confirm("Sign this?", is_agreed=yes)
+    replaced = None if replaces is None else read_id(replaces, ConsentId)
     with open_place(home, node, wallet) as opened:
-        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        replaced = None if replaces is None else read_id(replaces, ConsentId)
-        consent = wallets.grant(
-            opened, wallet, member=member, terms=terms, until_day=last_day, replaces=replaced
+        members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
+        granted = wallets.prepare_grants(
+            opened, wallet, members=members, terms=terms, until_day=last_day, replaces=replaced
         )
+        outcomes = decide(opened, wallet, granted, is_now=now)
+    show_granted(granted, outcomes)
+
+
+def show_granted(granted: Sequence[tuple[MemberId, GrantAct]], outcomes: list[Outcome]) -> None:
+    """Say which consents bind, and which wait; raise the first refusal among them."""
+    consents = {member: act.consent for member, act in granted}
+    first, act = granted[0]
     show(
-        {"consent": consent, "custodian": member, "until": format_day(last_day), "terms": words},
-        [f"Signed: consent {consent} binds {member}.", "Undo it at any time with: iamata wallet withdraw"],
+        {
+            "consent": act.consent,
+            "custodian": first,
+            "until": format_day(act.last_day),
+            "terms": describe(act.terms),
+            "acts": document_outcomes(outcomes),
+        },
+        [
+            *spell_outcomes(
+                outcomes, lambda one: f"Signed: consent {consents[one.member]} binds {one.member}."
+            ),
+            "Undo it at any time with: iamata wallet withdraw",
+        ],
     )
+    settle(outcomes)
 
 
 def restrict(
@@ -116,8 +148,11 @@ def restrict(
     confirm("Sign this? You can undo it only with a new grant.", is_agreed=yes)
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        wallets.restrict(opened, wallet, consent=chosen, terms=terms)
-    show({"consent": chosen, "terms": words}, [f"Consent {chosen} is narrower from this moment on."])
+        linked = wallets.restrict(opened, wallet, consent=chosen, terms=terms)
+    show(
+        {"consent": chosen, "terms": words},
+        [f"Consent {chosen} is narrower from this moment on.", *warn_of_haste(linked)],
+    )
 
 
 def lift(
@@ -126,42 +161,45 @@ def lift(
     node: NodeOption = None,
     wallet: WalletOption,
     consent: ConsentOption = None,
+    now: NowOption = False,
 ) -> None:
     """Undo what the custodian has narrowed on your behalf; what you narrowed yourself needs a new grant."""
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        _, author = wallets.find_custodian(opened, load_wallet(wallet), chosen)
-        entry = CONSENTS.find(opened.engine.snapshot(), chosen)
-        theirs = [] if entry is None else [one for one in entry.restrictions if one.is_by_custodian]
-        require(bool(theirs), Reason.NOTHING_TO_LIFT, chosen)
-        for restriction in theirs:
-            author.submit(LiftRestriction, consent=chosen, terms=restriction.terms)
+        member, act = wallets.prepare_lift(opened, wallet, consent=chosen)
+        outcomes = decide(opened, wallet, [(member, act)], is_now=now)
+    lifted = len(act.restrictions)
+    said = f"Consent {chosen} says again what you signed; restrictions lifted: {lifted}."
     show(
-        {"consent": chosen, "lifted": len(theirs)},
-        [f"Consent {chosen} says again what you signed; restrictions lifted: {len(theirs)}."],
+        {"consent": chosen, "lifted": lifted, "acts": document_outcomes(outcomes)},
+        spell_outcomes(outcomes, lambda _: said),
     )
 
 
 def confirm_consent(
+    *,
     home: HomeOption,
     wallet: WalletOption,
     custodian: AtOption = None,
-    yes: YesOption = False,  # noqa: FBT002  a switch
+    now: NowOption = False,
+    yes: YesOption = False,
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
     with open_home(home) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        waiting = custodial.list_unconfirmed(opened, wallet, member=member)
-        require(bool(waiting), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
-        for kept in waiting:
+        unconfirmed = custodial.list_unconfirmed(opened, wallet, member=member)
+        require(bool(unconfirmed), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
+        outcomes = []
+        for kept in unconfirmed:
             for line in describe(kept.terms):
                 say(line)
             confirm("Make this consent your own?", is_agreed=yes)
-            custodial.keep_confirmed(wallet, kept)
-            _, author = wallets.sign_as(opened, load_wallet(wallet), member)
-            author.submit(ConfirmConsent, consent=kept.consent)
-    confirmed = [kept.consent for kept in waiting]
-    show({"confirmed": confirmed}, [f"Consent {consent} is your own now." for consent in confirmed])
+            outcomes += decide(opened, wallet, [(member, ConfirmAct(kept=kept))], is_now=now)
+    names = {outcome.waiting.id: kept.consent for outcome, kept in zip(outcomes, unconfirmed, strict=True)}
+    show(
+        {"confirmed": list(names.values()), "acts": document_outcomes(outcomes)},
+        spell_outcomes(outcomes, lambda one: f"Consent {names[one.id]} is your own now."),
+    )
 
 
 def withdraw(
@@ -174,8 +212,9 @@ def withdraw(
     """End a consent. It takes effect at once, and nobody can refuse it."""
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
-        wallets.withdraw(opened, wallet, consent=chosen)
-    show({"consent": chosen}, [f"Consent {chosen} is withdrawn: what rested on it is refused from now on."])
+        linked = wallets.withdraw(opened, wallet, consent=chosen)
+    said = f"Consent {chosen} is withdrawn: what rested on it is refused from now on."
+    show({"consent": chosen}, [said, *warn_of_haste(linked)])
 
 
 def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:

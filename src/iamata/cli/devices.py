@@ -6,14 +6,17 @@ from typing import Annotated
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import AtOption, WalletOption
+from iamata.cli.options import AtOption, CustodiansOption, EverywhereOption, WalletOption
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import show
-from iamata.cli.parties import choose_member
+from iamata.cli.parties import choose_member, choose_members
 from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.ledger.entries import OwnerKind
 from iamata.model.ids import KeyId
 from iamata.node import devices
+from iamata.node.outbox import settle
 from iamata.stores.wallets import load_wallet
+from iamata.workflows.wallets import get_key
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,13 +47,24 @@ def add_device(
     to: Annotated[
         Path, typer.Option("--to", metavar="FOLDER", help="The other device's wallet; made if new.")
     ],
-    custodian: AtOption = None,
+    custodian: CustodiansOption = None,
+    everywhere: EverywhereOption = False,
+    now: NowOption = False,
 ) -> None:
-    """Let a second wallet speak for you at one custodian, with a key of its own."""
+    """Let a second wallet speak for you, with a key of its own at each custodian."""
     with open_place(home, node, wallet) as opened:
-        member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        key = devices.add_device(opened, wallet, to, member=member)
-    show({"key": key, "wallet": str(to)}, [f"{to} speaks for you at {member} too, with the key {key}."])
+        members = choose_members(opened, load_wallet(wallet), custodian, is_everywhere=everywhere)
+        keyed = [(one, devices.prepare_device(opened, wallet, to, member=one)) for one in members]
+        outcomes = decide(opened, wallet, keyed, is_now=now)
+    keys = {member: get_key(act.identity).key_id for member, act in keyed}
+    show(
+        {"key": keys[members[0]], "wallet": str(to), "acts": document_outcomes(outcomes)},
+        spell_outcomes(
+            outcomes,
+            lambda one: f"{to} speaks for you at {one.member} too, with the key {keys[one.member]}.",
+        ),
+    )
+    settle(outcomes)
 
 
 def remove_device(
@@ -64,5 +78,5 @@ def remove_device(
     """Let a lost device speak for you no more; the last key cannot be removed."""
     with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
-        devices.remove_key(opened, wallet, KeyId(key), member=member)
-    show({"key": key}, [f"The key {key} speaks for nobody any more."])
+        linked = devices.remove_key(opened, wallet, KeyId(key), member=member)
+    show({"key": key}, [f"The key {key} speaks for nobody any more.", *warn_of_haste(linked)])

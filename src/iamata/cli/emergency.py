@@ -18,7 +18,7 @@ from iamata.ledger.tables import EMERGENCIES
 from iamata.model.ids import AccessId, PatientId, PersonId
 from iamata.model.instants import MS_PER_MINUTE, Instant, format_instant
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
+from iamata.node.identities import sign_as
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import emergencies
@@ -77,7 +77,7 @@ def declare(
     with open_place(home, node, wallet) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
-        identity, author = wallets.sign_as(opened, held, chosen)
+        identity, author = sign_as(opened, held, chosen)
         patient = search(opened, author, identity.id, custodian=custodian, spelled=spelled, reason=why)
         declared = emergencies.declare(
             author, patient=patient, reason=why, duration_ms=minutes * MS_PER_MINUTE
@@ -120,7 +120,7 @@ def review(
     with open_place(home, node, wallet) as opened:
         held = load_wallet(wallet)
         chosen = choose_member(opened, held, member, kind=OwnerKind.PERSON)
-        _, author = wallets.sign_as(opened, held, chosen)
+        _, author = sign_as(opened, held, chosen)
         emergencies.review(author, read_id(emergency, AccessId), ReviewOutcome(outcome), reason=why)
     show({"emergency": emergency, "outcome": outcome}, [f"Emergency {emergency} was found {outcome}."])
 

@@ -12,7 +12,7 @@ from iamata.cli.output import show
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason
-from iamata.node.exports import write_export
+from iamata.node.exporting import export_home
 from iamata.node.home import open_home
 from iamata.ports import Engine
 
@@ -25,7 +25,7 @@ app = make_noun("The ledger that everybody holds.")
 def export(home: HomeOption, file: Annotated[Path, typer.Argument(help="The new file to write.")]) -> None:
     """Write the whole ledger into one file, which holds no health data, for anyone to verify."""
     with open_home(home) as opened:
-        blocks = write_export(file, opened.engine.genesis, opened.engine.read_blocks())
+        blocks = export_home(opened, file)
     show(
         {"blocks": blocks, "file": str(file)},
         [f"Wrote {blocks:,} blocks to {file}; check it with: iamata verify {file}"],

@@ -18,11 +18,13 @@ from iamata.cli import (
     member,
     network,
     node,
+    outbox,
     patient,
     person,
     proposal,
     records,
     sample,
+    validation,
     verify,
     wallet,
 )
@@ -43,6 +45,8 @@ demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
+outbox.add_to(wallet.app)
+validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet),
     *(access, emergency, ledger, sample),

@@ -1,58 +1,183 @@
-"""`iamata network`: found a network whose members are served from one home."""
+"""`iamata network`: found a network, run its nodes on this machine, and see how they stand."""
 
-from typing import Annotated
+import dataclasses
+import enum
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
+from rich.live import Live
+from rich.table import Table
 
 from iamata.cli.commands import make_noun, verb
-from iamata.cli.options import HomeOption
-from iamata.cli.output import show
+from iamata.cli.output import IS_JSON, note, show, spell_table
 from iamata.cli.parties import read_member
+from iamata.cli.stopping import until_told_to_stop
+from iamata.engines.comet.files import TIMEOUT_COMMIT_MS
 from iamata.ledger.entries import MemberKind
-from iamata.ledger.genesis import compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.model.ids import MemberId
-from iamata.model.reasons import Reason, require
-from iamata.node.configuration import PORT, PORT_MAX
-from iamata.node.home import WALLETS_FOLDER, create_home
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.configuration import PORT, PORT_MAX, read_configuration
+from iamata.node.home import MEMBERS_MAX, WALLETS_FOLDER, create_home
 from iamata.node.network import create_node_homes
+from iamata.node.running import await_nodes, list_homes, run_nodes, spell_url
+from iamata.node.surveying import NodeStanding, survey
+from iamata.node.validators import create_validator_homes
+
+REFRESH_S: Final = 1.0
+CAST: Final = (
+    "north-hospital:hospital:North Hospital",
+    "south-hospital:hospital:South Hospital",
+    "lake-hospital:hospital:Lake Hospital",
+    "regulator:regulator:Health Data Authority",
+)
+"""Who founds a network for which only a number of members was given; then further hospitals."""
+COLUMNS: Final = ("member", "url", "engine", "height", "lag", "peers", "power", "state")
 
 app = make_noun("A network of organisations.")
 
 
+class Ordering(enum.StrEnum):
+    """Who orders the blocks of a new network."""
+
+    EMBEDDED = "embedded"
+    COMET = "comet"
+
+
+FolderArgument = Annotated[
+    Path | None, typer.Argument(help="A new folder, in which each member gets a home.")
+]
+OneHomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="FOLDER", help="Instead: one home for all.", envvar="IAMATA_HOME"),
+]
+FoundersOption = Annotated[
+    list[str] | None, typer.Option("--member", metavar="ID:KIND:NAME", help="A founder; repeat it.")
+]
+CountOption = Annotated[
+    int | None,
+    typer.Option("--members", min=1, max=MEMBERS_MAX, help="Instead: so many founders, named for you."),
+]
+NameOption = Annotated[str, typer.Option("--name", metavar="NAME", help="What the network is called.")]
+EngineOption = Annotated[
+    Ordering, typer.Option("--engine", help="One node orders; or all do, under CometBFT.")
+]
+ApartOption = Annotated[
+    bool, typer.Option("--apart", help="With --home: a home for each member, in folders of this one.")
+]
+PortOption = Annotated[
+    int, typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow.")
+]
+PauseOption = Annotated[
+    int,
+    typer.Option(
+        "--timeout-commit", min=1, max=60_000, metavar="MS", help="CometBFT's pause between two blocks."
+    ),
+]
+
+
 @verb(app, "init")
 def init(
-    home: HomeOption,
-    members: Annotated[
-        list[str],
-        typer.Option("--member", metavar="ID:KIND:NAME", help="A founder; repeat it."),
-    ],
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="What the network is called.")
-    ] = "Iamata network",
-    apart: Annotated[  # noqa: FBT002  a switch
-        bool, typer.Option("--apart", help="A home for each member, in folders of this one, as nodes.")
-    ] = False,
-    port: Annotated[
-        int,
-        typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow."),
-    ] = PORT,
+    folder: FolderArgument = None,
+    home: OneHomeOption = None,
+    members: FoundersOption = None,
+    count: CountOption = None,
+    name: NameOption = "Iamata network",
+    engine: EngineOption = Ordering.EMBEDDED,
+    apart: ApartOption = False,  # noqa: FBT002  a switch
+    port: PortOption = PORT,
+    timeout_commit_ms: PauseOption = TIMEOUT_COMMIT_MS,
 ) -> None:
     """Found a network in a new folder: keys, genesis, and a wallet for each first administrator."""
-    founders = [read_founder(member) for member in members]
-    if apart:
-        genesis = create_node_homes(home, name, founders, first_port=port)
+    path, is_apart = folder or home, apart or folder is not None
+    if path is None:
+        raise Refused(Reason.INPUT_INVALID, "name a folder, or --home")
+    founders = [read_founder(member) for member in list_founders(members, count)]
+    if engine is Ordering.COMET:
+        require(is_apart, Reason.INPUT_INVALID, "each validator needs a home: name a folder, not --home")
+        genesis = create_validator_homes(
+            path, name, founders, first_port=port, timeout_commit_ms=timeout_commit_ms
+        )
+    elif is_apart:
+        genesis = create_node_homes(path, name, founders, first_port=port)
     else:
-        genesis = create_home(home, name, founders)
+        genesis = create_home(path, name, founders)
+    announce(genesis, path, engine, is_apart=is_apart)
+
+
+def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) -> None:
+    """Say what was founded, and what comes next."""
     network = compute_network_id(genesis)
     ids = [one.member for one in genesis.founders]
-    wallets = home / "…" / WALLETS_FOLDER if apart else home / WALLETS_FOLDER
-    show(
-        {"network": network, "home": str(home), "members": ids},
-        [
-            f"Founded network {network} in {home}, with {', '.join(ids)}.",
-            f"Administrators' wallets lie in {wallets}; hand each to its owner.",
-        ],
+    wallets = path / "…" / WALLETS_FOLDER if is_apart else path / WALLETS_FOLDER
+    lines = [
+        f"Founded network {network} in {path}, with {', '.join(ids)}.",
+        f"Administrators' wallets lie in {wallets}; hand each to its owner.",
+    ]
+    if is_apart:
+        lines.append(f"Start its nodes with: iamata network up {path}")
+    show({"network": network, "home": str(path), "members": ids, "engine": str(engine)}, lines)
+
+
+@verb(app, "up")
+def up(folder: Annotated[Path, typer.Argument(help="The folder in which the members' homes lie.")]) -> None:
+    """Run the nodes of all homes in a folder, and keep them running, until you press Ctrl-C."""
+    homes = list_homes(folder)
+    urls = {home.name: spell_url(read_configuration(home)) for home in homes}
+    lines = [*(f"{name:>20}  {url}" for name, url in urls.items()), "All nodes answer; stop with Ctrl-C."]
+    with until_told_to_stop() as stopping:
+        run_nodes(homes, stopping, tell=note, on_ready=lambda: show({"nodes": urls}, lines))
+
+
+@verb(app, "status")
+def status(
+    folder: Annotated[Path, typer.Argument(help="The folder in which the members' homes lie.")],
+    watch: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--watch", help="Look again every second, until you press Ctrl-C.")
+    ] = False,
+    wait: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--wait", help="Wait until every node answers, two minutes at most.")
+    ] = False,
+) -> None:
+    """Show how each node stands: its height, how far it lags, its peers, and the weight of its vote."""
+    homes = list_homes(folder)
+    if wait:
+        await_nodes(homes)
+    if watch and not IS_JSON.get():
+        with until_told_to_stop() as stopping, Live(make_table(survey(homes))) as live:
+            while not stopping.wait(REFRESH_S):
+                live.update(make_table(survey(homes)))
+        return
+    standings = survey(homes)
+    rows = [describe_standing(one) for one in standings]
+    show({"nodes": [dataclasses.asdict(one) for one in standings]}, spell_table(COLUMNS, rows))
+
+
+def make_table(standings: Sequence[NodeStanding]) -> Table:
+    """Draw a table of nodes."""
+    table = Table(*COLUMNS, box=None)
+    for one in standings:
+        table.add_row(*describe_standing(one))
+    return table
+
+
+def describe_standing(one: NodeStanding) -> list[str]:
+    """Write a node's line."""
+    figures = [one.height, one.lag, one.peers, one.power]
+    state = "no answer" if one.height is None else "catching up" if one.is_catching_up else "in step"
+    return [one.member, one.url, one.engine, *("-" if it is None else f"{it:,}" for it in figures), state]
+
+
+def list_founders(members: list[str] | None, count: int | None) -> list[str]:
+    """List who founds: those who were named, or so many of our own naming."""
+    require((members is None) != (count is None), Reason.INPUT_INVALID, "give --member, or --members")
+    more = (
+        f"hospital-{place}:hospital:Hospital {place}" for place in range(len(CAST) + 1, MEMBERS_MAX + 1)
     )
+    return members or list(itertools.islice((*CAST, *more), count))
 
 
 def read_founder(text: str) -> tuple[MemberId, str, MemberKind]:

@@ -8,12 +8,14 @@ import typer
 
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption
-from iamata.cli.output import show
+from iamata.cli.output import note, show
 from iamata.cli.parties import read_member
+from iamata.cli.stopping import until_told_to_stop
 from iamata.client.connection import Connection
 from iamata.model.ids import MemberId
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason, require
+from iamata.node.comet_engine import LOGS_FOLDER
 from iamata.node.configuration import (
     PORT_MAX,
     Configuration,
@@ -22,10 +24,38 @@ from iamata.node.configuration import (
     read_configuration,
     write_configuration,
 )
+from iamata.node.consensus_keys import change_key, draw_next_key, find_key
 from iamata.node.home import load_genesis
 from iamata.node.logs import set_up_logs
+from iamata.node.running import is_comet, run_nodes, spell_url
 from iamata.node.serving import Served, serve_home
 from iamata.wire.bodies import NodeInfo
+
+HostOption = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="Listen at this address.")
+]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=0, max=PORT_MAX, help="Listen at this port; 0 takes any.")
+]
+CertificateOption = Annotated[
+    str | None, typer.Option("--certificate", metavar="FILE", help="Serve by TLS; with --key.")
+]
+CertificateKeyOption = Annotated[
+    str | None, typer.Option("--key", metavar="FILE", help="The certificate's private key.")
+]
+NamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--name", metavar="HOST:PORT", help="By which name others reach the node; repeat it."),
+]
+AuthoritiesOption = Annotated[
+    str | None, typer.Option("--authorities", metavar="FILE", help="Trust these certificates of peers.")
+]
+PeersOption = Annotated[
+    list[str] | None, typer.Option("--peer", metavar="ID=URL", help="Another member's node; repeat it.")
+]
+LeaderOption = Annotated[
+    str | None, typer.Option("--leader", metavar="URL", help="Follow this node's ledger.")
+]
 
 app = make_noun("A member's node, which others reach over HTTP.")
 
@@ -42,7 +72,33 @@ def up(
         typer.Option("--log", metavar="FILE", help="Log to this file; otherwise to the error stream."),
     ] = None,
 ) -> None:
-    """Serve a home until you press Ctrl-C, or the process is told to stop."""
+    """Serve a home until you press Ctrl-C, with its CometBFT where it has one, and keep both running."""
+    if not is_comet(home):
+        serve(home, member, log)
+        return
+    url = spell_url(read_configuration(home))
+    facts = {"member": home.resolve().name, "url": url}
+    lines = [
+        f"Serving {home} at {url}, CometBFT beside it; stop with Ctrl-C.",
+        f"Logs: {home / LOGS_FOLDER}",
+    ]
+    with until_told_to_stop() as stopping:
+        run_nodes([home], stopping, tell=note, on_ready=lambda: show(facts, lines))
+
+
+@verb(app, "serve")
+def serve(
+    home: Annotated[Path, typer.Argument(help="The home to serve.", envvar="IAMATA_HOME")],
+    member: Annotated[
+        str | None,
+        typer.Option("--member", metavar="ID", help="Which member, where the home serves several."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Log to this file; otherwise to the error stream."),
+    ] = None,
+) -> None:
+    """Serve a home as `up` does, but start no CometBFT: for where something else keeps it running."""
     set_up_logs(log)
 
     def announce(served: Served) -> None:
@@ -52,40 +108,38 @@ def up(
     serve_home(home, member=member, on_ready=announce)
 
 
+@verb(app, "consensus-key")
+def consensus_key(
+    home: Annotated[Path, typer.Argument(help="A validator's home.", envvar="IAMATA_HOME")],
+    draw: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--next", help="Draw the next key, for the members to appoint.")
+    ] = False,
+    change: Annotated[  # noqa: FBT002  a switch
+        bool, typer.Option("--change", help="Vote with the next key from now on; the node must be down.")
+    ] = False,
+) -> None:
+    """Show the key with which a home's CometBFT votes, or change it in two steps."""
+    require(not (draw and change), Reason.INPUT_INVALID, "first --next, then --change")
+    key = draw_next_key(home) if draw else change_key(home) if change else find_key(home)
+    show({"key": key}, [key])
+
+
 @verb(app, "configure")
 def configure(
+    *,
     home: HomeOption,
-    host: Annotated[
-        str | None, typer.Option("--host", metavar="ADDRESS", help="Listen at this address.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=PORT_MAX, help="Listen at this port; 0 takes any.")
-    ] = None,
-    certificate: Annotated[
-        str | None, typer.Option("--certificate", metavar="FILE", help="TLS, with --key.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="FILE", help="The certificate's private key.")
-    ] = None,
-    names: Annotated[
-        list[str] | None,
-        typer.Option("--name", metavar="HOST:PORT", help="By which name others reach the node; repeat it."),
-    ] = None,
-    authorities: Annotated[
-        str | None, typer.Option("--authorities", metavar="FILE", help="Trust these certificates of peers.")
-    ] = None,
-    peers: Annotated[
-        list[str] | None, typer.Option("--peer", metavar="ID=URL", help="Another member's node; repeat it.")
-    ] = None,
-    leader: Annotated[
-        str | None, typer.Option("--leader", metavar="URL", help="Keep no ledger, and ask this node's.")
-    ] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    certificate: CertificateOption = None,
+    key: CertificateKeyOption = None,
+    names: NamesOption = None,
+    authorities: AuthoritiesOption = None,
+    peers: PeersOption = None,
+    leader: LeaderOption = None,
 ) -> None:
     """Set how a home's node listens and whom it knows; what is not named stays as it is."""
     load_genesis(home)
-    require(
-        (certificate is None) == (key is None), Reason.INPUT_INVALID, "--certificate and --key go together"
-    )
+    require((certificate is None) == (key is None), Reason.INPUT_INVALID, "--certificate goes with --key")
     old = read_configuration(home)
     changes = {
         "host": host,

@@ -36,6 +36,17 @@ AtOption = Annotated[
         "--custodian", metavar="ID", help="At which member; not needed where only one knows the wallet."
     ),
 ]
+CustodiansOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--custodian",
+        metavar="ID",
+        help="At which member, or members; not needed where only one knows the wallet.",
+    ),
+]
+EverywhereOption = Annotated[
+    bool, typer.Option("--everywhere", help="At every custodian that knows this wallet.")
+]
 ForOption = Annotated[
     str | None,
     typer.Option(

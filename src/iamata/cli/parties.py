@@ -66,6 +66,26 @@ def choose_member(place: Place, wallet: Wallet, text: str | None, *, kind: Owner
     return known[0]
 
 
+def choose_members(
+    place: Place, wallet: Wallet, texts: list[str] | None, *, is_everywhere: bool
+) -> tuple[MemberId, ...]:
+    """Return the custodians that a patient's command names, each once, or all that know this wallet."""
+    if is_everywhere:
+        require(not texts, Reason.INPUT_INVALID, "--everywhere leaves no custodian to name")
+        known = list_custodians(place, wallet)
+        require(bool(known), Reason.WALLET_NOT_FOUND, "no member knows it as a patient's")
+        return known
+    if texts:
+        return tuple(dict.fromkeys(map(read_member, texts)))
+    return (choose_member(place, wallet, None, kind=OwnerKind.PATIENT),)
+
+
+def list_custodians(place: Place, wallet: Wallet) -> tuple[MemberId, ...]:
+    """List the members that know a wallet as a patient's."""
+    network, kind = place.engine.network, OwnerKind.PATIENT
+    return tuple(one.member for one in wallet.identities if (one.network, one.kind) == (network, kind))
+
+
 def get_member(place: Place, text: str) -> MemberId:
     """Return a member that the ledger knows, or refuse."""
     member = read_member(text)

@@ -1,5 +1,6 @@
 """`iamata proposal`: what the members decide together, each by an administrator's own signature."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,20 +23,46 @@ from iamata.ledger.transactions.proposals import (
     OpenProposal,
     ReinstateMember,
     RestorePrivilege,
+    SetValidator,
     SuspendMember,
+    UpgradeRules,
 )
-from iamata.model.ids import PersonId, ProposalId
+from iamata.model.ids import DIGEST_PATTERN, KeyId, PersonId, ProposalId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
-from iamata.node import wallets
+from iamata.node.identities import sign_as
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
 
 DAYS: int = 14
 DAYS_MAX: int = 366
+DIGITS_MAX: int = 15
 
 app = make_noun("What the members decide together.")
+
+
+AdmitOption = Annotated[str | None, typer.Option("--admit", metavar="ID", help="Admit who has applied.")]
+SuspendOption = Annotated[str | None, typer.Option("--suspend", metavar="ID", help="Suspend a member.")]
+ReinstateOption = Annotated[
+    str | None, typer.Option("--reinstate", metavar="ID", help="Reinstate a suspended member.")
+]
+RestoreOption = Annotated[
+    str | None, typer.Option("--restore", metavar="ID", help="Let a person break the glass again.")
+]
+ValidatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--validator",
+        metavar="ID:KEY:WEIGHT",
+        help="Let a member order blocks with this key and weight, or with weight 0 no more.",
+    ),
+]
+UpgradeOption = Annotated[
+    str | None,
+    typer.Option("--upgrade", metavar="VERSION:HEIGHT", help="Let other rules hold from a block on."),
+]
+DaysOption = Annotated[int, typer.Option("--days", min=1, max=DAYS_MAX, help="For how long it is open.")]
 
 
 @verb(app, "open")
@@ -45,27 +72,24 @@ def open_(
     node: NodeOption = None,
     wallet: WalletOption,
     member: ForOption = None,
-    admit: Annotated[
-        str | None, typer.Option("--admit", metavar="ID", help="Admit who has applied.")
-    ] = None,
-    suspend: Annotated[
-        str | None, typer.Option("--suspend", metavar="ID", help="Suspend a member.")
-    ] = None,
-    reinstate: Annotated[
-        str | None, typer.Option("--reinstate", metavar="ID", help="Reinstate a suspended member.")
-    ] = None,
-    restore: Annotated[
-        str | None, typer.Option("--restore", metavar="ID", help="Let a person break the glass again.")
-    ] = None,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=DAYS_MAX, help="For how long it is open.")
-    ] = DAYS,
+    admit: AdmitOption = None,
+    suspend: SuspendOption = None,
+    reinstate: ReinstateOption = None,
+    restore: RestoreOption = None,
+    validator: ValidatorOption = None,
+    upgrade: UpgradeOption = None,
+    days: DaysOption = DAYS,
 ) -> None:
     """Ask the members to decide; opening counts as your member's approval."""
-    wanted = {"admit": admit, "suspend": suspend, "reinstate": reinstate, "restore": restore}
-    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
-    require(len(said) == 1, Reason.INPUT_INVALID, "say one of --admit, --suspend, --reinstate, --restore")
-    kind, subject = said[0]
+    wanted = {
+        "admit": admit,
+        "suspend": suspend,
+        "reinstate": reinstate,
+        "restore": restore,
+        "validator": validator,
+        "upgrade": upgrade,
+    }
+    kind, subject = choose_one(wanted)
     with open_place(home, node, wallet) as opened:
         author = sign_for(opened, wallet, member)
         proposal = ProposalId(author.make_id())
@@ -123,21 +147,55 @@ def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOptio
     show({"proposals": rows}, spell_table(("proposal", "what", "whom", "until", "votes"), table))
 
 
+def choose_one(wanted: dict[str, str | None]) -> tuple[str, str]:
+    """Return the one thing that was asked for, or say what could be."""
+    said = [(kind, subject) for kind, subject in wanted.items() if subject is not None]
+    names = ", ".join(f"--{kind}" for kind in wanted)
+    require(len(said) == 1, Reason.INPUT_INVALID, f"say one of {names}")
+    return said[0]
+
+
 def sign_for(place: Place, wallet: Path, member: str | None) -> Author:
     """Return the author that signs for a wallet's person."""
     held = load_wallet(wallet)
     chosen = choose_member(place, held, member, kind=OwnerKind.PERSON)
-    return wallets.sign_as(place, held, chosen)[1]
+    return sign_as(place, held, chosen)[1]
 
 
 def read_action(kind: str, subject: str) -> Action:
     """Put an option into the ledger's words."""
     if kind == "restore":
         return RestorePrivilege(person=read_id(subject, PersonId))
+    if kind == "validator":
+        return read_validator(subject)
+    if kind == "upgrade":
+        version, _, height = subject.partition(":")
+        return UpgradeRules(version=read_number(version), height=read_number(height))
     member = read_member(subject)
     if kind == "admit":
         return AdmitMember(member=member)
     return SuspendMember(member=member) if kind == "suspend" else ReinstateMember(member=member)
+
+
+def read_validator(subject: str) -> SetValidator:
+    """Read id:key:weight."""
+    member, _, rest = subject.partition(":")
+    key, _, weight = rest.partition(":")
+    return SetValidator(member=read_member(member), key=read_key(key), power=read_number(weight))
+
+
+def read_key(text: str) -> KeyId:
+    """Read a key's id."""
+    is_key = re.match(DIGEST_PATTERN, text) is not None
+    require(is_key, Reason.INPUT_INVALID, f"{text!a} is no key: 43 characters")
+    return KeyId(text)
+
+
+def read_number(text: str) -> int:
+    """Read a number without a sign."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX
+    require(is_number, Reason.INPUT_INVALID, f"{text!a} is no number")
+    return int(text)
 
 
 def describe_proposal(place: Place, proposal: ProposalId) -> dict[str, Any]:

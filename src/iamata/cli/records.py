@@ -25,6 +25,9 @@ EmergencyOption = Annotated[
     str | None,
     typer.Option("--emergency", metavar="ID", help="The emergency that you declared, for purpose BTG."),
 ]
+LenientOption = Annotated[
+    bool, typer.Option("--lenient", help="Keep records that break FHIR's structure, and count them.")
+]
 PROBLEMS_SHOWN_MAX: int = 50
 
 app = make_noun("Health records, encrypted with their custodian.")
@@ -35,11 +38,12 @@ def import_(
     home: HomeOption,
     member: MemberOption,
     paths: Annotated[list[Path], typer.Argument(help="FHIR R4 bundles, NDJSON, folders, .tar.xz or .zip.")],
+    lenient: LenientOption = False,  # noqa: FBT002  a switch
 ) -> None:
     """Import FHIR R4 records. The same again adds nothing; a bad entry is named, and the rest goes on."""
     begun_s = time.perf_counter()
     with open_home(home) as opened:
-        report = run_import(opened, member, paths)
+        report = run_import(opened, member, paths, is_lenient=lenient)
     seconds = time.perf_counter() - begun_s
     tally = report.tally
     show(
@@ -47,6 +51,7 @@ def import_(
             "added": tally.added,
             "unchanged": tally.unchanged,
             "already_there": report.already_there,
+            "irregular": report.irregular,
             "patients_enrolled": tally.patients_enrolled,
             "anchors": tally.anchors,
             "records_per_s": round(tally.added / seconds),
@@ -58,6 +63,10 @@ def import_(
             f"Patients enrolled: {tally.patients_enrolled:,}. Anchors on the ledger: {tally.anchors:,}.",
         ],
     )
+    if report.irregular:
+        note(
+            f"Kept although they break FHIR's structure: {report.irregular:,}. `records validate` says how."
+        )
     complain_of(report.problems)
 
 
@@ -140,7 +149,7 @@ def read_emergency(text: str | None) -> AccessId | None:
     return None if text is None else read_id(text, AccessId)
 
 
-def run_import(home: Home, member: str, paths: list[Path]) -> ImportReport:
+def run_import(home: Home, member: str, paths: list[Path], *, is_lenient: bool) -> ImportReport:
     """Import with a progress display: rate and time left."""
     counted, begun_s = Progress(), time.perf_counter()
     with make_progress() as progress:
@@ -151,7 +160,9 @@ def run_import(home: Home, member: str, paths: list[Path]) -> ImportReport:
             rate = f"{done:,} records, {done / (time.perf_counter() - begun_s):,.0f}/s"
             progress.update(task, total=counted.bytes_total, completed=counted.bytes_read, rate=rate)
 
-        return import_files(home.get_office(member), paths, progress=counted, tell=tell)
+        return import_files(
+            home.get_office(member), paths, progress=counted, tell=tell, is_lenient=is_lenient
+        )
 
 
 def complain_of(problems: list[Problem]) -> None:

@@ -1,24 +1,37 @@
 """`iamata verify`: check a home, or an export, offline and from the genesis on."""
 
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.output import note, show
+from iamata.cli.output import note, show, spell_table
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
-from iamata.model.reasons import Reason, Refused
-from iamata.node.home import load_genesis
-from iamata.node.verification import HomeReport, verify_export, verify_home
+from iamata.ledger.light.verifying import TRUST_MS
+from iamata.model.instants import MS_PER_DAY, format_instant
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.configuration import NODE_FILE
+from iamata.node.home import GENESIS_FILE, load_genesis
+from iamata.node.running import list_homes
+from iamata.node.verification import HomeReport, naming_place, verify_export, verify_home
+from iamata.workflows.vouching import VoteReport
 
 _AMISS = (Reason.HOME_IN_USE, Reason.HOME_NOT_FOUND, Reason.FILE_NOT_FOUND, Reason.INPUT_INVALID)
 """Refusals that say that nothing was verified, not that something is wrong."""
 
 _LEDGER = {
-    "blocks": "blocks, each with its header's signature and hashes",
+    "blocks": "blocks, each with its header and hashes",
     "transactions": "transactions, each with every signature",
     "refused": "of them refused, as the rules say",
+}
+ONE_SIGNER = "One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell."
+_VOTES = {
+    "headers": "headers of CometBFT, each with its validators and what it says of its block",
+    "votes": "validators' votes, each with its signature",
 }
 _MEMBERS = {
     "records": "records, opened and checked against their commitments",
@@ -40,21 +53,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(help="A home, or a file that `iamata ledger export` wrote.")],
+    path: Annotated[
+        Path, typer.Argument(help="A home, a folder of homes, or a file that `iamata ledger export` wrote.")
+    ],
     genesis: Annotated[
         Path | None, typer.Option("--genesis", metavar="FILE", help="A genesis that you trust.")
     ] = None,
 ) -> None:
     """Check everything offline, from the genesis on: exit 0, or name the first fault and exit 1."""
-    try:
+    with naming_faults():
         trusted = None if genesis is None else read_trusted(genesis)
+        if is_network(path):
+            show_network(verify_network(list_homes(path), trusted))
+            return
         report = verify_path(path, trusted)
-    except Refused as refused:
-        if refused.reason in _AMISS:
-            raise
-        raise Refused(Reason.FAULT_FOUND, refused.detail or refused.reason.name) from refused
     facts = document_report(report)
-    names = _LEDGER | (_MEMBERS if report.members else {})
+    names = _LEDGER | (_VOTES if report.votes else {}) | (_MEMBERS if report.members else {})
     show(
         facts,
         [
@@ -63,7 +77,80 @@ def verify(
             f"App hash {facts['app_hash']}",
             "Everything above was checked, and nothing is wrong.",
             "Whoever has this app hash at this height has the same ledger.",
-            "One signer ordered it: whether it ordered fairly and showed all the same, no replay can tell.",
+            *describe_order(report.votes, now_ms=read_clock_ms()),
+        ],
+    )
+
+
+def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
+    """Say in words who ordered the ledger, and how far that can be trusted."""
+    if votes is None:
+        return [ONE_SIGNER]
+    lines = [
+        f"{votes.validators} validators order it. Each block has the votes of over two thirds by weight,",
+        f"so {votes.faulty_max} of them may fail or cheat, and the others still agree on one ledger.",
+    ]
+    if votes.unvouched:
+        lines.append(
+            f"The last {votes.unvouched:,} blocks have no votes here yet: only this node says them."
+        )
+    elif not votes.is_result_vouched:
+        lines.append("What the last block came to is named by the next header, which is not here yet.")
+    age_days, period_days = (now_ms - votes.time_ms) // MS_PER_DAY, TRUST_MS // MS_PER_DAY
+    if age_days < period_days:
+        return [*lines, f"The newest votes are within the trust period of {period_days} days."]
+    return [
+        *lines,
+        f"The newest votes are {age_days} days old, longer than the trust period of {period_days} days:",
+        "keys stolen since could have voted for another end. Compare the app hash with what a member says.",
+    ]
+
+
+@contextlib.contextmanager
+def naming_faults() -> Iterator[None]:
+    """Let whatever was refused be a fault, but for what says that nothing was verified."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.reason in _AMISS:
+            raise
+        raise Refused(Reason.FAULT_FOUND, refused.detail or refused.reason.name) from refused
+
+
+def is_network(path: Path) -> bool:
+    """Tell whether a folder holds several homes and is none itself."""
+    return path.is_dir() and not (path / GENESIS_FILE).exists() and any(path.glob(f"*/{NODE_FILE}"))
+
+
+def verify_network(homes: Sequence[Path], trusted: Genesis | None) -> dict[str, HomeReport]:
+    """Check every home in a folder: each by itself, and that none has another ledger than the longest."""
+    reports: dict[str, HomeReport] = {}
+    for home in homes:
+        note(f"Checking {home.name}")
+        with naming_place(home.name):
+            reports[home.name] = verify_path(home, trusted)
+    longest = max(reports.values(), key=lambda one: one.ledger.blocks)
+    for name, report in reports.items():
+        is_same = report.ledger.app_hash == longest.ledger.app_hashes[report.ledger.blocks]
+        where = f"{name}: at height {report.ledger.blocks} it has another ledger than the longest"
+        require(is_same, Reason.FAULT_FOUND, where)
+    return reports
+
+
+def show_network(reports: Mapping[str, HomeReport]) -> None:
+    """Say what was checked in each home."""
+    facts = {name: document_report(report) for name, report in reports.items()}
+    rows = [
+        (name, f"{one['height']:,}", one["app_hash"], f"{one['checked']['records']:,}")
+        for name, one in facts.items()
+    ]
+    first = next(iter(reports.values()))
+    show(
+        {"homes": facts},
+        [
+            *spell_table(("home", "height", "app hash", "records"), rows),
+            "Every home was checked, nothing is wrong, and all have the same ledger.",
+            *describe_order(first.votes, now_ms=read_clock_ms()),
         ],
     )
 
@@ -89,11 +176,25 @@ def read_trusted(path: Path) -> Genesis:
 def document_report(report: HomeReport) -> dict[str, Any]:
     """Sum up what was checked, for machines."""
     checked = {field: getattr(report.ledger, field) for field in _LEDGER}
+    if report.votes is not None:
+        checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
     return {
         "network": compute_network_id(report.genesis),
         "height": report.ledger.blocks,
         "app_hash": report.ledger.app_hash,
-        "is_by_one_signer": True,
+        "is_by_one_signer": report.votes is None,
         "checked": checked,
+    } | document_votes(report.votes)
+
+
+def document_votes(votes: VoteReport | None) -> dict[str, Any]:
+    """Say who ordered the ledger, for machines."""
+    if votes is None:
+        return {}
+    return {
+        "validators": votes.validators,
+        "faulty_max": votes.faulty_max,
+        "unvouched_blocks": votes.unvouched,
+        "newest_vote": format_instant(votes.time_ms),
     }

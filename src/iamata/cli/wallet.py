@@ -9,6 +9,7 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new, read_text
 from iamata.cli.options import AtOption, WalletOption
+from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
 from iamata.cli.places import NodeOption, PlaceOption, get_home, open_place
@@ -21,9 +22,13 @@ from iamata.model.ids import PatientId
 from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
+from iamata.node.identities import open_or_create
+from iamata.node.outbox import Outcome
 from iamata.node.places import Place
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
+from iamata.workflows.enrolments import read_enrolment_code
+from iamata.workflows.outbox import EnrolAct
 from iamata.workflows.share_codes import shorten
 from iamata.workflows.wallets import Identity, KeptTerms, Wallet, find_identity
 
@@ -59,28 +64,41 @@ def enrol(
         str | None,
         typer.Option("--code", metavar="CODE", help="The custodian's code, @FILE, or - for the input."),
     ] = None,
+    now: NowOption = False,
 ) -> None:
     """Make a key for one custodian, and let it alone speak for you there; at a node, with its code."""
     if code is not None:
-        identity = enrol_with_code(home, node, wallet, read_text(code))
+        act, outcomes = enrol_with_code(home, node, wallet, read_text(code), is_now=now)
     else:
         require(node is None, Reason.INPUT_INVALID, "a node wants the code that its staff gave you: --code")
-        identity = enrol_at_home(home, wallet, custodian, patient)
+        act, outcomes = enrol_at_home(home, wallet, custodian, patient, is_now=now)
+    mine = act.identity
+    said = f"At {mine.member} you are {mine.id}. Only {wallet} speaks for you there: keep a copy."
     show(
-        {"patient": identity.id, "custodian": identity.member, "wallet": str(wallet)},
-        [f"At {identity.member} you are {identity.id}. Only {wallet} speaks for you there: keep a copy."],
+        {
+            "patient": mine.id,
+            "custodian": mine.member,
+            "wallet": str(wallet),
+            "acts": document_outcomes(outcomes),
+        },
+        spell_outcomes(outcomes, lambda _: said),
     )
 
 
-def enrol_with_code(home: Path | None, node: str | None, wallet: Path, code: str) -> Identity:
+def enrol_with_code(
+    home: Path | None, node: str | None, wallet: Path, code: str, *, is_now: bool
+) -> tuple[EnrolAct, list[Outcome]]:
     """Enrol with a custodian's code, which says whom to trust."""
-    invited = wallets.read_enrolment_code(code)
-    wallets.open_or_create(wallet)
+    invited = read_enrolment_code(code)
+    open_or_create(wallet)
     with open_place(home, node, wallet, network=invited.network) as opened:
-        return wallets.enrol_with_code(opened, wallet, code)
+        act = wallets.prepare_enrolment_with_code(opened, wallet, code)
+        return act, decide(opened, wallet, [(act.identity.member, act)], is_now=is_now)
 
 
-def enrol_at_home(home: Path | None, wallet: Path, custodian: str | None, patient: str | None) -> Identity:
+def enrol_at_home(
+    home: Path | None, wallet: Path, custodian: str | None, patient: str | None, *, is_now: bool
+) -> tuple[EnrolAct, list[Outcome]]:
     """Enrol at the custodian's own home, where its staff stands by."""
     if custodian is None:
         raise Refused(Reason.INPUT_INVALID, "say where with --custodian")
@@ -91,7 +109,8 @@ def enrol_at_home(home: Path | None, wallet: Path, custodian: str | None, patien
             pseudonym = PatientId(office.author.make_id())
         else:
             pseudonym = read_patient(opened, patient, member=custodian)
-        return wallets.enrol_patient(opened, wallet, member=custodian, patient=pseudonym)
+        act = wallets.prepare_enrolment(opened, wallet, member=custodian, patient=pseudonym)
+        return act, decide(opened, wallet, [(office.member, act)], is_now=is_now)
 
 
 @verb(app, "share")

@@ -72,16 +72,21 @@ class Connection:
             time.sleep(PAUSE_S * attempt)
         raise AssertionError(target)
 
-    def post(self, path: str, kind: type[AnswerT], body: msgspec.Struct) -> AnswerT:
-        """Ask for something to be done, once."""
-        return self._ask("POST", path, msgspec.json.encode(body), kind)
+    def post(
+        self, path: str, kind: type[AnswerT], body: msgspec.Struct, *, is_signed: bool = True
+    ) -> AnswerT:
+        """Ask for something to be done, once; unsigned where the ledger does not know the key yet."""
+        return self._ask("POST", path, msgspec.json.encode(body), kind, is_signed=is_signed)
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
-    def _ask(self, method: str, target: str, body: bytes, kind: type[AnswerT]) -> AnswerT:
-        status, answer = self._exchange(method, target, body)
+    def _ask(
+        self, method: str, target: str, body: bytes, kind: type[AnswerT], *, is_signed: bool = True
+    ) -> AnswerT:
+        signed = self._sign(method, target, body) if is_signed else {}
+        status, answer = self._exchange(method, target, body, signed)
         if status == _DONE:
             return self._decode(answer, kind)
         try:
@@ -91,8 +96,8 @@ class Connection:
             raise Refused(reason, self.url) from error
         raise read_refusal(problem)
 
-    def _exchange(self, method: str, target: str, body: bytes) -> tuple[int, bytes]:
-        headers = {"accept": "application/json", **self._sign(method, target, body)}
+    def _exchange(self, method: str, target: str, body: bytes, signed: dict[str, str]) -> tuple[int, bytes]:
+        headers = {"accept": "application/json", **signed}
         if body:
             headers["content-type"] = "application/json"
         try:

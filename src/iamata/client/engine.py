@@ -73,7 +73,9 @@ class RemoteEngine:
                 check_follows(position.checkpoint, position.growth, earlier=earlier, genesis=self.genesis)
                 if position.checkpoint == earlier and isinstance(self._view, RemoteView):
                     return self._view
-            self._view = RemoteView(self._connection, self.genesis, position.checkpoint)
+            self._view = RemoteView(
+                self._connection, self.genesis, position.checkpoint, held=position.height
+            )
             self._pinned = position.checkpoint
             self._keep(position.checkpoint)
             return self._view

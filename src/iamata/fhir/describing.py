@@ -13,6 +13,8 @@ from iamata.fhir.compartments import find_patients
 from iamata.fhir.facts import state_facts
 from iamata.fhir.labels import LabelRules, label
 from iamata.fhir.resources import read_resource
+from iamata.fhir.validation.checking import validate
+from iamata.fhir.validation.issues import spell_first
 from iamata.model.reasons import Reason, Refused, require
 
 PATIENTS_MAX: Final = 32
@@ -43,6 +45,8 @@ class Described(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True
 
     patients: tuple[str, ...]
     facts: RecordFacts
+    irregularity: str = ""
+    """Where its structure is not what FHIR R4 says, and what was expected there; empty where it is."""
 
 
 class NotDescribed(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -67,6 +71,24 @@ def describe_here(questions: Iterable[ToDescribe]) -> Iterator[tuple[ToDescribe,
     return ((asked, describe_all(asked)) for asked in questions)
 
 
+def require_structure(describe: Describe) -> Describe:
+    """Let every resource be refused whose structure is not what FHIR R4 says."""
+
+    def describe_strictly(
+        questions: Iterable[ToDescribe],
+    ) -> Iterator[tuple[ToDescribe, Sequence[Description]]]:
+        for asked, answers in describe(questions):
+            yield asked, [_refuse_irregular(one) for one in answers]
+
+    return describe_strictly
+
+
+def _refuse_irregular(one: Description) -> Description:
+    if isinstance(one, Described) and one.irregularity:
+        return NotDescribed(Reason.RESOURCE_INVALID, one.irregularity)
+    return one
+
+
 def _describe(one: Resolved, rules: LabelRules) -> Description:
     try:
         resource = read_resource(one.body)
@@ -78,4 +100,4 @@ def _describe(one: Resolved, rules: LabelRules) -> Description:
     facts = state_facts(
         resource, resource_type=one.resource_type, resource_id=one.resource_id, labels=labels
     )
-    return Described(patients, facts)
+    return Described(patients, facts, spell_first(validate(resource.elements)))

@@ -54,6 +54,8 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     """
     identifiers: tuple[Identifier, ...]
     facts: RecordFacts
+    is_irregular: bool = False
+    """Its structure is not what FHIR R4 says, and it is kept all the same."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -244,4 +246,5 @@ def _finish(draft: Draft, body: bytes, described: Described) -> Prepared:
         patients=described.patients,
         identifiers=draft.identifiers,
         facts=described.facts,
+        is_irregular=bool(described.irregularity),
     )

@@ -1,17 +1,19 @@
 """Read one resource from its bytes, check the least that every record must have, and keep it exact.
 
-A stored body keeps every token as it was spelled, so `1.50` stays `1.50`: the tree made here serves to
-look at the resource and is never written back. FHIR R4: 2.6.2 (JSON), 2.24.0.14 (ids).
+A stored body keeps every token as it was spelled, so `1.50` stays `1.50`: the tree made here, in which
+it is a Decimal of that precision, serves to look at the resource and is never written back.
+FHIR R4: 2.6.2 (JSON), 2.24.0.14 (ids).
 """
 
 import codecs
 import json
 import re
+from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn
 
 import msgspec
 
-from iamata.fhir.tables.r4 import RESOURCE_TYPES
+from iamata.fhir.definitions import is_resource_type
 from iamata.model.canonical import Json
 from iamata.model.reasons import Reason, Refused, require
 
@@ -19,6 +21,8 @@ RESOURCE_BYTES_MAX: Final = 16 * 2**20
 RESOURCE_NODES_MAX: Final = 250_000
 """Objects, lists and commas: what bounds the memory of a tree whose bytes say little, like `[[],[],…`."""
 RESOURCE_DEPTH_MAX: Final = 64
+EXPONENT_MAX: Final = 308
+"""Numbers of more digits before the point, or zeros behind it, are no other reader's numbers."""
 
 NOT_RECORDS: Final = ("Bundle", "Parameters")
 """Envelopes: what is inside could belong to anybody, so they are opened or refused, never stored."""
@@ -41,14 +45,13 @@ class Head(msgspec.Struct, frozen=True, gc=False, rename={"resource_type": "reso
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A resource to look at: its elements, and every coding that stands anywhere in it."""
+    """A resource to look at: its elements, decimals exact, and every coding that stands anywhere in it."""
 
     elements: Tree
     codings: tuple[Coding, ...]
 
 
 _HEADS: Final = msgspec.json.Decoder(Head)
-_TREES: Final = msgspec.json.Decoder(dict[str, object])
 
 
 def compact(raw: bytes) -> bytes:
@@ -70,7 +73,7 @@ def read_head(body: bytes) -> Head:
     """Read the type and the id of a resource, or refuse what cannot be a record."""
     require(len(body) <= RESOURCE_BYTES_MAX, Reason.INPUT_TOO_LARGE)
     head = _decode_head(body)
-    require(head.resource_type in RESOURCE_TYPES, Reason.RESOURCE_INVALID, "unknown resourceType")
+    require(is_resource_type(head.resource_type), Reason.RESOURCE_INVALID, "unknown resourceType")
     require(head.resource_type not in NOT_RECORDS, Reason.RESOURCE_INVALID, "an envelope inside")
     require(head.id is None or is_id(head.id), Reason.RESOURCE_INVALID, "malformed id")
     return head
@@ -78,21 +81,27 @@ def read_head(body: bytes) -> Head:
 
 def read_resource(body: bytes) -> Resource:
     """Read a compact body whole, or refuse it for its size, its depth or keys that stand twice."""
-    if len(body) > RESOURCE_NODES_MAX:
-        nodes = body.count(b",") + body.count(b"{") + body.count(b"[")
-        require(nodes <= RESOURCE_NODES_MAX, Reason.INPUT_TOO_LARGE, "too many elements")
-    try:
-        elements = _TREES.decode(body)
-    except RecursionError as error:
-        raise Refused(Reason.INPUT_TOO_DEEP) from error
-    except ValueError as error:
-        raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
+    elements = read_tree(body)
     keys, codings = _survey(elements)
     # In compact JSON every key ends in `":`, so equal counts prove that no key was swallowed by its
     # twin. A string may hold those two bytes as well; only then is the slow, exact reader asked.
     if keys != body.count(b'":'):
         _refuse_duplicates(body)
     return Resource(elements=elements, codings=tuple(dict.fromkeys(codings)))  # type: ignore[arg-type]
+
+
+def read_tree(body: bytes) -> dict[str, object]:
+    """Read what a compact body holds, fractions as Decimals, or refuse it for its size."""
+    require(len(body) <= RESOURCE_BYTES_MAX, Reason.INPUT_TOO_LARGE)
+    if len(body) > RESOURCE_NODES_MAX:
+        nodes = body.count(b",") + body.count(b"{") + body.count(b"[")
+        require(nodes <= RESOURCE_NODES_MAX, Reason.INPUT_TOO_LARGE, "too many elements")
+    try:
+        return _TREES.decode(body)
+    except RecursionError as error:
+        raise Refused(Reason.INPUT_TOO_DEEP) from error
+    except (ValueError, InvalidOperation) as error:
+        raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
 
 
 def is_id(text: str) -> bool:
@@ -153,6 +162,12 @@ def _survey(elements: dict[str, object]) -> tuple[int, list[Coding]]:
     return keys, codings
 
 
+def _read_decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    require(abs(number.adjusted()) <= EXPONENT_MAX, Reason.RESOURCE_INVALID, "a number out of range")
+    return number
+
+
 def _refuse_duplicates(body: bytes) -> None:
     json.loads(
         body, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str, parse_constant=_refuse
@@ -165,3 +180,6 @@ def _require_distinct(pairs: list[tuple[str, object]]) -> None:
 
 def _refuse(_: str) -> NoReturn:
     raise Refused(Reason.RESOURCE_INVALID, "not JSON")
+
+
+_TREES: Final = msgspec.json.Decoder(dict[str, object], float_hook=_read_decimal)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from iamata.intake.limits import Limits
+from iamata.intake.streams import broken_is_refused
 from iamata.model.reasons import Reason, Refused
 
 Line = tuple[int, bytes | Refused]
@@ -26,11 +27,12 @@ def read_chunks(stream: IO[bytes], limits: Limits) -> Iterator[list[Line]]:
 
 def _read_lines(stream: IO[bytes], limits: Limits) -> Iterator[Line]:
     index = 0
-    while line := stream.readline(limits.line_bytes_max + 1):
-        if len(line) > limits.line_bytes_max:
-            while line and not line.endswith(b"\n"):
-                line = stream.readline(limits.line_bytes_max)
-            yield index, Refused(Reason.INPUT_TOO_LARGE, "a line")
-        elif not line.isspace():
-            yield index, line
-        index += 1
+    with broken_is_refused():
+        while line := stream.readline(limits.line_bytes_max + 1):
+            if len(line) > limits.line_bytes_max:
+                while line and not line.endswith(b"\n"):
+                    line = stream.readline(limits.line_bytes_max)
+                yield index, Refused(Reason.INPUT_TOO_LARGE, "a line")
+            elif not line.isspace():
+                yield index, line
+            index += 1

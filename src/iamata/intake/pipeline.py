@@ -7,7 +7,7 @@ once: so the order of files does not matter, and nothing is kept in memory or on
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -22,13 +22,11 @@ from iamata.fhir.preparing import (
     prepare_resources,
     state_fault,
 )
-from iamata.fhir.resources import compact
 from iamata.intake.limits import Limits
-from iamata.intake.lines import Line, read_chunks
+from iamata.intake.lines import read_chunks
 from iamata.intake.progress import Progress
-from iamata.intake.sources import Kind, Source, Unreadable, read_sources
-from iamata.intake.streams import broken_is_refused
-from iamata.model.reasons import Reason, Refused, require
+from iamata.intake.sources import Kind, Source, Unreadable, read_document, read_sources
+from iamata.model.reasons import Reason, Refused
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -128,10 +126,10 @@ class _Intake:
         self, key: Key, source: Source, only: frozenset[int] | None
     ) -> Iterator[Unit | Problem]:
         if source.kind is Kind.DOCUMENT:
-            batch = self._prepare_document(self._read_document(source.stream), only=only)
+            batch = self._prepare_document(read_document(source, self._limits), only=only)
             yield from self._sort_out(key, batch)
         else:
-            for chunk in self._read_chunks(source.stream):
+            for chunk in read_chunks(source.stream, self._limits):
                 lines = chunk if only is None else [line for line in chunk if line[0] in only]
                 yield from self._sort_out(key, self._prepare_resources(lines))
 
@@ -149,21 +147,6 @@ class _Intake:
                 yield _state_problem(key[1], msgspec.structs.replace(fault, detail=TOO_MANY_WAIT))
             else:
                 yield _state_problem(key[1], fault)
-
-    def _read_document(self, stream: IO[bytes]) -> bytes:
-        with broken_is_refused():
-            content = stream.read(self._limits.document_bytes_max + 1)
-        require(len(content) <= self._limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
-        return compact(content)
-
-    def _read_chunks(self, stream: IO[bytes]) -> Iterator[list[Line]]:
-        chunks = read_chunks(stream, self._limits)
-        while True:
-            with broken_is_refused():
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            yield chunk
 
 
 def _state_problem(source: str, fault: Fault) -> Problem:

@@ -9,10 +9,11 @@ from typing import IO, BinaryIO, Final
 
 import msgspec
 
+from iamata.fhir.resources import compact
 from iamata.intake.archives import Member, walk_tar, walk_zip
 from iamata.intake.limits import Limits
 from iamata.intake.progress import CountedFile, Progress
-from iamata.intake.streams import Meter, unpack
+from iamata.intake.streams import Meter, broken_is_refused, unpack
 from iamata.model.reasons import Reason, Refused, require
 
 
@@ -65,6 +66,14 @@ def read_sources(
             except Refused as refused:
                 yield Unreadable(name=_show(str(path)), refused=refused)
             progress.files_read += 1
+
+
+def read_document(source: Source, limits: Limits) -> bytes:
+    """Read a document whole, and drop the white space between its tokens."""
+    with broken_is_refused():
+        content = source.stream.read(limits.document_bytes_max + 1)
+    require(len(content) <= limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
+    return compact(content)
 
 
 def _read_file(

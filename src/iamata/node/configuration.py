@@ -21,6 +21,8 @@ PEERS_MAX: Final = 1_000
 _NEXT: Final = "node.next.json"
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=PORT_MAX)]
+Address = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.\-\[\]:]{1,255}:[0-9]{1,5}\Z")]
+"""host:port."""
 
 
 class Ordering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -38,6 +40,17 @@ class Follower(Ordering, frozen=True, tag="follower"):
     """The URL of the node that orders, or of one that follows it."""
 
 
+class Comet(Ordering, frozen=True, tag="comet"):
+    """CometBFT orders: this node's is one of several that agree on each block."""
+
+    rpc: Address
+    """Where this node's CometBFT answers, on this machine."""
+    p2p: Address
+    """Where the others' CometBFT reach it."""
+    application: str = "comet/application.sock"
+    """The socket on which CometBFT asks this node, as seen from the home."""
+
+
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Files of a certificate and its key, as seen from the home."""
 
@@ -50,7 +63,7 @@ class Configuration(
 ):
     """All that can be set."""
 
-    engine: Embedded | Follower = msgspec.field(default_factory=Embedded)
+    engine: Embedded | Follower | Comet = msgspec.field(default_factory=Embedded)
     host: str = "127.0.0.1"
     port: Port = PORT
     """0 takes any port that is free, and says which."""

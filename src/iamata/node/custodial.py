@@ -11,12 +11,14 @@ from iamata.model.ids import Commitment, ConsentId, PatientId, encode_digest
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, require
 from iamata.node.home import Home
-from iamata.node.wallets import sign_as
-from iamata.stores.wallets import load_wallet, save_wallet
+from iamata.node.identities import sign_as
+from iamata.stores.outboxes import load_outbox
+from iamata.stores.wallets import load_wallet
 from iamata.vault.openings import Opening, keep_opening, list_openings
 from iamata.vault.policies import TERMS
 from iamata.workflows import consents, wallets
 from iamata.workflows.office import Office
+from iamata.workflows.outbox import ConfirmAct
 from iamata.workflows.wallets import KeptTerms
 
 EVIDENCE = "evidence"
@@ -72,10 +74,12 @@ def list_unconfirmed(home: Home, folder: Path, *, member: str) -> list[KeptTerms
     """List what the custodian signed for a patient who has a key now, held against the ledger."""
     office, view = home.get_office(member), home.engine.snapshot()
     identity, _ = sign_as(home, load_wallet(folder), member)
+    acts = [one.act for one in load_outbox(folder).waiting if not one.refused]
+    decided = [act.kept.consent for act in acts if isinstance(act, ConfirmAct)]
     waiting = []
     for opening in list_openings(office.custody, PatientId(identity.id)):
         entry = CONSENTS.find(view, opening.name) if opening.kind == TERMS else None
-        if entry is None or not entry.is_custodial or entry.is_confirmed:
+        if entry is None or not entry.is_custodial or entry.is_confirmed or opening.name in decided:
             continue
         require(opening.commitment == entry.terms, Reason.CANNOT_OPEN, f"the terms of {opening.name}")
         waiting.append(
@@ -88,13 +92,6 @@ def list_unconfirmed(home: Home, folder: Path, *, member: str) -> list[KeptTerms
             )
         )
     return waiting
-
-
-def keep_confirmed(folder: Path, kept: KeptTerms) -> None:
-    """Keep in the patient's wallet what is about to be confirmed."""
-    wallet = load_wallet(folder)
-    if kept not in wallet.kept:
-        save_wallet(folder, wallets.keep_terms(wallet, kept))
 
 
 def keep_evidence(office: Office, patient: PatientId, evidence: bytes) -> Commitment:

@@ -23,6 +23,7 @@ from iamata.model.instants import MS_PER_HOUR, Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
 from iamata.node.home import WALLETS_FOLDER, Home, create_home, open_home
+from iamata.node.identities import sign_as
 from iamata.node.importing import import_files
 from iamata.node.verification import HomeReport, verify_home
 from iamata.sample.writing import write_sample
@@ -79,7 +80,7 @@ class Story:
 
     def get_author(self, name: str, member: MemberId) -> Author:
         """Return the author that signs for a person of the staff."""
-        return wallets.sign_as(self.home, load_wallet(self.find_wallet(name)), member)[1]
+        return sign_as(self.home, load_wallet(self.find_wallet(name)), member)[1]
 
 
 def run_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import PATIENTS
-from iamata.ledger.transactions.patients import AddPatientKey, RemovePatientKey
-from iamata.model.ids import KeyId, PatientId
-from iamata.model.reasons import Reason, Refused
+from iamata.ledger.transactions.patients import RemovePatientKey
+from iamata.model.ids import KeyId, MemberId, PatientId
+from iamata.model.reasons import Reason, Refused, require
+from iamata.node.identities import draw_identity, open_or_create, sign_as
+from iamata.node.outbox import note_sent
 from iamata.node.places import Place
-from iamata.node.wallets import draw_identity, open_or_create, sign_as
-from iamata.stores.wallets import load_wallet, save_wallet
-from iamata.workflows.wallets import add_identity, get_key, keep_terms
+from iamata.stores.wallets import load_wallet
+from iamata.workflows.outbox import FOLDER_LENGTH_MAX, AddDeviceAct
+from iamata.workflows.wallets import add_identity
 
 
 def list_keys(place: Place, folder: Path, *, member: str) -> tuple[KeyId, tuple[KeyId, ...]]:
@@ -22,24 +24,22 @@ def list_keys(place: Place, folder: Path, *, member: str) -> tuple[KeyId, tuple[
     return author.key.key_id, entry.keys
 
 
-def add_device(place: Place, folder: Path, other: Path, *, member: str) -> KeyId:
-    """Let another wallet speak for the same patient; it keeps its key before the ledger hears of it."""
-    wallet = load_wallet(folder)
-    identity, author = sign_as(place, wallet, member)
+def prepare_device(place: Place, folder: Path, other: Path, *, member: str) -> AddDeviceAct:
+    """Draw the key with which another wallet will speak for the same patient, to be decided on."""
+    identity, _ = sign_as(place, load_wallet(folder), member)
     fresh = draw_identity(place, member, OwnerKind.PATIENT, identity.id)
-    device = add_identity(open_or_create(other), fresh)
-    for kept in wallet.kept:
-        if kept.patient == identity.id:
-            device = keep_terms(device, kept)
-    save_wallet(other, device)
-    possession = place.author(get_key(fresh)).prove_possession(
-        OwnerKind.PATIENT, identity.id, member=identity.member
-    )
-    author.submit(AddPatientKey, patient=PatientId(identity.id), possession=possession)
-    return possession.key
+    add_identity(open_or_create(other), fresh)  # or refuse: one is enough for each member
+    where = str(other.resolve())
+    require(len(where) <= FOLDER_LENGTH_MAX, Reason.INPUT_TOO_LARGE, "the path of the other wallet")
+    return AddDeviceAct(identity=fresh, folder=where)
 
 
-def remove_key(place: Place, folder: Path, key: KeyId, *, member: str) -> None:
-    """Let a key speak for the patient no more."""
+def remove_key(place: Place, folder: Path, key: KeyId, *, member: str) -> tuple[MemberId, ...]:
+    """Let a key speak for the patient no more, at once.
+
+    Return the custodians whose pseudonyms its instant may join.
+    """
     identity, author = sign_as(place, load_wallet(folder), member)
+    linked = note_sent(place, folder, identity.member)
     author.submit(RemovePatientKey, patient=PatientId(identity.id), key=key)
+    return linked

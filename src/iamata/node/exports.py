@@ -7,7 +7,7 @@ reader compares height and app hash with what another member says.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,8 @@ class ExportedBlock(
     leaves: tuple[str, ...]
     groups: tuple[int, ...] = ()
     misbehaviours: tuple[Misbehaviour, ...] = ()
+    light: str = ""
+    """Where validators order: their votes for this block."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,9 +47,22 @@ class Export:
 
     genesis: Genesis
     blocks: Iterator[StoredBlock]
+    lights: dict[int, bytes]
+    """Light blocks by height, each from when its block is read until somebody takes it out."""
 
 
-def write_export(path: Path, genesis: Genesis, blocks: Iterable[StoredBlock]) -> int:
+def find_no_light(_: int) -> bytes | None:
+    """Find no votes, as where one signer orders."""
+    return None
+
+
+def write_export(
+    path: Path,
+    genesis: Genesis,
+    blocks: Iterable[StoredBlock],
+    *,
+    find_light: Callable[[int], bytes | None] = find_no_light,
+) -> int:
     """Write a new file, and return how many blocks it holds."""
     count = 0
     try:
@@ -59,7 +74,7 @@ def write_export(path: Path, genesis: Genesis, blocks: Iterable[StoredBlock]) ->
     with _removing_what_fails(path), file:
         file.write(encode_struct(genesis) + b"\n")
         for block in blocks:
-            file.write(encode_struct(_spell(block)) + b"\n")
+            file.write(encode_struct(_spell(block, find_light(block.height))) + b"\n")
             count += 1
         file.flush()
         os.fsync(file.fileno())
@@ -74,7 +89,8 @@ def read_export(path: Path) -> Iterator[Export]:
     except OSError as error:
         raise Refused(Reason.FILE_NOT_FOUND, f"{path}: {error.strerror}") from error
     with file:
-        yield Export(genesis=_read_genesis(file), blocks=_read_blocks(file))
+        genesis, lights = _read_genesis(file), dict[int, bytes]()
+        yield Export(genesis=genesis, blocks=_read_blocks(file, lights), lights=lights)
 
 
 def _read_genesis(file: BufferedReader) -> Genesis:
@@ -84,20 +100,23 @@ def _read_genesis(file: BufferedReader) -> Genesis:
         raise Refused(Reason.FAULT_FOUND, refused.detail) from refused
 
 
-def _read_blocks(file: BufferedReader) -> Iterator[StoredBlock]:
+def _read_blocks(file: BufferedReader, lights: dict[int, bytes]) -> Iterator[StoredBlock]:
     number = 1
     while file.peek(1):
         what = f"block {number} of the export"
-        yield _read_block(_read_line(file, what), what)
+        block, light = _read_block(_read_line(file, what), what)
+        if light:
+            lights[block.height] = light
+        yield block
         number += 1
 
 
-def _read_block(line: bytes, what: str) -> StoredBlock:
+def _read_block(line: bytes, what: str) -> tuple[StoredBlock, bytes]:
     """Read one line in its one spelling, so that no changed byte means the same."""
     try:
         block = _BLOCKS.decode(line)
         require(encode_struct(block) == line, Reason.FAULT_FOUND, f"{what} is spelled otherwise")
-        return StoredBlock(
+        stored = StoredBlock(
             height=block.height,
             time_ms=block.time_ms,
             first_leaf=block.first_leaf,
@@ -107,6 +126,7 @@ def _read_block(line: bytes, what: str) -> StoredBlock:
             groups=block.groups,
             misbehaviours=block.misbehaviours,
         )
+        return stored, block.light.encode("ascii")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refused(Reason.FAULT_FOUND, f"{what} cannot be read") from error
 
@@ -130,7 +150,7 @@ def _removing_what_fails(path: Path) -> Iterator[None]:
         raise
 
 
-def _spell(block: StoredBlock) -> ExportedBlock:
+def _spell(block: StoredBlock, light: bytes | None) -> ExportedBlock:
     try:
         return ExportedBlock(
             height=block.height,
@@ -141,6 +161,7 @@ def _spell(block: StoredBlock) -> ExportedBlock:
             leaves=tuple(one.decode("utf-8") for one in block.leaves),
             groups=block.groups,
             misbehaviours=block.misbehaviours,
+            light="" if light is None else light.decode("ascii"),
         )
     except UnicodeDecodeError as error:
         raise Refused(Reason.HOME_CORRUPT, f"block {block.height}") from error

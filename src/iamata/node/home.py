@@ -20,7 +20,8 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.configuration import Configuration, Follower, read_configuration
+from iamata.node.comet_engine import open_comet
+from iamata.node.configuration import Comet, Configuration, Follower, read_configuration
 from iamata.node.desks import LocalDesk
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
 from iamata.node.peers import Peers, open_follower
@@ -59,13 +60,22 @@ Founder = tuple[MemberId, str, MemberKind]
 class Home:
     """An open home: its engine runs, and each member's office works."""
 
-    def __init__(
-        self, path: Path, engine: KeptLedger, offices: dict[MemberId, Office], peers: Peers
+    def __init__(  # noqa: PLR0913  what it holds open
+        self,
+        path: Path,
+        engine: KeptLedger,
+        offices: dict[MemberId, Office],
+        peers: Peers,
+        *,
+        clock: Callable[[], int] = read_clock_ms,
+        entropy: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.path = path
         self.engine = engine
         self.offices = offices
         self.peers = peers
+        self.clock = clock
+        self.entropy = entropy
 
     def get_office(self, member: str) -> Office:
         """Return a member's office, or refuse."""
@@ -89,7 +99,7 @@ class Home:
 
     def author(self, key: SigningKey) -> Author:
         """Write with a key that is not a node's: a person's or a patient's."""
-        return Author(self.engine, key, read_clock_ms, os.urandom)
+        return Author(self.engine, key, self.clock, self.entropy)
 
     def close(self) -> None:
         """Stop the engine and close the stores."""
@@ -148,11 +158,17 @@ def write_home(
 
 
 @contextlib.contextmanager
-def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterator[Home]:
-    """Open a home, finish what a crash or a restored backup left undone, and close it in the end."""
+def open_home(
+    path: Path, *, clock: Callable[[], int] = read_clock_ms, is_supervised: bool = False
+) -> Iterator[Home]:
+    """Open a home, finish what a crash or a restored backup left undone, and close it in the end.
+
+    A validator's CometBFT is started when it is needed, unless something supervises it.
+    """
     genesis, configuration = load_genesis(path), read_configuration(path)
     peers = Peers(configuration, path, find_asking_key(path))
-    home = Home(path, open_ledger(path, genesis, configuration, clock), {}, peers)
+    engine = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
+    home = Home(path, engine, {}, peers, clock=clock)
     try:
         for folder in list_member_folders(path):
             member = MemberId(folder.name)
@@ -164,11 +180,25 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
 
 
 def open_ledger(
-    path: Path, genesis: Genesis, configuration: Configuration, clock: Callable[[], int]
+    path: Path,
+    genesis: Genesis,
+    configuration: Configuration,
+    clock: Callable[[], int],
+    *,
+    is_supervised: bool,
 ) -> KeptLedger:
     """Open the engine that a home is configured to have."""
     if isinstance(configuration.engine, Follower):
         return open_follower(path / LEDGER_FOLDER, genesis, configuration, key=find_asking_key(path))
+    if isinstance(configuration.engine, Comet):
+        return open_comet(
+            path,
+            path / LEDGER_FOLDER,
+            genesis,
+            configuration.engine,
+            clock=clock,
+            is_supervised=is_supervised,
+        )
     orderer = SigningKey.from_seed(read_key(path / LEDGER_FOLDER / ORDERER_KEY))
     ledger = path / LEDGER_FOLDER / LEDGER_FILE
     has_begun = ledger.is_file() and ledger.stat().st_size > 0

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from iamata.fhir.describing import describe_all
+from iamata.fhir.describing import describe_all, require_structure
 from iamata.fhir.preparing import Known, Prepared
 from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.progress import Progress
@@ -24,6 +24,8 @@ class ImportReport:
     tally: ImportTally = dataclasses.field(default_factory=ImportTally)
     already_there: int = 0
     """Entries that asked only for what was there."""
+    irregular: int = 0
+    """Records that were kept although their structure is not what FHIR R4 says."""
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
 
@@ -31,23 +33,28 @@ def _see_nothing(_: Prepared) -> None:
     """Let records pass."""
 
 
-def import_files(
+def import_files(  # noqa: PLR0913  what, where to, how, and who is told
     office: Office,
     paths: Sequence[Path],
     *,
     progress: Progress,
     tell: Callable[[ImportTally], None],
     see: Callable[[Prepared], None] = _see_nothing,
+    is_lenient: bool = False,
 ) -> ImportReport:
-    """Import everything below some paths; each bad entry is reported, and the rest goes on."""
+    """Import everything below some paths; each bad entry is reported, and the rest goes on.
+
+    A lenient import counts the records whose structure is not FHIR R4's, and keeps them.
+    """
     with closing(ProcessWorkers()) as workers:
         importer, report = Importer(office, workers), ImportReport()
+        describe = partial(workers.map, describe_all)
         units = read_units(
             paths,
             known=Known(importer.find_identifier, importer.is_patient_known),
             rules=load_rules(),
             progress=progress,
-            describe=partial(workers.map, describe_all),
+            describe=describe if is_lenient else require_structure(describe),
         )
         for unit in units:
             if isinstance(unit, Problem):
@@ -67,5 +74,6 @@ def _take(importer: Importer, unit: Unit, report: ImportReport, see: Callable[[P
         problem = Problem(source=unit.source, index=None, reason=refused.reason, detail=refused.detail)
         report.problems.append(problem)
         return
+    report.irregular += sum(prepared.is_irregular for prepared in unit.prepared)
     for prepared in unit.prepared:
         see(prepared)

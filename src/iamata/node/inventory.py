@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from iamata.engines.comet.engine import SNAPSHOTS
 from iamata.engines.follower.following import FORK_FILE
-from iamata.engines.keeping import storage
+from iamata.engines.keeping import commits, storage
+from iamata.engines.keeping.commits import COMMITS_FILE
 from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
 from iamata.node import home as homes
-from iamata.node.configuration import NODE_FILE, Embedded, read_configuration
+from iamata.node.comet_engine import LOGS_FOLDER
+from iamata.node.comet_home import COMET_FOLDER
+from iamata.node.configuration import NODE_FILE, Comet, Embedded, read_configuration
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
+from iamata.stores.outboxes import OUTBOX_FILE
 from iamata.stores.sqlite import journal, keys, openings, records
 from iamata.stores.sqlite.database import Schema
 from iamata.stores.sqlite.home import JOURNAL_FOLDER, KEYS_FOLDER, VAULT_FOLDER
@@ -24,7 +29,11 @@ from iamata.stores.wallets import WALLET_FILE
 
 LEDGER_SCHEMA: Final = Schema(version=0, statements=storage.SCHEMA)
 """The ledger's file carries no number; its version is in what it replays to."""
+COMMITS_SCHEMA: Final = Schema(version=0, statements=commits.SCHEMA)
+COMETS_OWN: Final = (f"{COMET_FOLDER}/", f"{homes.LEDGER_FOLDER}/{SNAPSHOTS}/")
+"""What CometBFT keeps for itself, and what the node offers to others that begin late: both can be lost."""
 LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
+WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
 )
@@ -40,8 +49,12 @@ MEMBER_STORES: Final = (
 def check_inventory(path: Path) -> None:
     """Refuse a home in which a file is missing, or that holds one which is not a home's."""
     folders = homes.list_member_folders(path)
-    is_orderer = isinstance(read_configuration(path).engine, Embedded)
-    ledger_files = (*LEDGER_FILES, homes.ORDERER_KEY) if is_orderer else LEDGER_FILES
+    engine = read_configuration(path).engine
+    ledger_files = [*LEDGER_FILES]
+    if isinstance(engine, Embedded):
+        ledger_files.append(homes.ORDERER_KEY)
+    if isinstance(engine, Comet):
+        ledger_files.append(COMMITS_FILE)
     required = [
         homes.GENESIS_FILE,
         SERVED_FILE,
@@ -58,17 +71,21 @@ def check_inventory(path: Path) -> None:
     }
     for name in _list_files(path):
         is_next_key = name.endswith(f"/{KEYS_FOLDER}/{homes.NEXT_KEY}")
-        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(
-            (f"/{WALLET_FILE}", f"/{CHECKPOINTS_FILE}")
+        is_wallet = name.startswith(f"{homes.WALLETS_FOLDER}/") and name.endswith(WALLET_FILES)
+        is_of_others = name.startswith(f"{LOGS_FOLDER}/") or (
+            isinstance(engine, Comet) and name.startswith(COMETS_OWN)
         )
-        is_known = name in known or is_wallet or is_next_key
+        is_known = name in known or is_wallet or is_next_key or is_of_others
         require(is_known, Reason.FAULT_FOUND, f"{name} is not a file of a home")
 
 
 @contextlib.contextmanager
 def holding_ledger_still(folder: Path) -> Iterator[None]:
-    """Check the pages of the ledger's file, and keep it from changing meanwhile."""
-    with holding_still(folder / storage.LEDGER_FILE, LEDGER_SCHEMA, keeps_journal=True):
+    """Check the pages of the ledger's files, and keep them from changing meanwhile."""
+    with contextlib.ExitStack() as held:
+        held.enter_context(holding_still(folder / storage.LEDGER_FILE, LEDGER_SCHEMA, keeps_journal=True))
+        if (folder / COMMITS_FILE).exists():
+            held.enter_context(holding_still(folder / COMMITS_FILE, COMMITS_SCHEMA, keeps_journal=True))
         yield
 
 

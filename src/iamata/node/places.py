@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,11 +16,13 @@ from iamata.model.ids import MemberId, NetworkId, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import KeptLedger
 from iamata.stores.checkpoints import CheckpointFile
+from iamata.stores.outboxes import load_outbox
 from iamata.stores.wallets import load_wallet
 from iamata.wire.bodies import NodeInfo
 from iamata.wire.desk import Desk
 from iamata.workflows.author import Author
-from iamata.workflows.wallets import Wallet, get_key
+from iamata.workflows.outbox import list_drawn
+from iamata.workflows.wallets import Identity, get_key
 
 
 class Place(Protocol):
@@ -29,6 +31,16 @@ class Place(Protocol):
     @property
     def engine(self) -> KeptLedger:
         """The ledger, as this place shows it."""
+        ...
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """What time it is here, in milliseconds."""
+        ...
+
+    @property
+    def entropy(self) -> Callable[[int], bytes]:
+        """Chance, as many bytes as one asks for."""
         ...
 
     def author(self, key: SigningKey) -> Author:
@@ -54,12 +66,14 @@ class RemotePlace:
     def __init__(self, connection: Connection, member: MemberId, engine: RemoteEngine) -> None:
         self.member = member
         self.engine = engine
+        self.clock: Callable[[], int] = read_clock_ms
+        self.entropy: Callable[[int], bytes] = os.urandom
         self.staff = StaffClient(connection)
         self._desk = RemoteDesk(connection, member)
 
     def author(self, key: SigningKey) -> Author:
         """Write with a person's or a patient's key."""
-        return Author(self.engine, key, read_clock_ms, os.urandom)
+        return Author(self.engine, key, self.clock, self.entropy)
 
     def has_desk(self, member: MemberId) -> bool:
         """Tell whether this is the member's node."""
@@ -83,13 +97,13 @@ def open_node(
 
     The network is the wallet's own, or the one that an enrolment code names: no node says which to trust.
     """
-    wallet = load_wallet(folder)
+    held = (*load_wallet(folder).identities, *list_drawn(load_outbox(folder)))
     asking = Connection(url, authorities=authorities)
     with contextlib.closing(asking):
         info = asking.get("/v1/node", NodeInfo)
-        trusted = _choose_network(wallet, info, network)
+        trusted = _choose_network(held, info, network)
         genesis = fetch_genesis(asking, network=trusted)
-    connection = Connection(url, key=_find_key(wallet, info.member, trusted), authorities=authorities)
+    connection = Connection(url, key=_find_key(held, info.member, trusted), authorities=authorities)
     file, name = CheckpointFile(folder), f"{trusted}/{info.member}"
     engine = RemoteEngine(
         connection, genesis, pinned=file.find(name), keep=lambda one: file.keep(name, one)
@@ -98,8 +112,8 @@ def open_node(
         yield RemotePlace(connection, info.member, engine)
 
 
-def _choose_network(wallet: Wallet, info: NodeInfo, network: NetworkId | None) -> NetworkId:
-    known = [one.network for one in wallet.identities] if network is None else [network]
+def _choose_network(held: Sequence[Identity], info: NodeInfo, network: NetworkId | None) -> NetworkId:
+    known = [one.network for one in held] if network is None else [network]
     require(
         bool(known), Reason.WALLET_NOT_FOUND, "an empty wallet trusts no network; enrol with a code first"
     )
@@ -108,8 +122,8 @@ def _choose_network(wallet: Wallet, info: NodeInfo, network: NetworkId | None) -
     return info.network
 
 
-def _find_key(wallet: Wallet, member: MemberId, network: NetworkId) -> SigningKey | None:
-    for identity in wallet.identities:
+def _find_key(held: Sequence[Identity], member: MemberId, network: NetworkId) -> SigningKey | None:
+    for identity in held:
         if (identity.network, identity.member) == (network, member):
             return get_key(identity)
     return None

@@ -29,7 +29,7 @@ def compute_segments(file: LedgerFile, genesis: Genesis) -> dict[int, bytes]:
     for block in file.read_blocks():
         transactions = [read_transaction(raw) for raw in block.transactions]
         place = state.place(block.time_ms)
-        outcome = state.run(place, transactions)
+        outcome = state.run(place, transactions, block.misbehaviours)
         state.install(place, transactions, outcome)
         segment = index.plan(block.height, outcome.changes, segments.__getitem__)
         if segment.entries:

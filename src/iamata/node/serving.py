@@ -36,7 +36,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], None]) -> None:
     """Open a home and serve one of its members; return after a signal, with everything closed."""
     configuration = read_configuration(path)
-    with open_home(path) as home, listening_at(configuration) as (listening, url):
+    with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
         serving = make_serving(home, office, configuration, url=url)
         server = NodeServer(

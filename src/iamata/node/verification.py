@@ -15,17 +15,19 @@ from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.follower.following import FORK_FILE, find_fork
+from iamata.engines.keeping.commits import SCHEMA as COMMITS_SCHEMA
+from iamata.engines.keeping.commits import CommitFile
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
-from iamata.ledger.genesis import Genesis, compute_network_id, get_orderer
-from iamata.ledger.header import read_header
+from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.header import read_block_header
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
 from iamata.node.configuration import Embedded, read_configuration
-from iamata.node.exports import read_export
+from iamata.node.exports import find_no_light, read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
 from iamata.node.segment_verification import verify_segments
@@ -37,8 +39,10 @@ from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
 from iamata.workflows.verification import MemberReport, verify_member
+from iamata.workflows.vouching import VoteReport, Vouching
 
 Tell = Callable[[str], None]
+FindLight = Callable[[int], bytes | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class HomeReport:
     genesis: Genesis
     ledger: ReplayReport
     members: tuple[MemberReport, ...]
+    votes: VoteReport | None = None
+    """Where validators order."""
     identities: int = 0
     """Keys in the home's wallets, each known to the ledger."""
 
@@ -73,7 +79,7 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
         if isinstance(read_configuration(path).engine, Embedded):
             orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
             expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
-        report, ledger = verify_ledger(folder, genesis)
+        report, ledger, votes = verify_ledger(folder, genesis)
         _refuse_fork(folder, genesis)
     with contextlib.closing(ProcessWorkers()) as workers:
         for member in homes.list_member_folders(path):
@@ -82,7 +88,9 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
                 members.append(verify_member_folder(member, ledger, workers))
     with naming_place(homes.WALLETS_FOLDER):
         identities = verify_wallets(path, ledger)
-    return HomeReport(genesis=genesis, ledger=report, members=tuple(members), identities=identities)
+    return HomeReport(
+        genesis=genesis, ledger=report, members=tuple(members), votes=votes, identities=identities
+    )
 
 
 def _refuse_fork(folder: Path, genesis: Genesis) -> None:
@@ -98,18 +106,32 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
     tell("Replaying the export from its genesis")
     with read_export(path) as export:
         expect(genesis is None or genesis == export.genesis, "the export is of another network")
-        report = replay_with_checker(export.genesis, export.blocks)
-        return HomeReport(genesis=export.genesis, ledger=report, members=())
+        vouching = begin_vouching(export.genesis, lambda height: export.lights.pop(height, None))
+        report = replay_with_checker(export.genesis, export.blocks, vouching)
+        votes = None if vouching is None else vouching.sum_up()
+        is_vouched = votes is None or votes.unvouched == 0
+        expect(is_vouched, f"block {report.blocks}: its votes are missing")
+        return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
 
 
-def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed]:
+def begin_vouching(genesis: Genesis, find_light: FindLight) -> Vouching | None:
+    """Prepare to check votes, where validators order."""
+    return Vouching(genesis, find_light) if genesis.validators else None
+
+
+def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed, VoteReport | None]:
     """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
-    with contextlib.closing(LedgerFile(folder, is_writer=False)) as file:
+    with (
+        contextlib.closing(LedgerFile(folder, is_writer=False)) as file,
+        _finding_lights(folder, genesis) as find_light,
+    ):
+        vouching = begin_vouching(genesis, find_light)
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
         _compare_network(file, genesis)
         leaf_hashes: list[bytes] = []
         history = History()
-        report = replay_with_checker(genesis, _note_leaves(file.read_blocks(), leaf_hashes, history))
+        blocks = _note_leaves(file.read_blocks(), leaf_hashes, history)
+        report = replay_with_checker(genesis, blocks, vouching)
         stored, _ = file.load_entries()
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
@@ -117,25 +139,38 @@ def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replaye
         tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
         expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
         verify_segments(file, genesis)
-    return report, Replayed(report.state, history)
+    return report, Replayed(report.state, history), None if vouching is None else vouching.sum_up()
+
+
+@contextlib.contextmanager
+def _finding_lights(folder: Path, genesis: Genesis) -> Iterator[FindLight]:
+    """Open the file of commits that lies beside a ledger which validators order."""
+    if not genesis.validators:
+        yield find_no_light
+        return
+    with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
+        expect(file.read_schema() == COMMITS_SCHEMA, "the commits' tables are not what they must be")
+        yield file.find
 
 
 def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
     """Tell a changed genesis from a changed block: everything in a block names the genesis' hash."""
     for block in itertools.islice(file.read_blocks(), 1):
         try:
-            header = read_header(block.header, orderer=get_orderer(genesis))
+            header = read_block_header(block.header, genesis)
         except Refused:
             return  # the replay will name it
         is_same = header.network == compute_network_id(genesis)
         expect(is_same, "genesis.json is not the one that the blocks name")
 
 
-def replay_with_checker(genesis: Genesis, blocks: Iterable[StoredBlock]) -> ReplayReport:
+def replay_with_checker(
+    genesis: Genesis, blocks: Iterable[StoredBlock], vouching: Vouching | None
+) -> ReplayReport:
     """Replay while another process checks the signatures."""
     checker = SignatureChecker()
     try:
-        return replay(genesis, blocks, checker)
+        return replay(genesis, blocks, checker, see=None if vouching is None else vouching.take)
     finally:
         checker.close()
 

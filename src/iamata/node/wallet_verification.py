@@ -10,6 +10,7 @@ from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import CONSENTS, KEYS, PATIENTS, PERSONS
 from iamata.model.ids import Commitment, MemberId
 from iamata.node.home import WALLETS_FOLDER
+from iamata.stores.outboxes import load_outbox
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import Replayed
@@ -35,6 +36,8 @@ def verify_wallets(path: Path, ledger: Replayed) -> int:
 def verify_wallet(folder: Path, state: LedgerState, consented: Consented) -> int:
     """Check one wallet against the ledger."""
     wallet, place = load_wallet(folder), f"{WALLETS_FOLDER}/{folder.name}"
+    for waiting in load_outbox(folder).waiting:
+        expect(waiting.network == state.network, f"{place}: {waiting.id} waits for another network")
     for kept in wallet.kept:
         _check_terms(kept, state, consented, f"{place}: the terms of consent {kept.consent}")
     return sum(

@@ -1,51 +1,34 @@
-"""What a wallet does at a home or a node of a custodian: enrol, grant, narrow, withdraw, ask who looked."""
+"""What a wallet does at a home or a node of a custodian: enrol, grant, narrow, withdraw, ask who looked.
 
-import contextlib
-import os
+What widens goes through the outbox, and may wait there. What narrows goes at once.
+"""
+
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+
+import msgspec
 
 from iamata.consent.terms import Terms
-from iamata.crypto.ed25519 import SEED_BYTES
 from iamata.ledger.entries import OwnerKind, Role
-from iamata.ledger.envelope import read_statement
 from iamata.ledger.tables import CONSENTS
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.ledger.transactions.persons import RegisterPerson
-from iamata.model.ids import ConsentId, MemberId, Nonce, PatientId, PersonId, encode_digest
+from iamata.model.ids import ConsentId, MemberId, Nonce, PatientId, PersonId
 from iamata.model.instants import MS_PER_MINUTE, Day, Instant, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.identities import draw_identity, keeping, open_or_create, sign_as
+from iamata.node.outbox import call_off, check_desk, decide, note_sent, settle
 from iamata.node.places import Place
-from iamata.stores.wallets import WALLET_FILE, create_wallet, load_wallet, save_wallet
+from iamata.stores.outboxes import load_outbox
+from iamata.stores.wallets import load_wallet
 from iamata.workflows import accesses, enrolments, wallets
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.author import Author
-from iamata.workflows.enrolments import EnrolmentCode
 from iamata.workflows.messages import AccessListRequest
+from iamata.workflows.outbox import EnrolAct, GrantAct, LiftAct, find_grant, list_drawn
 from iamata.workflows.siblings import compute_common_last_day
-from iamata.workflows.wallets import Identity, KeptTerms, Wallet
-
-_UNDECIDED: Final = (
-    Reason.TOO_BUSY,
-    Reason.ENGINE_STOPPED,
-    Reason.NODE_UNREACHABLE,
-    Reason.NODE_FAULT,
-    Reason.TOO_SLOW,
-)
-"""Refusals after which the ledger may have the transaction, or get it yet."""
-
-
-def open_or_create(folder: Path) -> Wallet:
-    """Load a wallet, or make one where there is none."""
-    return load_wallet(folder) if (folder / WALLET_FILE).exists() else create_wallet(folder)
-
-
-def sign_as(place: Place, wallet: Wallet, member: str) -> tuple[Identity, Author]:
-    """Return who a wallet is to a member, and the author that signs for it."""
-    identity = wallets.find_identity(wallet, member=MemberId(member), network=place.engine.network)
-    return identity, place.author(wallets.get_key(identity))
+from iamata.workflows.wallets import Identity, KeptTerms
 
 
 def admit_person(home: Home, folder: Path, *, member: str, roles: tuple[Role, ...]) -> Identity:
@@ -64,73 +47,105 @@ def admit_person(home: Home, folder: Path, *, member: str, roles: tuple[Role, ..
     return identity
 
 
-def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) -> Identity:
-    """Put a patient's own key in place: enrol, or take over from the custodian who held one."""
-    office, wallet = home.get_office(member), open_or_create(folder)
-    identity = draw_identity(home, member, OwnerKind.PATIENT, patient)
-    possession = home.author(wallets.get_key(identity)).prove_possession(
-        OwnerKind.PATIENT, patient, member=office.member
+def prepare_enrolment(home: Home, folder: Path, *, member: str, patient: PatientId) -> EnrolAct:
+    """Draw a patient's own key for a custodian whose staff stands by, to be decided on."""
+    code = enrolments.invite_patient(home.get_office(member), patient)
+    return prepare_enrolment_with_code(home, folder, code)
+
+
+def prepare_enrolment_with_code(place: Place, folder: Path, code: str) -> EnrolAct:
+    """Draw a patient's own key for the custodian that handed over a code, to be decided on."""
+    wallet, invited = open_or_create(folder), enrolments.read_enrolment_code(code)
+    member = invited.member
+    require(invited.network == place.engine.network, Reason.FOREIGN_NETWORK)
+    require(place.clock() <= invited.until_ms, Reason.EXPIRED, "the code has ended: ask for another")
+    identity = draw_identity(place, member, OwnerKind.PATIENT, invited.patient)
+    drawn = [(one.network, one.member) for one in list_drawn(load_outbox(folder))]
+    is_first = (identity.network, member) not in drawn
+    require(is_first, Reason.WALLET_ALREADY_EXISTS, f"your key for {member} waits in the outbox")
+    wallets.add_identity(wallet, identity)  # or refuse: one is enough for each member
+    return EnrolAct(identity=identity, code=code.strip(), until_ms=invited.until_ms)
+
+
+def prepare_grant(  # noqa: PLR0913  a grant's own fields
+    place: Place, folder: Path, *, member: str, terms: Terms, until_day: Day, replaces: str | None = None
+) -> GrantAct:
+    """Salt terms and name the consent, to be decided on."""
+    _, author = sign_as(place, load_wallet(folder), member)
+    today = compute_day(author.clock())
+    require(until_day >= today, Reason.CONSENT_ALREADY_EXPIRED, format_day(until_day))
+    latest = compute_common_last_day(today)
+    detail = f"a consent lasts until {format_day(latest)} at most"
+    require(until_day <= latest, Reason.INPUT_INVALID, detail)
+    return GrantAct(
+        consent=ConsentId(author.make_id()),
+        terms=terms,
+        salt=wallets.salt_terms(terms, author).salt,
+        last_day=until_day,
+        replaces=msgspec.UNSET if replaces is None else ConsentId(replaces),
     )
-    with keeping(folder, wallets.add_identity(wallet, identity), instead_of=wallet):
-        enrolments.enrol_patient(office, patient, possession)
-    return identity
+
+
+def prepare_grants(  # noqa: PLR0913  a grant's own fields
+    place: Place,
+    folder: Path,
+    *,
+    members: tuple[MemberId, ...],
+    terms: Terms,
+    until_day: Day,
+    replaces: str | None = None,
+) -> list[tuple[MemberId, GrantAct]]:
+    """Salt the same terms for several custodians, each in its own way, to be decided on."""
+    is_one = replaces is None or len(members) == 1
+    require(is_one, Reason.INPUT_INVALID, "a consent is replaced at its own custodian alone")
+    return [
+        (
+            member,
+            prepare_grant(
+                place, folder, member=member, terms=terms, until_day=until_day, replaces=replaces
+            ),
+        )
+        for member in members
+    ]
+
+
+def enrol_patient(home: Home, folder: Path, *, member: str, patient: PatientId) -> Identity:
+    """Put a patient's own key in place now: enrol, or take over from the custodian who held one."""
+    return enrol_with_code(home, folder, enrolments.invite_patient(home.get_office(member), patient))
 
 
 def enrol_with_code(place: Place, folder: Path, code: str) -> Identity:
-    """Put a patient's own key in place with the code that the custodian handed over."""
-    wallet, invited = open_or_create(folder), read_enrolment_code(code)
-    require(invited.network == place.engine.network, Reason.FOREIGN_NETWORK)
-    identity = draw_identity(place, invited.member, OwnerKind.PATIENT, invited.patient)
-    possession = place.author(wallets.get_key(identity)).prove_possession(
-        OwnerKind.PATIENT, invited.patient, member=invited.member
-    )
-    with keeping(folder, wallets.add_identity(wallet, identity), instead_of=wallet):
-        place.get_desk(invited.member).accept_enrolment(code, possession)
-    return identity
-
-
-def read_enrolment_code(code: str) -> EnrolmentCode:
-    """Read what a code says: which network, member and patient it is for. The member checks the rest."""
-    invited: EnrolmentCode = read_statement(code.strip(), EnrolmentCode).payload
-    return invited
+    """Put a patient's own key in place now, with the code that the custodian handed over."""
+    act = prepare_enrolment_with_code(place, folder, code)
+    settle(decide(place, folder, [(act.identity.member, act)], is_now=True))
+    return act.identity
 
 
 def grant(  # noqa: PLR0913  a grant's own fields
     place: Place, folder: Path, *, member: str, terms: Terms, until_day: Day, replaces: str | None = None
 ) -> ConsentId:
-    """Sign terms, hand them to the custodian, and await that it is bound to them."""
-    wallet = load_wallet(folder)
-    identity, author = sign_as(place, wallet, member)
-    today = compute_day(author.clock())
-    common_day = compute_common_last_day(today)
-    require(until_day >= today, Reason.CONSENT_ALREADY_EXPIRED, format_day(until_day))
-    require(
-        until_day <= common_day,
-        Reason.INPUT_INVALID,
-        f"a consent lasts until {format_day(common_day)} at most",
-    )
-    salted, consent = wallets.salt_terms(terms, author), ConsentId(author.make_id())
-    signed = wallets.sign_grant(
-        author,
-        salted,
-        consent=consent,
-        patient=PatientId(identity.id),
-        custodian=identity.member,
-        until_day=common_day,  # the patient's own choice stands in the terms, which the ledger does not see
-        replaces=None if replaces is None else ConsentId(replaces),
-    )
-    kept = KeptTerms(
-        consent=consent, patient=PatientId(identity.id), terms=terms, salt=salted.salt, until_day=common_day
-    )
-    with keeping(folder, wallets.keep_terms(wallet, kept), instead_of=wallet):
-        place.get_desk(member).accept_grant(signed.text, salted)
-    return consent
+    """Consent at one custodian now, and await that it is bound."""
+    act = prepare_grant(place, folder, member=member, terms=terms, until_day=until_day, replaces=replaces)
+    settle(decide(place, folder, [(MemberId(member), act)], is_now=True))
+    return act.consent
 
 
-def restrict(place: Place, folder: Path, *, consent: ConsentId, terms: Terms) -> None:
-    """Narrow a consent with the patient's signature alone, then hand the custodian the opening."""
+def prepare_lift(place: Place, folder: Path, *, consent: ConsentId) -> tuple[MemberId, LiftAct]:
+    """Name the restrictions by the custodian that a consent has now, to be decided on."""
+    member, _ = find_custodian(place, folder, consent)
+    entry = CONSENTS.find(place.engine.snapshot(), consent)
+    theirs = () if entry is None else tuple(one.terms for one in entry.restrictions if one.is_by_custodian)
+    require(bool(theirs), Reason.NOTHING_TO_LIFT, consent)
+    return member, LiftAct(consent=consent, restrictions=theirs)
+
+
+def restrict(place: Place, folder: Path, *, consent: ConsentId, terms: Terms) -> tuple[MemberId, ...]:
+    """Narrow a consent with the patient's signature alone, then hand the custodian the opening.
+
+    It goes at once. Return the custodians whose pseudonyms its instant may join.
+    """
     wallet = load_wallet(folder)
-    member, author = find_custodian(place, wallet, consent)
+    member, author = find_custodian(place, folder, consent)
     salted = wallets.salt_terms(terms, author)
     kept = next(one for one in wallet.kept if one.consent == consent)
     narrowed = KeptTerms(
@@ -141,15 +156,29 @@ def restrict(place: Place, folder: Path, *, consent: ConsentId, terms: Terms) ->
         until_day=kept.until_day,
         narrows=True,
     )
+    desk = place.get_desk(member)
+    linked = note_sent(place, folder, member)
     with keeping(folder, wallets.keep_terms(wallet, narrowed), instead_of=wallet):
         author.submit(RestrictConsent, consent=consent, terms=salted.commit())
-    place.get_desk(member).accept_restriction(kept.patient, salted)
+    desk.accept_restriction(kept.patient, salted)
+    return linked
 
 
-def withdraw(place: Place, folder: Path, *, consent: ConsentId) -> None:
-    """Withdraw a consent with the patient's signature alone."""
-    _, author = find_custodian(place, load_wallet(folder), consent)
+def withdraw(place: Place, folder: Path, *, consent: ConsentId) -> tuple[MemberId, ...]:
+    """Withdraw a consent with the patient's signature alone; one that still waits is never sent.
+
+    It goes at once. Return the custodians whose pseudonyms its instant may join.
+    """
+    waiting = find_grant(load_outbox(folder), consent)
+    if waiting is not None:
+        check_desk(place, waiting)
+        if CONSENTS.find(place.engine.snapshot(), consent) is None:
+            call_off(place, folder, waiting.id)
+            return ()
+    member, author = find_custodian(place, folder, consent)
+    linked = note_sent(place, folder, member)
     author.submit(WithdrawConsent, consent=consent)
+    return linked
 
 
 def share(place: Place, folder: Path, *, member: str, recipient: str, minutes: int) -> str:
@@ -188,32 +217,10 @@ def list_accesses(place: Place, folder: Path) -> Iterator[CheckedAccess]:
             )
 
 
-@contextlib.contextmanager
-def keeping(folder: Path, wallet: Wallet, *, instead_of: Wallet) -> Iterator[None]:
-    """Save a wallet before the ledger hears of what is new in it; a refusal there takes it back."""
-    save_wallet(folder, wallet)
-    try:
-        yield
-    except Refused as refused:
-        if refused.reason not in _UNDECIDED:
-            save_wallet(folder, instead_of)
-        raise
-
-
-def find_custodian(place: Place, wallet: Wallet, consent: ConsentId) -> tuple[MemberId, Author]:
+def find_custodian(place: Place, folder: Path, consent: ConsentId) -> tuple[MemberId, Author]:
     """Return the custodian of a consent, and the author that signs for its patient."""
-    entry = CONSENTS.find(place.engine.snapshot(), consent)
+    wallet, entry = load_wallet(folder), CONSENTS.find(place.engine.snapshot(), consent)
     if entry is None or not any(one.consent == consent for one in wallet.kept):
-        raise Refused(Reason.UNKNOWN_CONSENT, consent)
+        hint = "it was not sent yet" if find_grant(load_outbox(folder), consent) else consent
+        raise Refused(Reason.UNKNOWN_CONSENT, hint)
     return entry.custodian, sign_as(place, wallet, entry.custodian)[1]
-
-
-def draw_identity(place: Place, member: str, kind: OwnerKind, owner: str) -> Identity:
-    """Draw a new key for one member."""
-    return Identity(
-        network=place.engine.network,
-        kind=kind,
-        member=MemberId(member),
-        id=owner,
-        seed=encode_digest(os.urandom(SEED_BYTES)),
-    )

@@ -6,9 +6,10 @@ matches the pseudonyms of a real export by likelihood.
 """
 
 import dataclasses
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from iamata.ledger.envelope import read_transaction
@@ -136,3 +137,29 @@ class Attacker:
                 taken.update((one.patient, other.patient))
                 pairs.append((one, other))
         return pairs
+
+
+Live = Callable[[str], tuple[list[Trace], dict[str, str]]]
+"""Lets patients live on a ledger of its own that a seed decides: what it shows, and whose it is."""
+
+
+def attack(live: Live, custodians: Sequence[str], *, practice: int, exports: int) -> tuple[int, float]:
+    """Return how many pairs the attacker finds in some exports, and how many chance would.
+
+    The day of a transaction is public by design, so chance is one in the crowd of that day.
+    """
+    attacker, hits, expected = Attacker(), 0, 0.0
+    for number in range(practice):
+        attacker.practise(*live(f"practice {number}"))
+    for number in range(exports):
+        traces, owners = live(f"export {number}")
+        for day in dict.fromkeys(trace.day for trace in traces):
+            crowds = [
+                [one for one in traces if one.day == day and one.custodian == name] for name in custodians
+            ]
+            for ones, others in itertools.combinations(crowds, 2):
+                pairs = attacker.match(ones, others)
+                hits += sum(owners[one.patient] == owners[other.patient] for one, other in pairs)
+                siblings = {owners[one.patient] for one in ones} & {owners[one.patient] for one in others}
+                expected += len(siblings) / max(len(ones), len(others), 1)
+    return hits, expected

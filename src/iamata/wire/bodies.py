@@ -52,8 +52,8 @@ class NodeInfo(Body):
     name: str
     engine: str
     """How this node comes by its blocks."""
-    orderer: KeyId
-    """The one signer that orders the blocks."""
+    orderer: KeyId | None
+    """The one signer that orders the blocks; null where validators agree on them."""
     height: int
     time_ms: int
     log_size: int

@@ -6,7 +6,7 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
@@ -40,16 +40,29 @@ class ReplayReport:
     transactions: int
     refused: int
     app_hash: Digest
+    app_hashes: Sequence[Digest]
+    """After each block, by height; first that of the genesis."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
 
-def replay(genesis: Genesis, blocks: Iterable[StoredBlock], checks: SignatureChecks) -> ReplayReport:
-    """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be."""
+def replay(
+    genesis: Genesis,
+    blocks: Iterable[StoredBlock],
+    checks: SignatureChecks,
+    *,
+    see: Callable[[StoredBlock, LedgerState], None] | None = None,
+) -> ReplayReport:
+    """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
+
+    `see` is shown each block with the state that it comes to, and may refuse.
+    """
     replayed = _Replay(genesis, checks)
     try:
         for block in blocks:
             replayed.take(block)
+            if see is not None:
+                see(block, replayed.state)
     except Refused:
         replayed.settle_all()  # a bad signature in an earlier block is the earlier fault
         raise
@@ -60,6 +73,7 @@ def replay(genesis: Genesis, blocks: Iterable[StoredBlock], checks: SignatureChe
         transactions=replayed.state.frontier.size,
         refused=replayed.refused,
         app_hash=replayed.state.app_hash,
+        app_hashes=replayed.app_hashes,
         state=replayed.state,
     )
 
@@ -70,6 +84,7 @@ class _Replay:
     def __init__(self, genesis: Genesis, checks: SignatureChecks) -> None:
         self.state = LedgerState(genesis)
         self.refused = 0
+        self.app_hashes = [self.state.app_hash]
         self._checks = checks
         self._unsettled: deque[int] = deque()
 
@@ -84,6 +99,7 @@ class _Replay:
         outcome = run(block, transactions, self.state)
         installed = self.state.install(self.state.place(block.time_ms), transactions, outcome)
         compare(block, header, installed.header, outcome)
+        self.app_hashes.append(installed.header.app_hash)
         self.refused += sum(result != ACCEPTED for result in outcome.results)
 
     def settle_all(self) -> None:
@@ -134,7 +150,7 @@ def read_transactions(block: StoredBlock) -> list[SignedTransaction]:
 def run(block: StoredBlock, transactions: list[SignedTransaction], state: LedgerState) -> Outcome:
     """Run a block again without making it part of the state."""
     try:
-        return state.run(state.place(block.time_ms), transactions)
+        return state.run(state.place(block.time_ms), transactions, block.misbehaviours)
     except PoisonTransactionError as poison:
         raise _find_fault(block.height, str(poison)) from poison
 

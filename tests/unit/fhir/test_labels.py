@@ -1,5 +1,8 @@
 """Sensitive codes are labelled, and what the source has labelled stays labelled."""
 
+import tarfile
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +18,26 @@ _SNOMED, _LOINC = "http://snomed.info/sct", "http://loinc.org"
 _ICD = "http://hl7.org/fhir/sid/icd-10"
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+
+
+_HL7 = "http://terminology.hl7.org/CodeSystem/"
+_TABLE = Path(__file__).parents[3] / "src/iamata/fhir/tables/labels.toml"
+_PACKAGE = "fhir-r4/hl7.fhir.r4.core-4.0.1.tar.xz"
+
+
+class _Concept(msgspec.Struct):
+    code: str
+    concept: list["_Concept"] = []
+
+
+class _System(msgspec.Struct):
+    content: str
+    url: str = ""
+    concept: list[_Concept] = []
+
+
+def _flatten(concepts: list[_Concept]) -> list[str]:
+    return [code for one in concepts for code in [one.code, *_flatten(one.concept)]]
 
 
 def _label(
@@ -53,6 +76,15 @@ def test_what_no_rule_names_is_normal() -> None:
         ((_ICD, "Q90.0"), ("R", "GDIS")),
         ((_LOINC, "28245-9"), ("R", "SDV")),
         ((_SNOMED, "706893006"), ("R", "SDV")),
+        ((_HL7 + "v3-RoleCode", "PHU"), ("R", "PSY")),
+        ((_HL7 + "discharge-disposition", "psy"), ("R", "PSY")),
+        ((_SNOMED, "394587001"), ("R", "PSY")),
+        ((_LOINC, "34788-0"), ("R", "PSY")),
+        ((_HL7 + "v2-0177", "AID"), ("R", "HIV")),
+        ((_HL7 + "service-type", "108"), ("R", "ETH", "ETHUD")),
+        ((_HL7 + "v2-0074", "GE"), ("R", "GDIS")),
+        (("http://hl7.org/fhir/gender-identity", "female"), ("R", "SEX")),
+        (("http://hl7.org/fhir/administrative-gender", "female"), ("N",)),
         ((_ICD, "F17.2"), ("N",)),
         ((_ICD, "E11.9"), ("N",)),
         ((_ICD, "F" * 100_000), ("N",)),
@@ -72,6 +104,29 @@ def test_labels_of_the_source_are_kept_and_confidentiality_only_rises() -> None:
     assert _label((_LOINC, "55277-8"), security=((_CONFIDENTIALITY, "N"),)) == ("R", "HIV")
     assert _label(security=((_ACT, "SDV"),)) == ("R", "SDV")
     assert _label(security=((_ACT, "XYZ"), ("other", "R"))) == ("N", "XYZ")
+
+
+def test_a_sensitivity_under_another_name_becomes_ours_and_keeps_its_own() -> None:
+    assert _label(security=((_ACT, "MH"),)) == ("R", "MH", "PSY")
+    assert _label(security=((_ACT, "STD"),)) == ("R", "SEX", "STD")
+    assert _label(security=((_CONFIDENTIALITY, "HIV"),)) == ("R", "HIV")
+
+
+def test_codes_of_published_systems_are_in_the_published_package(shared_data: Path) -> None:
+    table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+    names = {url: name for name, urls in table["systems"].items() for url in urls}
+    known: dict[str, list[str]] = {}
+    with tarfile.open(shared_data / _PACKAGE) as package:
+        for member in package:
+            if "/CodeSystem-" in member.name and (content := package.extractfile(member)) is not None:
+                system = msgspec.json.decode(content.read(), type=_System)
+                if system.url in names and system.content != "not-present":
+                    known[names[system.url]] = _flatten(system.concept)
+
+    assert len(known) == 11
+    for rule in table["rule"]:
+        for name, codes in rule.get("codes", {}).items():
+            assert [code for code in codes if code not in known.get(name, codes)] == []
 
 
 def test_a_code_of_two_categories_gets_both() -> None:

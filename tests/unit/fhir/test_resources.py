@@ -1,6 +1,7 @@
 """A body stays exact, and what is no resource is refused with its reason."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -38,6 +39,21 @@ def test_decimals_keep_their_spelling() -> None:
     )
     body = b'{"resourceType":"Observation","valueQuantity":{"value":1.50,"x":-0.0,"y":1E+2}}'
     assert compact(text) == body
+
+
+def test_the_tree_has_decimals_with_their_precision() -> None:
+    tree = read_resource(b'{"a":1.50,"b":12345678901234567890.123456789,"c":1e2,"d":2}').elements
+
+    assert str(tree) == str(
+        {"a": Decimal("1.50"), "b": Decimal("12345678901234567890.123456789"), "c": Decimal("1e2"), "d": 2}
+    )
+
+
+@pytest.mark.parametrize(
+    "exponent", ["1e309", "1e-309", "1e1000000000000000000000", "1E-1000000000000000000000"]
+)
+def test_a_number_beyond_all_bounds_is_refused(exponent: str) -> None:
+    assert _refusal(f'{{"resourceType":"Basic","a":{exponent}}}'.encode()) is Reason.RESOURCE_INVALID
 
 
 @given(_JSON)

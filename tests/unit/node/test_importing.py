@@ -31,6 +31,8 @@ def write_family(folder: Path) -> Path:
     patients = [{"resourceType": "Patient", "id": name} for name in ("mother", "child")]
     observed = {
         "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "height"},
         "subject": {"reference": CHILD},
         "performer": [{"reference": MOTHER}],
     }
@@ -41,11 +43,13 @@ def write_family(folder: Path) -> Path:
     return folder
 
 
-def import_into(home: Path, *paths: Path) -> tuple[ImportReport, int]:
+def import_into(home: Path, *paths: Path, is_lenient: bool = False) -> tuple[ImportReport, int]:
     told: list[object] = []
     with open_home(home) as opened:
         office = opened.get_office("north-hospital")
-        report = import_files(office, list(paths), progress=Progress(), tell=told.append)
+        report = import_files(
+            office, list(paths), progress=Progress(), tell=told.append, is_lenient=is_lenient
+        )
     return report, len(told)
 
 
@@ -69,6 +73,25 @@ def test_the_same_file_again_adds_nothing(home: Path, tmp_path: Path) -> None:
     report, _ = import_into(home, path)
 
     assert (report.tally.added, report.problems) == (0, [])
+
+
+def test_what_breaks_fhirs_structure_is_refused_with_its_place_or_kept_and_counted(
+    home: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "records.ndjson"
+    path.write_bytes(PATIENT + b'\n{"resourceType":"Patient","id":"p2","gender":"f","birthDate":"x"}\n')
+
+    report, _ = import_into(home, path)
+
+    assert (report.tally.added, report.irregular) == (1, 0)
+    (problem,) = report.problems
+    assert (problem.index, problem.reason) == (1, Reason.RESOURCE_INVALID)
+    expected = "a code of the value set administrative-gender is expected"
+    assert problem.detail == f"Patient.gender: {expected} (and 1 more)"
+
+    report, _ = import_into(home, path, is_lenient=True)
+
+    assert (report.tally.added, report.irregular, report.problems) == (1, 1, [])
 
 
 def test_a_line_about_a_stranger_is_reported_until_the_patient_comes(home: Path, tmp_path: Path) -> None:

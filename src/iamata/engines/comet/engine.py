@@ -21,6 +21,7 @@ from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.server import AbciServer
 from iamata.engines.comet.snapshots import INTERVAL_BLOCKS, SnapshotDesk, SnapshotStore
 from iamata.engines.comet.waiting import WaitingBundles
+from iamata.engines.comet.witness import CommitWitness
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
@@ -47,21 +48,20 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
+        witness: CommitWitness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
+        part: Callable[[], None] = lambda: None,
     ) -> None:
+        """`part` is called before CometBFT is cut off, for whoever would rather stop it first."""
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
+        self._witness = witness
+        self._part = part
         self._closing = threading.Lock()
         self._is_closed = False
-        self._lock = LedgerLock(folder)
-        try:
-            self._keeper = LedgerKeeper(folder, genesis)
-            self._keeper.check_rules()
-        except BaseException:
-            self._lock.release()
-            raise
+        self._lock, self._keeper = _open_keeper(folder, genesis, witness)
         self.network = self._keeper.state.network
         self._outbox = Outbox()
         self._recall = Recall()
@@ -104,6 +104,7 @@ class CometEngine:
                 return
             self._is_closed = True
             self._outbox.end_all()
+            self._part()
             self._broadcaster.close()
             self._server.close()
             self._let_go()
@@ -118,6 +119,8 @@ class CometEngine:
             self._outbox.answer(
                 line, height=header.height, index=index, time_ms=header.time_ms, reason=reason
             )
+        if self._witness is not None:
+            self._witness.notice(header.height)
         if self._store.is_due(header.height):
             self._store.begin(self._keeper.describe_beginning())
 
@@ -134,7 +137,23 @@ class CometEngine:
         self._outbox.end_all()
 
     def _let_go(self) -> None:
+        if self._witness is not None:
+            self._witness.close()
         self._application.close()
         self._store.wait()
         self._keeper.close()
         self._lock.release()
+
+
+def _open_keeper(
+    folder: Path, genesis: Genesis, witness: CommitWitness | None
+) -> tuple[LedgerLock, LedgerKeeper]:
+    """Take the folder for ourselves, and open what is kept in it."""
+    lock = LedgerLock(folder)
+    try:
+        keeper = LedgerKeeper(folder, genesis, vouch=None if witness is None else witness.vouch)
+        keeper.check_rules()
+    except BaseException:
+        lock.release()
+        raise
+    return lock, keeper

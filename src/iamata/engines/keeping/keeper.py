@@ -17,7 +17,7 @@ from iamata.engines.keeping.readers import ReaderPool
 from iamata.engines.keeping.restoring import restore
 from iamata.engines.keeping.segments import Segment
 from iamata.engines.keeping.storage import LedgerFile
-from iamata.engines.keeping.view import KeptView
+from iamata.engines.keeping.view import KeptView, Vouch
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import Outcome, Position
@@ -45,7 +45,8 @@ class PendingBlock:
 class LedgerKeeper:
     """The only one who changes a folder's ledger. One thread writes; any may read."""
 
-    def __init__(self, folder: Path, genesis: Genesis) -> None:
+    def __init__(self, folder: Path, genesis: Genesis, *, vouch: Vouch | None = None) -> None:
+        self._vouch = vouch
         self._file = LedgerFile(folder, is_writer=True)
         self._viewing = threading.Lock()
         self._view: KeptView | None = None
@@ -80,6 +81,7 @@ class LedgerKeeper:
                     header=self._header,
                     place=(self.state.height, self.state.time_ms, self.state.app_hash),
                     borrow_file=self._readers.borrow,
+                    vouch=self._vouch,
                 )
             return self._view
 

@@ -1,6 +1,6 @@
 """What readers see: the ledger after one block, held still while the writer goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from iamata.crypto.authmap import FrozenMap
@@ -20,12 +20,14 @@ from iamata.model.ids import Digest, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 
 BorrowFile = Callable[[], AbstractContextManager[LedgerFile]]
+Vouch = Callable[[int, Digest], tuple[bytes, Sequence[bytes]]]
+"""Returns the signed header that names what the block of a height came to, and steps that lead to it."""
 
 
 class KeptView:
     """One height of a kept ledger."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a height consists of
         self,
         *,
         entries: FrozenMap,
@@ -33,11 +35,13 @@ class KeptView:
         header: bytes | None,
         place: tuple[int, int, Digest],
         borrow_file: BorrowFile,
+        vouch: Vouch | None = None,
     ) -> None:
         self._entries = entries
         self._frontier = frontier
         self._header = header
         self._borrow_file = borrow_file
+        self._vouch = vouch
         self.height, self.time_ms, self.app_hash = place
         self.log_size = frontier.size
 
@@ -84,9 +88,15 @@ class KeptView:
         )
 
     def _write_checkpoint(self) -> Checkpoint:
+        """Put a signature beside the roots: the block's own header or, where validators vouch, theirs."""
+        header: bytes | None = self._header
+        steps: Sequence[bytes] = ()
+        if header is not None and self._vouch is not None:
+            header, steps = self._vouch(self.height, self.app_hash)
         return write_checkpoint(
-            self._header,
+            header,
             state_root=self._entries.root,
             log_root=self._frontier.root(),
             log_size=self.log_size,
+            steps=steps,
         )

@@ -1,0 +1,54 @@
+"""Wire the engine of a validator's home: the ledger, the witness of its commits, the way to CometBFT."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from iamata.engines.comet.broadcasting import RpcBroadcast
+from iamata.engines.comet.engine import CometEngine
+from iamata.engines.comet.rpc import CometRpc
+from iamata.engines.comet.witness import Witness
+from iamata.ledger.genesis import Genesis
+from iamata.node.comet_home import COMET_FOLDER
+from iamata.node.comet_process import StartingBroadcast
+from iamata.node.configuration import Comet
+
+LOGS_FOLDER: Final = "logs"
+COMET_LOG: Final = "cometbft.log"
+
+
+def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
+    home: Path,
+    folder: Path,
+    genesis: Genesis,
+    settings: Comet,
+    *,
+    clock: Callable[[], int],
+    is_supervised: bool,
+) -> CometEngine:
+    """Open the engine of a home whose CometBFT orders together with others'.
+
+    Where nobody supervises CometBFT, it is started with the first transaction, and stopped in the end.
+    """
+    log = home / LOGS_FOLDER / COMET_LOG
+    starting = StartingBroadcast(home, folder=home / COMET_FOLDER, log=log, rpc=settings.rpc)
+    witness = Witness(folder, genesis, CometRpc(settings.rpc))
+    try:
+        return CometEngine(
+            folder,
+            genesis,
+            address=f"unix://{_shorten(home / settings.application)}",
+            broadcast=RpcBroadcast(settings.rpc) if is_supervised else starting,
+            witness=witness,
+            clock=clock,
+            part=starting.close,
+        )
+    except BaseException:
+        witness.close()
+        raise
+
+
+def _shorten(path: Path) -> str:
+    """Spell a path as shortly as can be: the system allows a socket's name 107 characters."""
+    return min(str(path.resolve()), os.path.relpath(path), key=len)

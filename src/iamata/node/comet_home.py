@@ -1,0 +1,75 @@
+"""The folder of a home in which CometBFT lives: its genesis, settings, keys, and where it last signed."""
+
+import dataclasses
+import socket
+from pathlib import Path
+from typing import Final
+
+from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.comet.files import (
+    CometSettings,
+    spell_genesis,
+    spell_node_key,
+    spell_settings,
+    spell_validator_key,
+    spell_validator_state,
+)
+from iamata.ledger.genesis import Genesis
+from iamata.node.keyfiles import FOLDER_MODE, KEY_MODE, write_new
+
+COMET_FOLDER: Final = "comet"
+CONFIG_FOLDER: Final = "config"
+DATA_FOLDER: Final = "data"
+SETTINGS_FILE: Final = "config.toml"
+GENESIS_FILE: Final = "genesis.json"
+NODE_KEY_FILE: Final = "node_key.json"
+VALIDATOR_KEY_FILE: Final = "priv_validator_key.json"
+VALIDATOR_STATE_FILE: Final = "priv_validator_state.json"
+LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CometSeeds:
+    """The secrets of one node's CometBFT."""
+
+    validator: bytes = dataclasses.field(repr=False)
+    """Signs votes. Two processes with one of these accuse each other's owner."""
+    node: bytes = dataclasses.field(repr=False)
+    """By which the node's peers know it."""
+
+
+def write_comet_folder(folder: Path, genesis: Genesis, settings: CometSettings, seeds: CometSeeds) -> None:
+    """Write all that CometBFT needs to begin, readable by its owner alone."""
+    config, data = folder / CONFIG_FOLDER, folder / DATA_FOLDER
+    for one in (folder, config, data):
+        one.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    files = {
+        config / SETTINGS_FILE: spell_settings(settings),
+        config / GENESIS_FILE: spell_genesis(genesis),
+        config / NODE_KEY_FILE: spell_node_key(SigningKey.from_seed(seeds.node), seeds.node),
+        config / VALIDATOR_KEY_FILE: spell_validator_key(
+            SigningKey.from_seed(seeds.validator), seeds.validator
+        ),
+        data / VALIDATOR_STATE_FILE: spell_validator_state(),
+    }
+    for path, content in files.items():
+        write_new(path, content, mode=KEY_MODE)
+
+
+def write_settings(folder: Path, settings: CometSettings) -> None:
+    """Replace CometBFT's settings; a crash leaves the old ones or the new ones."""
+    path = folder / CONFIG_FOLDER / SETTINGS_FILE
+    fresh = path.with_suffix(".next")
+    fresh.unlink(missing_ok=True)
+    write_new(fresh, spell_settings(settings), mode=KEY_MODE)
+    fresh.replace(path)
+
+
+def draw_ports(count: int, *, host: str = LOOPBACK) -> list[int]:
+    """Find ports that are free at this moment."""
+    held = [socket.create_server((host, 0)) for _ in range(count)]
+    try:
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()

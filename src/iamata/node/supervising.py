@@ -1,0 +1,195 @@
+"""Keep programs running that need each other: what dies takes its group along, and all of it starts again.
+
+A node and its CometBFT are such a group: when the connection between them breaks, CometBFT gives up by
+itself, and a node without it orders nothing. A group that dies at once again and again is given up, and
+the last line of its log says why. What the programs print goes to files that are rotated.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging.handlers
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from iamata.model.reasons import Reason, Refused
+
+LOG_BYTES_MAX: Final = 8 * 1024 * 1024
+LOG_FILES: Final = 4
+LINE_CHARS_MAX: Final = 4_096
+PAUSE_FIRST_S: Final = 0.5
+PAUSE_MAX_S: Final = 30.0
+HEALTHY_S: Final = 20.0
+"""Who ran for so long has started well; what it dies of then is new."""
+STARTS_MAX: Final = 5
+"""Starts in a row that end before that, until a group is given up."""
+STOP_S: Final = 20.0
+"""How long a program may take to stop before it is killed."""
+LOOK_S: Final = 0.1
+
+Tell = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Program:
+    """What to run, and where its output goes."""
+
+    name: str
+    arguments: tuple[str, ...]
+    folder: Path
+    log: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """Programs that run together or not at all, in the order in which they start."""
+
+    name: str
+    programs: tuple[Program, ...]
+
+
+def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) -> None:
+    """Run groups until somebody says to stop, or one of them cannot be kept running."""
+    running = [_RunningGroup(group, tell) for group in groups]
+    try:
+        for one in running:
+            one.start()
+        while not stopping.wait(LOOK_S):
+            for one in running:
+                one.look()
+    finally:
+        _stop_all([process for one in running for process in one.take_processes()])
+
+
+class _RunningGroup:
+    """A group, what runs of it now, and how often it died."""
+
+    def __init__(self, group: Group, tell: Tell) -> None:
+        self._group = group
+        self._tell = tell
+        self._processes: list[_Process] = []
+        self._begun_s = 0.0
+        self._starts = 0
+        self._next_s = 0.0
+
+    def start(self) -> None:
+        """Start every program."""
+        self._begun_s = time.monotonic()
+        self._starts += 1
+        for program in self._group.programs:
+            self._processes.append(_Process(program))
+
+    def look(self) -> None:
+        """Start again what is due; where one program has ended, end the others."""
+        now_s = time.monotonic()
+        if not self._processes:
+            if now_s >= self._next_s:
+                self.start()
+            return
+        dead = next((one for one in self._processes if one.has_ended), None)
+        if dead is None:
+            return
+        _stop_all(self.take_processes())
+        if now_s - self._begun_s >= HEALTHY_S:
+            self._starts = 0
+        story = f"{self._group.name}: {dead.describe_end()}"
+        if self._starts >= STARTS_MAX:
+            raise Refused(Reason.ENGINE_STOPPED, f"{story}. It was started {self._starts} times")
+        pause_s = min(PAUSE_FIRST_S * 2 ** max(self._starts - 1, 0), PAUSE_MAX_S)
+        self._next_s = now_s + pause_s
+        self._tell(f"{story}. Everything of {self._group.name} starts again in {pause_s:g} s")
+
+    def take_processes(self) -> list["_Process"]:
+        """Hand over what runs."""
+        taken, self._processes = self._processes, []
+        return taken
+
+
+class _Process:
+    """One process, and the thread that writes down what it says."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tail: collections.deque[str] = collections.deque(maxlen=1)
+        program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  our own programs
+                program.arguments,
+                cwd=program.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a terminal's interrupt is for the supervisor alone
+            )
+        except OSError as error:
+            raise Refused(Reason.ENGINE_STOPPED, f"{program.name}: {error.strerror}") from error
+        self._writer = threading.Thread(
+            target=self._write_log, name=f"iamata-log-{program.name}", daemon=True
+        )
+        self._writer.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it runs no more."""
+        return self._process.poll() is not None
+
+    def describe_end(self) -> str:
+        """Say how it ended, and what it said last."""
+        self._writer.join(STOP_S)
+        code = self._process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        said = f", saying: {self._tail[0]}" if self._tail else ""
+        return f"{self._program.name} {how}{said} (its log: {self._program.log})"
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def await_end(self, deadline_s: float) -> None:
+        """Wait until it has ended; kill it when it takes too long."""
+        try:
+            self._process.wait(max(deadline_s - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._writer.join(STOP_S)
+
+    def _write_log(self) -> None:
+        source = self._process.stdout
+        if source is None:
+            return
+        with source, _rotating_file(self._program.log) as write:
+            for line in _read_lines(source):
+                write(line)
+                if line.strip():
+                    self._tail.append(line.strip())
+
+
+def _stop_all(processes: Sequence[_Process]) -> None:
+    """End processes in the reverse order of their starts, all asked before any is waited for."""
+    for one in reversed(processes):
+        one.ask_to_stop()
+    deadline_s = time.monotonic() + STOP_S
+    for one in reversed(processes):
+        one.await_end(deadline_s)
+
+
+@contextlib.contextmanager
+def _rotating_file(path: Path) -> Iterator[Callable[[str], None]]:
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
+    )
+    try:
+        yield lambda line: handler.emit(logging.makeLogRecord({"msg": line}))
+    finally:
+        handler.close()
+
+
+def _read_lines(source: IO[bytes]) -> Iterator[str]:
+    while line := source.readline(LINE_CHARS_MAX):
+        yield line.decode("utf-8", "replace").rstrip("\n")

@@ -1,0 +1,117 @@
+"""Found a network that its members order together: a home for each, with a CometBFT of its own."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
+from iamata.engines.comet.files import TIMEOUT_COMMIT_MS, CometSettings, spell_peer
+from iamata.ledger.entries import Validator
+from iamata.ledger.genesis import Genesis, check_genesis
+from iamata.model.ids import MemberId
+from iamata.model.reasons import Reason, require
+from iamata.node.comet_home import COMET_FOLDER, CometSeeds, draw_ports, write_comet_folder
+from iamata.node.configuration import PORT, Comet, Configuration, write_configuration
+from iamata.node.home import Founder, Founding, draw_network, require_room, write_home
+from iamata.node.keyfiles import FOLDER_MODE
+
+POWER: Final = 1
+HOSTS_MAX: Final = 250
+"""Each node has a loopback address of its own, 127.0.0.1 and on."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seat:
+    """Where one founder's node and its CometBFT are, and the keys that the latter holds."""
+
+    member: MemberId
+    url: str
+    host: str
+    port: int
+    p2p: str
+    rpc: str
+    seeds: CometSeeds
+
+    @property
+    def peer(self) -> str:
+        """Spell how the other nodes' CometBFT reach this one."""
+        return spell_peer(SigningKey.from_seed(self.seeds.node).key_id, self.p2p)
+
+
+def create_validator_homes(
+    path: Path,
+    name: str,
+    members: Sequence[Founder],
+    *,
+    first_port: int = PORT,
+    timeout_commit_ms: int = TIMEOUT_COMMIT_MS,
+) -> Genesis:
+    """Found a network in an empty folder whose founders all order: on loopback, at ports that are free."""
+    require_room(path)
+    require(len(members) <= HOSTS_MAX, Reason.INPUT_INVALID, f"{HOSTS_MAX} nodes at most on one machine")
+    drawn = draw_network(name, members)
+    seats = [
+        _take_seat(founder.member, place, first_port)
+        for place, founder in enumerate(drawn.founders, start=1)
+    ]
+    founding = dataclasses.replace(drawn, genesis=_appoint(drawn.genesis, seats))
+    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    try:
+        for seat in seats:
+            _write_seat(path / seat.member, founding, seat, seats, timeout_commit_ms)
+    except BaseException:
+        for seat in seats:
+            shutil.rmtree(path / seat.member, ignore_errors=True)
+        raise
+    return founding.genesis
+
+
+def _take_seat(member: MemberId, place: int, first_port: int) -> Seat:
+    host, port = f"127.0.0.{place}", first_port + place - 1
+    p2p, rpc = draw_ports(2, host=host)
+    return Seat(
+        member=member,
+        url=f"http://{host}:{port}",
+        host=host,
+        port=port,
+        p2p=f"{host}:{p2p}",
+        rpc=f"{host}:{rpc}",
+        seeds=CometSeeds(validator=os.urandom(SEED_BYTES), node=os.urandom(SEED_BYTES)),
+    )
+
+
+def _appoint(genesis: Genesis, seats: Sequence[Seat]) -> Genesis:
+    """Let every founder order, with the same weight, instead of one signer."""
+    validators = [
+        Validator(member=seat.member, key=SigningKey.from_seed(seat.seeds.validator).key_id, power=POWER)
+        for seat in seats
+    ]
+    ordered = tuple(sorted(validators, key=lambda one: one.member))
+    appointed = msgspec.structs.replace(genesis, orderer=msgspec.UNSET, validators=ordered)
+    check_genesis(appointed)
+    return appointed
+
+
+def _write_seat(
+    home: Path, founding: Founding, seat: Seat, seats: Sequence[Seat], timeout_commit_ms: int
+) -> None:
+    founder = next(one for one in founding.founders if one.member == seat.member)
+    write_home(home, founding, [founder], is_orderer=False)
+    others = [one for one in seats if one.member != seat.member]
+    engine = Comet(rpc=seat.rpc, p2p=seat.p2p)
+    settings = CometSettings(
+        moniker=seat.member,
+        proxy_app=f"unix://{engine.application}",
+        p2p_address=seat.p2p,
+        rpc_address=seat.rpc,
+        peers=tuple(one.peer for one in others),
+        timeout_commit_ms=timeout_commit_ms,
+    )
+    write_comet_folder(home / COMET_FOLDER, founding.genesis, settings, seat.seeds)
+    peers = {one.member: one.url for one in others}
+    write_configuration(home, Configuration(engine=engine, host=seat.host, port=seat.port, peers=peers))
