@@ -15,7 +15,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench bench-fhir-package lock cometbft abci-stubs clean
+.PHONY: help demo test lint types bench bench-fhir-package report-sql-on-fhir lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -39,6 +39,9 @@ bench: $(DEV)  ## measure, and write bench/results.json
 
 bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
 	@$(BIN)/python -m bench validation
+
+report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
+	@$(BIN)/python scripts/report_sql_on_fhir.py
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -252,6 +252,10 @@ class RecordStore(AnchoredStore, Protocol):
         """Return the sealed body of a row that is there."""
         ...
 
+    def read_bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Return the sealed bodies of rows that are there, by row."""
+        ...
+
     def read_of_patient(self, patient: str) -> Iterator[RecordRow]:
         """Read every version of a patient's records in order."""
         ...

@@ -12,7 +12,12 @@ import pytest
 from sources import ROOT, find_imports, read_product
 
 LOCKS: Final = ("requirements/runtime.txt", "requirements/dev.txt")
-MODULES: Final = {"protobuf": "google", "pynacl": "nacl", "prometheus-client": "prometheus_client"}
+MODULES: Final = {
+    "google-re2": "re2",
+    "prometheus-client": "prometheus_client",
+    "protobuf": "google",
+    "pynacl": "nacl",
+}
 """Distributions whose module has another name."""
 
 # Character classes keep these patterns from finding themselves.

@@ -1,5 +1,6 @@
 """Every command is used, in one story; its JSON document has the keys that programs rely on."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ PINNED: Final = {
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
     "verify": "app_hash checked height is_by_one_signer network",
+    "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",
     "wallet add-device": "acts key wallet",
     "wallet confirm": "acts confirmed",
@@ -86,6 +88,13 @@ def story(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(template, folder / "stage")
     return Narrator(Stage(folder / "stage")).tell()
+
+
+def write_view(path: Path) -> Path:
+    """Write a view of observations."""
+    columns = [{"name": "id", "path": "id", "type": "id"}, {"name": "status", "path": "status"}]
+    path.write_text(json.dumps({"resource": "Observation", "select": [{"column": columns}]}))
+    return path
 
 
 class Narrator:
@@ -156,6 +165,8 @@ class Narrator:
         self.ask("records read", *own, "Observation/ada-bp")
         self.ask("records anchor", "--member", "north")
         self.ask("wallet accesses", *ada)
+        view = write_view(self.stage.folder / "view.json")
+        self.ask("view run", view, *own[:4], "--to", self.stage.folder / "table.parquet")
         self.ask("wallet restrict", *ada, "--label", "R", "--yes")
         note = self.stage.folder / "note.txt"
         note.write_text("a signed form")
@@ -242,6 +253,7 @@ def test_what_the_story_did_is_what_it_says(story: dict[str, dict[str, Any]]) ->
     assert story["access ask"]["records"] == 2
     assert [one["recipient"] for one in story["wallet accesses"]["accesses"]] == ["south", "north", "north"]
     assert all(one["is_proven"] for one in story["wallet accesses"]["accesses"])
+    assert story["view run"]["rows"] == story["view run"]["resources"] > 0
     assert story["wallet lift"]["lifted"] == 1
     assert story["wallet confirm"]["confirmed"] == [story["patient consent"]["consent"]]
     assert [one["status"] for one in story["member list"]["members"]] == ["active"] * 4

@@ -61,6 +61,7 @@ class TestRecords:
         assert store.read_head() == b"head"
         assert list(store.read_all()) == [(rows[0], b"one"), (rows[1], b"two")]
         assert store.read_body(2) == b"two"
+        assert store.read_bodies([2, 1]) == {1: b"one", 2: b"two"}
         assert list(store.read_of_patient("boris")) == [rows[1]]
         assert list(store.read_tokens()) == [(b"token", 1), (b"token", 2)]
 
@@ -131,6 +132,8 @@ class TestRecords:
     def test_a_missing_body_is_a_fault(self, stores: MemberStores) -> None:
         with pytest.raises(Refused, match="HOME_CORRUPT"):
             stores.records.read_body(7)
+        with pytest.raises(Refused, match="HOME_CORRUPT"):
+            stores.records.read_bodies([7])
 
     def test_erasing_leaves_only_commitments_that_an_anchor_needs(self, stores: MemberStores) -> None:
         store = stores.records

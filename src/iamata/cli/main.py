@@ -26,6 +26,7 @@ from iamata.cli import (
     sample,
     validation,
     verify,
+    view,
     wallet,
 )
 from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, document_refusal, get_exit_code
@@ -48,7 +49,7 @@ devices.add_to(wallet.app)
 outbox.add_to(wallet.app)
 validation.add_to(records.app)
 NOUNS: Final = (
-    *(network, node, member, proposal, person, patient, records, wallet),
+    *(network, node, member, proposal, person, patient, records, wallet, view),
     *(access, emergency, ledger, sample),
 )
 for noun in NOUNS:

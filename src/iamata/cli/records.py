@@ -165,10 +165,10 @@ def run_import(home: Home, member: str, paths: list[Path], *, is_lenient: bool) 
         )
 
 
-def complain_of(problems: list[Problem]) -> None:
+def complain_of(problems: list[Problem], what: str = "Not imported") -> None:
     """Name what was not read, and end with the exit code for bad input."""
     for problem in problems[:PROBLEMS_SHOWN_MAX]:
-        note(f"Not imported: {spell_problem(problem)}")
+        note(f"{what}: {spell_problem(problem)}")
     if len(problems) > PROBLEMS_SHOWN_MAX:
         note(f"… and {len(problems) - PROBLEMS_SHOWN_MAX:,} more; --json lists all.")
     if problems:

@@ -97,6 +97,16 @@ class References:
         return None
 
 
+class PresentReferences(References):
+    """What references mean inside one bundle; those that lead out of it stay as they are written."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _type, _system, _value: ())
+
+    def _resolve_stranger(self, literal: str, base: str) -> str | None:
+        return literal.removeprefix(base) if base and literal.startswith(base) else None
+
+
 def _read_string(spelled: bytes) -> str:
     """Read the inside of a JSON string; one that holds an escaped quote is no reference."""
     try:

@@ -13,6 +13,7 @@ from iamata.vault.custody import Custody
 from iamata.vault.record import (
     Identifier,
     OpenedRecord,
+    SealedFacts,
     compute_lookup,
     compute_token,
     decode_header,
@@ -38,19 +39,21 @@ def list_facts(custody: Custody, patient: PatientId) -> list[ListedRecord]:
     All versions of a record are the same patients' (`sealing.check_owners`): the newest here is the newest.
     """
     newest = {row.lookup: row for row in custody.records.store.read_of_patient(patient)}
-    return [_list_row(custody, row) for row in newest.values()]
+    return [list_row(row, open_facts(custody, row)) for row in newest.values()]
 
 
 def list_versions(custody: Custody, patient: PatientId) -> list[ListedRecord]:
     """List every version of a patient's records: what an earlier disclosure listed is among them."""
-    return [_list_row(custody, row) for row in custody.records.store.read_of_patient(patient)]
+    return [
+        list_row(row, open_facts(custody, row)) for row in custody.records.store.read_of_patient(patient)
+    ]
 
 
 def find_listed(custody: Custody, patient: PatientId, refs: Sequence[str]) -> list[ListedRecord]:
     """List the newest version of some of a patient's records; what is not there is left out."""
     lookups = [compute_lookup(custody.index, ref) for ref in refs]
     rows = [custody.records.store.find_newest(lookup, patient) for lookup in lookups]
-    return [_list_row(custody, row) for row in rows if row is not None]
+    return [list_row(row, open_facts(custody, row)) for row in rows if row is not None]
 
 
 def find_refs(custody: Custody, identifier: Identifier) -> list[str]:
@@ -90,8 +93,8 @@ def _find_row(custody: Custody, record: ListedRecord) -> RecordRow:
     return row
 
 
-def _list_row(custody: Custody, row: RecordRow) -> ListedRecord:
-    facts = open_facts(custody, row)
+def list_row(row: RecordRow, facts: SealedFacts) -> ListedRecord:
+    """Tell of a row what a decision needs to know."""
     header = decode_header(facts.header)
     return ListedRecord(
         facts=header.facts,

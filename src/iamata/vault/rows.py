@@ -46,8 +46,23 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
 
 def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
     """Open a whole record of a member with its patient's data key, or refuse as `open_row` does."""
+    facts = _open_facts(row, key, bind_row(member, row))
+    return OpenedRecord(
+        header=decode_header(facts.header),
+        body=open_body(key, member, row, facts, sealed_body),
+        salt=facts.salt,
+        commitment=Commitment(encode_digest(row.commitment)),
+        sequence=row.sequence,
+        tokens=facts.tokens,
+        others=facts.others,
+    )
+
+
+def open_body(
+    key: aead.Key, member: MemberId, row: RecordRow, facts: SealedFacts, sealed_body: bytes
+) -> bytes:
+    """Open the body of a row whose facts are open already, or refuse as `open_row` does."""
     place = bind_row(member, row)
-    facts = _open_facts(row, key, place)
     try:
         packed = open_envelope(key, sealed_body, associated=BODY + place)
         body = decompress(packed, size_bytes_max=BODY_BYTES_MAX)
@@ -55,15 +70,7 @@ def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: 
         raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
     if commit_record(facts.salt, facts.header, body) != row.commitment:
         raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {row.sequence}")
-    return OpenedRecord(
-        header=decode_header(facts.header),
-        body=body,
-        salt=facts.salt,
-        commitment=Commitment(encode_digest(row.commitment)),
-        sequence=row.sequence,
-        tokens=facts.tokens,
-        others=facts.others,
-    )
+    return body
 
 
 def _open_facts(row: RecordRow, key: aead.Key, place: bytes) -> SealedFacts:

@@ -44,7 +44,7 @@ def invite_patient(office: Office, patient: PatientId) -> str:
     known = PATIENTS.find(view, patient)
     require(known is None or known.custodian == office.member, Reason.NOT_THE_CUSTODIAN)
     require(known is None or not known.is_erased, Reason.PATIENT_ERASED)
-    require(known is None or known.is_custodial, Reason.PATIENT_NOT_CUSTODIAL)
+    require(known is None or known.is_custodial, Reason.PATIENT_ALREADY_EXISTS)
     rules = get_rules(view, height=view.height + 1, first=office.author.engine.genesis.rules)
     code = office.author.state(
         EnrolmentCode,

@@ -62,6 +62,10 @@ class RecordMemory(AnchoredMemory):
             raise Refused(Reason.HOME_CORRUPT, f"record row {sequence} has gone")
         return self._rows[sequence][1]
 
+    def read_bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Return the sealed bodies of rows that are there, by row."""
+        return {sequence: self.read_body(sequence) for sequence in sequences}
+
     def read_of_patient(self, patient: str) -> Iterator[RecordRow]:
         """Read every version of a patient's records in order."""
         return (row for row, _ in self.read_all() if row.patient == patient)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from iamata.model.reasons import Reason, Refused
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import KnownRecord, RecordRow, SequencedCommitment
 from iamata.stores.sqlite.database import Database, Schema
 from iamata.stores.sqlite.tables import ANCHOR_TABLE, HEAD_TABLE, AnchoredFile, put_head
@@ -120,6 +120,18 @@ class RecordFile(AnchoredFile):
         if row is None:
             raise Refused(Reason.HOME_CORRUPT, f"record row {sequence} has gone")
         return row[0]
+
+    def read_bodies(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Return the sealed bodies of rows that are there, by row."""
+        bodies: dict[int, bytes] = {}
+        for start in range(0, len(sequences), LOOKUPS_PER_QUERY):
+            wanted = tuple(sequences[start : start + LOOKUPS_PER_QUERY])
+            marks = ",".join("?" * len(wanted))
+            query = f"SELECT sequence, body FROM record WHERE sequence IN ({marks})"  # noqa: S608  marks only
+            bodies.update(self.database.read(query, wanted, tuple[int, bytes]))
+        for sequence in sequences:
+            require(sequence in bodies, Reason.HOME_CORRUPT, f"record row {sequence} has gone")
+        return bodies
 
     def read_of_patient(self, patient: str) -> Iterator[RecordRow]:
         """Read every version of a patient's records in order."""
