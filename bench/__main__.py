@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import ledger, records, state, validation, verify
+from bench import http, ledger, records, state, validation, verify
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
@@ -11,6 +11,7 @@ BENCHES: dict[str, Bench] = {
     "verify": verify.measure,
     "records": records.measure,
     "validation": validation.measure,
+    "http": http.measure,
 }
 """Append only: one line for each module beside this one."""
 

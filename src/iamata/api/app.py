@@ -28,6 +28,7 @@ JSON: Final = "application/json"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+_UNREAD: Final = (Reason.TOO_SLOW, Reason.TOO_LARGE)
 _LOG: Final = structlog.get_logger("iamata.http")
 
 
@@ -126,7 +127,10 @@ def _write(result: object) -> Response:
 
 def _refuse(serving: Serving, reason: Reason) -> Response:
     serving.metrics.refusals.labels(reason.name).inc()
-    return Response(msgspec.json.encode(describe(reason)), status_code=get_status(reason), media_type=JSON)
+    # What was not read to its end is not waited for either.
+    headers = {"connection": "close"} if reason in _UNREAD else None
+    body = msgspec.json.encode(describe(reason))
+    return Response(body, status_code=get_status(reason), media_type=JSON, headers=headers)
 
 
 async def _refuse_unrouted(serving: Serving, reason: Reason, _: Request, __: Exception) -> Response:

@@ -12,6 +12,7 @@ from iamata.workflows import accesses, consents, disclosures, emergencies, enrol
 
 def answer_request(serving: Serving, body: bodies.RequestBody) -> bodies.Releases:
     """Release what a member's signed request may see; whatever may not be seen is not found."""
+    serving.office.await_height(body.height)
     return bodies.Releases(releases=disclosures.answer_request(serving.office, body.request))
 
 

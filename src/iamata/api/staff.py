@@ -28,12 +28,13 @@ def search_elsewhere(serving: Serving, body: bodies.StaffSearchBody) -> bodies.F
 def fetch_records(serving: Serving, caller: Caller, body: bodies.ReadingBody) -> bodies.Reading:
     """Ask another member for records on the caller's behalf, and open what it releases."""
     custodian, request = _write_request(serving, caller, body)
+    desk, height = serving.get_desk(custodian), serving.office.take_view().height
     arrived = receiving.fetch(
         serving.office,
         request,
         custodian=custodian,
         person=caller.person,
-        answer=serving.get_desk(custodian).answer_request,
+        answer=lambda text: desk.answer_request(text, height=height),
     )
     return bodies.Reading(custodian=custodian, arrivals=tuple(map(bodies.Arrival.write, arrived)))
 

@@ -24,9 +24,9 @@ class RemoteDesk:
         """Name the member."""
         return self._member
 
-    def answer_request(self, request: str) -> Sequence[Release]:
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
         """Ask for records with a member's signed request."""
-        body = bodies.RequestBody(request=request)
+        body = bodies.RequestBody(request=request, height=height)
         return self._connection.post("/v1/requests", bodies.Releases, body).releases
 
     def accept_receipt(self, receipt: str) -> None:

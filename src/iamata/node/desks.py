@@ -22,8 +22,9 @@ class LocalDesk:
         """Name the member."""
         return self._office.member
 
-    def answer_request(self, request: str) -> Sequence[Release]:
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
         """Release what a member's signed request may see."""
+        self._office.await_height(height)
         return disclosures.answer_request(self._office, request)
 
     def accept_receipt(self, receipt: str) -> None:

@@ -20,6 +20,7 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.comet_engine import open_comet
 from iamata.node.configuration import Comet, Configuration, Follower, read_configuration
 from iamata.node.desks import LocalDesk
@@ -167,7 +168,7 @@ def open_home(
     """
     genesis, configuration = load_genesis(path), read_configuration(path)
     peers = Peers(configuration, path, find_asking_key(path))
-    engine = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
+    engine = AnnouncingEngine(open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised))
     home = Home(path, engine, {}, peers, clock=clock)
     try:
         for folder in list_member_folders(path):

@@ -19,6 +19,7 @@ from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
 from iamata.workflows.office import Office
@@ -58,6 +59,9 @@ def choose_office(home: Home, member: str | None) -> Office:
 def make_serving(home: Home, office: Office, configuration: Configuration, *, url: str) -> Serving:
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
+    watch = LedgerWatch(engine, pool)
+    if isinstance(engine, AnnouncingEngine):
+        engine.listen(watch.hear)
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
@@ -70,7 +74,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
             clock=office.author.clock,
         ),
         views=HeldViews(engine),
-        watch=LedgerWatch(engine, pool),
+        watch=watch,
         pool=pool,
         metrics=Metrics(),
     )

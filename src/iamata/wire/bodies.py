@@ -207,6 +207,8 @@ class RequestBody(Body):
     """A member's signed request for records."""
 
     request: Jws
+    height: Cursor = 0
+    """Where the asking node saw the ledger: the custodian's own copy has to have come as far."""
 
 
 class Releases(Body):

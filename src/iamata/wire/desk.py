@@ -18,8 +18,8 @@ class Desk(Protocol):
         """Name the member."""
         ...
 
-    def answer_request(self, request: str) -> Sequence[Release]:
-        """Release what a member's signed request may see."""
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
+        """Release what a member's signed request may see, once the ledger is there as far as a height."""
         ...
 
     def accept_receipt(self, receipt: str) -> None:

@@ -105,7 +105,7 @@ def release(office: Office, view: LedgerView, leaving: Leaving) -> Release:
         office, JournalKind.RELEASE, details.patient, details.access, note.text.encode("ascii")
     )
     append_entries(office.custody, [entry, *tell_others(office, leaving)])
-    return Release(note=note.text, ciphertext=ciphertext, plan=plan)
+    return Release(note=note.text, ciphertext=ciphertext, plan=plan, height=office.take_view().height)
 
 
 def tell_others(office: Office, leaving: Leaving) -> list[JournalEntry]:

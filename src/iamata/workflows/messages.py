@@ -175,6 +175,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     note: str
     ciphertext: bytes
     plan: bytes
+    height: int = 0
+    """Where the ledger was told of it, as far as the recipient's own copy has to have come."""
 
 
 def read_details(payload: bytes, kind: type[DetailsT]) -> DetailsT:

@@ -1,9 +1,10 @@
 """What a member's node works with when it serves: its author on the ledger, its vault, its sealing key."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from iamata.crypto import hkdf
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
@@ -31,6 +32,10 @@ from iamata.vault.custody import Custody
 from iamata.vault.shelf import Shelf
 from iamata.workflows.author import Author, settle
 
+LAG_S_MAX: Final = 5.0
+"""How far behind another node's ledger ours may be when we are asked about what it has just seen."""
+LAG_STEP_S: Final = 0.001
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Office:
@@ -48,6 +53,14 @@ class Office:
     def take_view(self) -> LedgerView:
         """Hold the newest final state of the ledger still."""
         return self.author.engine.snapshot()
+
+    def await_height(self, height: int) -> LedgerView:
+        """Hold the newest state still, once the ledger has come here as far as another node has seen it."""
+        until_s = time.monotonic() + LAG_S_MAX
+        while (view := self.take_view()).height < height:
+            require(time.monotonic() < until_s, Reason.TOO_BUSY, f"block {height} is not here yet")
+            time.sleep(LAG_STEP_S)
+        return view
 
     def tell_time(self, view: LedgerView) -> Instant:
         """Tell at what time to decide: an idle ledger does not keep an expired consent alive."""

@@ -70,7 +70,7 @@ def receive(office: Office, release: Release, *, custodian: MemberId, person: Pe
     """Open a release, check it against its sender's signature and the ledger, journal who is shown it."""
     note = read_message(release.note, ReleaseNote, network=office.author.engine.network)
     said: ReleaseNote = note.payload
-    view = office.take_view()
+    view = office.await_height(release.height)
     sender = MEMBERS.find(view, custodian)
     require(sender is not None and note.key == sender.signing_key, Reason.NOT_THE_CUSTODIAN)
     require(said.recipient == office.member, Reason.UNKNOWN_RECIPIENT)
