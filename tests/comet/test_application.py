@@ -6,10 +6,11 @@ import os
 import pytest
 
 from iamata.crypto.ed25519 import SigningKey
-from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, regroup, split_bundle
+from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.times import write_time
 from iamata.engines.comet.waiting import MEMBER_BYTES_MAX
+from iamata.ledger.bundles import list_bundles
 from iamata.ledger.misbehaviour import compute_address
 from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
@@ -45,7 +46,7 @@ def test_each_line_of_a_bundle_has_its_own_leaf_and_place(town: ValidatorTown) -
         (2, 0),
         (3, Reason.UNKNOWN_CONSENT),
     ]
-    assert regroup(block.transactions, block.groups) == list(town.comet.blocks[0].bundles)
+    assert list_bundles(block) == list(town.comet.blocks[0].bundles)
 
 
 def test_one_bad_line_does_not_sink_its_neighbours(town: ValidatorTown) -> None:

@@ -21,7 +21,7 @@ from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.server import AbciServer
 from iamata.engines.comet.snapshots import INTERVAL_BLOCKS, SnapshotDesk, SnapshotStore
 from iamata.engines.comet.waiting import WaitingBundles
-from iamata.engines.comet.witness import Witness
+from iamata.engines.comet.witness import CommitWitness
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
@@ -48,7 +48,7 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
-        witness: Witness | None = None,
+        witness: CommitWitness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
@@ -146,7 +146,7 @@ class CometEngine:
 
 
 def _open_keeper(
-    folder: Path, genesis: Genesis, witness: Witness | None
+    folder: Path, genesis: Genesis, witness: CommitWitness | None
 ) -> tuple[LedgerLock, LedgerKeeper]:
     """Take the folder for ourselves, and open what is kept in it."""
     lock = LedgerLock(folder)
