@@ -128,9 +128,13 @@ def test_null_may_stand_only_for_a_value_that_has_extensions() -> None:
 
     patient = {"resourceType": "Patient", "name": [{"given": ["Anna", None], "_given": [None, extended]}]}
     assert validate(patient) == ()
+    for names, beside in [([None, "Anna"], [extended]), (["Anna"], [None, extended]), (["Anna"], [None])]:
+        patient["name"] = [{"given": names, "_given": beside}]
+        assert validate(patient) == ()
     for names, beside, path in [
         (["Anna", None], [extended, None], "given[1]"),
-        (["Anna", None], [extended], "given"),
+        (["Anna", None], [extended], "given[1]"),
+        (["Anna"], [None, None], "given[1]"),
         (["Anna", 5], [extended, None], "given[1]"),
         (["Anna"], extended, "given"),
         (None, [extended], "given"),
@@ -289,7 +293,7 @@ def draw_object(draw: st.DrawFn, type_name: str, depth: int = 0) -> dict[str, ob
             key, kind = draw(st.sampled_from(sorted(element.spell_names().items())))
             value = _draw_value(element.codes, element.targets, kind, depth)
             made[key] = draw(st.lists(value, min_size=1, max_size=2) if element.is_list else value)
-    if made.keys() <= {"id"}:
+    if depth and made.keys() <= {"id"}:  # a resource may be empty
         made["extension"] = [{"url": "urn:x", "valueBoolean": True}]
     return made
 
