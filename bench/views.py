@@ -69,7 +69,7 @@ def write_observations(folder: Path) -> Iterator[bytes]:
         if not isinstance(chunk, Problem):
             found += chunk
     for number, tree in enumerate(itertools.cycle(found)):
-        subject = {"reference": f"Patient/p{number % PATIENTS}"}
+        subject = {"reference": f"Patient/p{number * PATIENTS // RESOURCES}"}
         yield _ENCODER.encode(tree | {"id": f"o{number}", "subject": subject, "encounter": None})
 
 

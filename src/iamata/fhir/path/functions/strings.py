@@ -26,6 +26,8 @@ from iamata.fhir.path.refusals import REGEX_BYTES_MAX, REGEX_CHARS_MAX, STRING_C
 from iamata.fhir.path.singles import take_string
 
 _GROUP: Final = re.compile(r"\\|\$(\d)|\$\{(\w+)\}")
+_JSON_ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_JSON_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _REGEX_CHARS_A_STEP: Final = 16
 
 
@@ -159,11 +161,13 @@ def _unescape(text: str, how: str) -> str | None:
         case "html":
             return html.unescape(text)
         case "json":
-            try:
-                return str(json.loads(f'"{text}"', parse_int=str, parse_float=str))
-            except ValueError:
-                return None
+            return _JSON_ESCAPE.sub(_read_escape, text)
     return None
+
+
+def _read_escape(match: re.Match[str]) -> str:
+    code = match[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _JSON_ESCAPED.get(code, code)
 
 
 STRINGS: Final[dict[str, Function]] = {
