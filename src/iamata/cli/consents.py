@@ -34,7 +34,6 @@ from iamata.consent.terms import Ruling
 from iamata.consent.wording import describe
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import ConsentStatus, OwnerKind
-from iamata.ledger.tables import CONSENTS
 from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
@@ -221,13 +220,10 @@ def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:
     """Return the consent that a command names, or the wallet's only one that is in force."""
     if text is not None:
         return read_id(text, ConsentId)
-    view = place.engine.snapshot()
     active = [
         kept.consent
-        for kept in load_wallet(wallet).kept
-        if not kept.narrows
-        and (entry := CONSENTS.find(view, kept.consent)) is not None
-        and entry.status is ConsentStatus.ACTIVE
+        for kept, entry in wallets.list_consents(place, wallet)
+        if entry.status is ConsentStatus.ACTIVE
     ]
     require(bool(active), Reason.UNKNOWN_CONSENT, "this wallet has no consent in force")
     require(len(active) == 1, Reason.INPUT_INVALID, f"say which with --consent: {', '.join(active)}")
