@@ -331,3 +331,13 @@ def read_signing_key(home: Path) -> SigningKey:
 
 def write_as(engine: RemoteEngine, home: Path) -> Author:
     return Author(engine, read_signing_key(home), read_clock_ms, os.urandom)
+
+
+def test_a_node_that_is_told_to_stop_as_soon_as_it_is_ready_stops(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    call("network", "init", "--home", home, "--member", "one:research:One")
+    take_any_port(home)
+
+    codes = [RunningNode(home).stop() for _ in range(3)]
+
+    assert codes == [0, 0, 0]

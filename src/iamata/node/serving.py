@@ -40,10 +40,13 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
         serving = make_serving(home, office, configuration, url=url)
+        served = Served(member=office.member, url=url)
         server = NodeServer(
-            create_app(serving), let_go=serving.watch.close, tls=_find_tls(path, configuration)
+            create_app(serving),
+            on_ready=lambda: on_ready(served),
+            let_go=serving.watch.close,
+            tls=_find_tls(path, configuration),
         )
-        on_ready(Served(member=office.member, url=url))
         server.serve_until_stopped(listening)
 
 
