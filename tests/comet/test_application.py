@@ -279,6 +279,9 @@ def test_a_final_block_with_a_forged_line_halts_consensus(town: ValidatorTown) -
         town.comet.finalize(block_of(town, forge(raw)))
     with pytest.raises(Refused, match="ENGINE_STOPPED"):
         town.engine.submit(raw)
+    assert town.engine.is_halted
+    with pytest.raises(CometDiedError):
+        town.comet.connect()
 
 
 def test_votes_are_not_extended(town: ValidatorTown) -> None:

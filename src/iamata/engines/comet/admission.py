@@ -10,6 +10,7 @@ from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.waiting import NOBODY, WaitingBundles, find_member
 from iamata.ledger.execution import PoisonTransactionError, Position, check_admission
 from iamata.ledger.state import LedgerState
+from iamata.model.ids import KeyId
 from iamata.model.reasons import Reason, Refused, require
 
 
@@ -35,6 +36,8 @@ class Door:
         self._recall = recall
         self._waiting = waiting
         self._clock = clock
+        self._members: dict[KeyId, str] = {}
+        """Whom a key speaks for, until the next block."""
 
     def check(self, bundle: bytes, *, is_recheck: bool) -> Verdict:
         """Say whether a bundle may wait, or may go on waiting."""
@@ -60,7 +63,8 @@ class Door:
         return Verdict(None, tuple(turned_away))
 
     def leave(self, bundles: Iterable[bytes]) -> None:
-        """Count bundles out that came into a block."""
+        """Count bundles out that came into a block, which may have changed whom a key speaks for."""
+        self._members.clear()
         self._waiting.remove(bundles)
 
     def clear(self) -> None:
@@ -73,7 +77,9 @@ class Door:
         if is_recheck:  # its place was counted when it came in
             sizes[NOBODY] += 1
             return
-        member = find_member(self._state.entries, transaction)
+        member = self._members.get(transaction.key)
+        if member is None:
+            member = self._members[transaction.key] = find_member(self._state.entries, transaction.key)
         has_room = self._waiting.has_room(member, len(line), sizes)
         require(has_room, Reason.TOO_BUSY, "too much of this member is waiting")
         sizes[member] += len(line)

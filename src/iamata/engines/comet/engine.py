@@ -61,6 +61,7 @@ class CometEngine:
         self._part = part
         self._closing = threading.Lock()
         self._is_closed = False
+        self._is_halted = False
         self._lock, self._keeper = _open_keeper(folder, genesis, witness)
         self.network = self._keeper.state.network
         self._outbox = Outbox()
@@ -132,7 +133,13 @@ class CometEngine:
         """Send everything again that is not final: CometBFT keeps its mempool in memory."""
         self._outbox.send_again()
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether the ledger met what it cannot go on after; its process had better start anew."""
+        return self._is_halted
+
     def _halt(self, error: BaseException) -> None:
+        self._is_halted = True
         _LOG.critical("the ledger's engine stopped: %s", error)
         self._outbox.end_all()
 
