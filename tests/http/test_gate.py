@@ -166,3 +166,11 @@ def test_every_reason_has_a_status_that_says_no() -> None:
 
 def test_metrics_are_for_this_machine_alone(house: House) -> None:
     assert read_reason(house.get("/metrics")) is Reason.NOT_FOUND
+
+
+def test_a_clock_that_is_set_back_shuts_nobody_out(house: House) -> None:
+    assert house.get("/healthz").status_code == 200
+
+    house.scene.world.clock.advance(-3_600_000)
+
+    assert house.get("/healthz").status_code == 200

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
 from iamata.api.bounds import decode_body, decode_query, read_body, read_message
+from iamata.api.callers import Caller
 from iamata.api.gate import Knock
 from iamata.api.limits import VIEW_S_MAX
 from iamata.api.openapi import write_openapi
@@ -95,19 +96,25 @@ async def _answer(serving: Serving, route: Route, request: Request) -> Response:
     knock = Knock(message=read_message(request), body=body, address=_get_address(request))
 
     def admit() -> dict[str, Any]:
-        return _read_arguments(serving, route, request, knock)
+        return _read_arguments(route, request, knock, serving, serving.gate.admit(knock, route.access))
 
     def run() -> Response:
-        return _write(route.run(**admit()))
+        caller = serving.gate.admit(knock, route.access)
+        with serving.turns.take(caller):
+            return _write(route.run(**_read_arguments(route, request, knock, serving, caller)))
 
     if route.is_patient:
-        return _write(await route.run(**await serving.pool.run(admit)))
+        # Whether the process lives must be answered when every thread is taken, so it asks for none.
+        is_quick = not (body or knock.is_signed)
+        return _write(await route.run(**(admit() if is_quick else await serving.pool.run(admit))))
     return await serving.pool.run(run)
 
 
-def _read_arguments(serving: Serving, route: Route, request: Request, knock: Knock) -> dict[str, Any]:
-    """Read what a route's function takes, after the gate has let the caller in."""
-    caller, kinds = serving.gate.admit(knock, route.access), route.types
+def _read_arguments(
+    route: Route, request: Request, knock: Knock, serving: Serving, caller: Caller | None
+) -> dict[str, Any]:
+    """Read what a route's function takes."""
+    kinds = route.types
     arguments: dict[str, Any] = {}
     for name in kinds.keys() - {"return"}:
         if name == "body":

@@ -9,8 +9,8 @@ from iamata.model.reasons import Refused
 from iamata.wire import bodies
 
 
-def tell_health() -> bodies.Health:
-    """Say that the process answers."""
+async def tell_health() -> bodies.Health:
+    """Say that the process answers, however busy its threads are."""
     return bodies.Health(status="alive")
 
 

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from iamata.api.limits import POLL_S, POLLS_MAX, VIEW_S_MAX, VIEWS_MAX
+from iamata.api.limits import KEY_POLLS_MAX, POLL_S, POLLS_MAX, VIEW_S_MAX, VIEWS_MAX
 from iamata.api.pool import Pool
+from iamata.model.ids import KeyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Engine, LedgerView
 
@@ -60,15 +61,19 @@ class LedgerWatch:
         self._news = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.Task[LedgerView] | None = None
+        self._by_key: Counter[KeyId] = Counter()
         self.polls = 0
         """How many wait now."""
 
-    async def wait(self, has_news: Callable[[LedgerView], bool], *, wait_s: float) -> None:
-        """Return when the ledger has news, the time is up or the node stops."""
+    async def wait(self, has_news: Callable[[LedgerView], bool], *, key: KeyId, wait_s: float) -> None:
+        """Return when the ledger has news, the time is up or the node stops; nobody takes every place."""
         loop = self._loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         require(self.polls < POLLS_MAX or wait_s == 0, Reason.TOO_BUSY, "too many long polls")
+        is_modest = self._by_key[key] < KEY_POLLS_MAX or wait_s == 0
+        require(is_modest, Reason.TOO_MANY_REQUESTS, "too many long polls of one key")
         self.polls += 1
+        self._by_key[key] += 1
         try:
             while (left_s := until_s - loop.time()) > 0 and not self._closing.is_set():
                 news = self._news  # of now: what comes while we look must not be missed
@@ -78,6 +83,7 @@ class LedgerWatch:
                     await asyncio.wait_for(news.wait(), timeout=min(POLL_S, left_s))
         finally:
             self.polls -= 1
+            self._by_key -= Counter((key,))  # a counter keeps no zeros
 
     def hear(self) -> None:
         """Let those who wait look at once; from any thread."""

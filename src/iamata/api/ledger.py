@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from iamata.api.callers import Caller
 from iamata.api.serving import Serving
 from iamata.ledger.leaves import encode_leaf
 from iamata.ledger.receipts import Checkpoint, GrowthProof, Receipt, StateProof
@@ -55,16 +56,18 @@ def prove_growth(serving: Serving, query: bodies.GrowthQuery) -> GrowthProof:
     return serving.views.get(query.height).prove_growth(query.since)
 
 
-async def list_events(serving: Serving, query: bodies.EventsQuery) -> bodies.EventPage:
+async def list_events(serving: Serving, caller: Caller, query: bodies.EventsQuery) -> bodies.EventPage:
     """Read the log from a leaf on; with `wait_s`, wait for the first. Each page proves its place."""
     if query.height is None:
-        await serving.watch.wait(lambda view: view.log_size > query.after, wait_s=query.wait_s)
+        await serving.watch.wait(
+            lambda view: view.log_size > query.after, key=caller.key, wait_s=query.wait_s
+        )
     return await serving.pool.run(lambda: _read_events(serving, query))
 
 
-async def list_blocks(serving: Serving, query: bodies.BlocksQuery) -> bodies.BlockPage:
+async def list_blocks(serving: Serving, caller: Caller, query: bodies.BlocksQuery) -> bodies.BlockPage:
     """Read whole blocks from a height on; with `wait_s`, wait for the first."""
-    await serving.watch.wait(lambda view: view.height >= query.first, wait_s=query.wait_s)
+    await serving.watch.wait(lambda view: view.height >= query.first, key=caller.key, wait_s=query.wait_s)
     return await serving.pool.run(lambda: _read_blocks(serving, query))
 
 

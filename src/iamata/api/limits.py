@@ -20,8 +20,12 @@ WORKERS: Final = 16
 """Threads in which use cases run."""
 QUEUE_MAX: Final = 256
 """Requests that may wait for a thread."""
+KEY_TASKS_MAX: Final = 8
+"""Threads that one key's requests may hold at once: as many as a node's client keeps connections."""
 POLLS_MAX: Final = 64
 """Long polls at once."""
+KEY_POLLS_MAX: Final = 8
+"""Long polls of one key at once."""
 POLL_S: Final = 0.02
 """How often the ledger is looked at for those who wait."""
 VIEWS_MAX: Final = 32

@@ -23,7 +23,9 @@ class Rates:
         now_s = self._clock_s()
         with self._guard:
             tokens, at_s = self._buckets.pop(name, (float(self._burst), now_s))
-            tokens = min(float(self._burst), tokens + (now_s - at_s) * self._per_s)
+            # A clock that was set back takes nothing away, or it would shut everybody out for as long.
+            passed_s = max(0.0, now_s - at_s)
+            tokens = min(float(self._burst), tokens + passed_s * self._per_s)
             is_free = tokens >= 1
             self._buckets[name] = (tokens - is_free, now_s)
             if len(self._buckets) > BUCKETS_MAX:

@@ -7,6 +7,7 @@ from iamata.api.gate import Gate
 from iamata.api.heights import HeldViews, LedgerWatch
 from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
+from iamata.api.turns import Turns
 from iamata.ledger.blocks import StoredBlock
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Refused
@@ -31,4 +32,5 @@ class Serving:
     views: HeldViews
     watch: LedgerWatch
     pool: Pool
+    turns: Turns
     metrics: Metrics

@@ -17,6 +17,7 @@ from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
+from iamata.api.turns import Turns
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
@@ -80,6 +81,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
         views=HeldViews(engine),
         watch=watch,
         pool=pool,
+        turns=Turns(),
         metrics=Metrics(),
     )
 

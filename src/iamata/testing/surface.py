@@ -9,6 +9,7 @@ from iamata.api.heights import HeldViews, LedgerWatch
 from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.api.serving import Serving
+from iamata.api.turns import Turns
 from iamata.crypto.ed25519 import SigningKey
 from iamata.ledger.blocks import StoredBlock
 from iamata.model.ids import MemberId
@@ -46,6 +47,7 @@ def serve_office(scene: Scene, office: Office) -> Serving:
         views=HeldViews(engine),
         watch=LedgerWatch(engine, pool),
         pool=pool,
+        turns=Turns(),
         metrics=Metrics(),
     )
 
