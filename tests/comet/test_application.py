@@ -9,8 +9,9 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.times import write_time
-from iamata.engines.comet.waiting import MEMBER_BYTES_MAX
+from iamata.engines.comet.waiting import BLOCKS_UNSEEN_MAX, MEMBER_BUNDLES_MAX, MEMBER_BYTES_MAX
 from iamata.ledger.bundles import list_bundles
+from iamata.ledger.envelope import read_transaction
 from iamata.ledger.misbehaviour import compute_address
 from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
@@ -208,11 +209,22 @@ def test_a_proposal_keeps_to_the_size_that_consensus_allows(town: ValidatorTown)
     assert list(answer.txs) == bundles[:4]
 
 
+def fill_quota(town: ValidatorTown) -> list[bytes]:
+    """Let the first member have as much waiting as it may, and return lines for which there is no room."""
+    lines = town.write_anchors(2 * MEMBER_BYTES_MAX // 500)
+    bundles = [join_lines(one) for one in gather_bundles(lines)]
+    left = [bundle for bundle in bundles if not is_taken_in(town, bundle)]
+    return [line for line in left[0].split(b"\n") if not is_taken_in(town, line)]
+
+
+def is_taken_in(town: ValidatorTown, bundle: bytes) -> bool:
+    town.comet.broadcast(bundle)
+    return bundle in town.comet.mempool
+
+
 def test_one_member_cannot_fill_the_mempool(town: ValidatorTown) -> None:
     town.comet.connect()
-    lines = town.write_anchors(2 * MEMBER_BYTES_MAX // 500)
-    for bundle in map(join_lines, gather_bundles(lines)):
-        town.comet.broadcast(bundle)
+    fill_quota(town)
     waiting = sum(len(bundle) for bundle in town.comet.mempool)
     [flood], [other] = town.write_anchors(1), town.write_anchors(1, member=1)
 
@@ -221,6 +233,63 @@ def test_one_member_cannot_fill_the_mempool(town: ValidatorTown) -> None:
     assert town.comet.check(other) == ACCEPTED
     town.comet.make_block()
     assert town.comet.check(flood) == ACCEPTED
+
+
+def test_nothing_rides_into_a_full_quota_on_another_members_line(town: ValidatorTown) -> None:
+    town.comet.connect()
+    left = fill_quota(town)
+    [ticket] = town.write_anchors(1, member=1)
+
+    assert town.comet.check(join_lines([ticket, *left[:50]])) == Reason.TOO_BUSY
+    assert town.comet.check(ticket) == ACCEPTED
+
+
+def test_who_is_told_that_there_is_no_room_finds_it_in_no_block(town: ValidatorTown) -> None:
+    town.comet.connect()
+    fill_quota(town)
+    [late] = town.write_anchors(1)
+
+    told = town.engine.submit(late).exception(timeout=TIMEOUT_S)
+    while town.comet.mempool:
+        town.comet.make_block()
+
+    assert isinstance(told, Refused)
+    assert told.reason is Reason.TOO_BUSY
+    assert read_transaction(late).id not in [leaf.id for _, leaf in town.engine.events(0)]
+
+
+def test_nobody_uses_up_anothers_room_by_wrapping_its_lines(town: ValidatorTown) -> None:
+    town.comet.connect()
+    [line] = town.write_anchors(1, member=1)
+    assert town.comet.check(line) == ACCEPTED
+
+    codes = [town.comet.check(join_lines([line, b"junk %d" % number])) for number in range(3)]
+
+    assert ACCEPTED not in codes
+    assert town.comet.check(line) == ACCEPTED
+
+
+def test_one_member_cannot_fill_the_mempool_with_small_bundles(town: ValidatorTown) -> None:
+    town.comet.connect()
+    for line in town.write_anchors(MEMBER_BUNDLES_MAX):
+        assert town.comet.check(line) == ACCEPTED
+    [flood], [other] = town.write_anchors(1), town.write_anchors(1, member=1)
+
+    assert town.comet.check(flood) == Reason.TOO_BUSY
+    assert town.comet.check(other) == ACCEPTED
+
+
+def test_what_the_mempool_had_no_room_for_takes_nobodys(town: ValidatorTown) -> None:
+    town.comet.connect()
+    [lost] = town.write_anchors(1)
+    assert town.comet.check(lost) == ACCEPTED  # and CometBFT finds its mempool full
+    wrapped = join_lines([lost, b"junk"])
+    assert town.comet.check(wrapped) != ACCEPTED
+
+    for _ in range(BLOCKS_UNSEEN_MAX + 1):
+        town.comet.make_block()
+
+    assert town.comet.check(wrapped) == ACCEPTED
 
 
 def test_a_recheck_lets_go_what_is_over(town: ValidatorTown) -> None:

@@ -1,17 +1,18 @@
 """The mempool's door: what may wait there, and what may go on waiting after each block."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from iamata.engines.comet.bundles import split_bundle
 from iamata.engines.comet.recall import Recall
-from iamata.engines.comet.waiting import NOBODY, WaitingBundles, find_member
+from iamata.engines.comet.waiting import WaitingBundles, find_member
+from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import PoisonTransactionError, Position, check_admission
 from iamata.ledger.state import LedgerState
 from iamata.model.ids import KeyId
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Reason, Refused
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -41,45 +42,86 @@ class Door:
 
     def check(self, bundle: bytes, *, is_recheck: bool) -> Verdict:
         """Say whether a bundle may wait, or may go on waiting."""
-        sizes: Counter[str] = Counter()
-        turned_away: list[tuple[bytes, Refused]] = []
         try:
             # The next block's time is not known yet, but it will be near to ours.
             position = self._state.place(self._clock())
             lines = split_bundle(bundle)
         except Refused as whole:
             return Verdict(whole)
-        for line in lines:
-            try:
-                self._admit(line, position, sizes, is_recheck=is_recheck)
-            except Refused as one:
-                turned_away.append((line, one))
-            except PoisonTransactionError as poison:
-                turned_away.append((line, Refused(Reason.MALFORMED, str(poison))))
-        if not sizes:
-            self._waiting.remove([bundle])
-            return Verdict(turned_away[-1][1], tuple(turned_away))
-        self._waiting.add(bundle, sizes)
-        return Verdict(None, tuple(turned_away))
+        if is_recheck or bundle in self._waiting:
+            return self._check_again(bundle, lines, position)
+        return self._check_new(bundle, lines, position)
 
     def leave(self, bundles: Iterable[bytes]) -> None:
         """Count bundles out that came into a block, which may have changed whom a key speaks for."""
         self._members.clear()
         self._waiting.remove(bundles)
+        self._waiting.begin_block()
 
     def clear(self) -> None:
         """Begin again: the mempool is empty."""
         self._waiting.clear()
 
-    def _admit(self, line: bytes, position: Position, sizes: Counter[str], *, is_recheck: bool) -> None:
-        transaction = self._recall.read(line)
-        check_admission(self._state.entries, self._state.window, position, transaction)
-        if is_recheck:  # its place was counted when it came in
-            sizes[NOBODY] += 1
-            return
-        member = self._members.get(transaction.key)
+    def _check_again(self, bundle: bytes, lines: Sequence[bytes], position: Position) -> Verdict:
+        """Let a bundle go on waiting while one of its lines can be admitted; its place was counted."""
+        turned_away = []
+        is_wanted = False
+        for line in lines:
+            try:
+                self._read(line, position)
+                is_wanted = True
+            except Refused as one:
+                turned_away.append((line, one))
+        if is_wanted:
+            self._waiting.notice(bundle)
+            return Verdict(None, tuple(turned_away))
+        self._waiting.remove([bundle])
+        return Verdict(turned_away[-1][1], tuple(turned_away))
+
+    def _check_new(self, bundle: bytes, lines: Sequence[bytes], position: Position) -> Verdict:
+        """Let a bundle wait that brings a good line which no other bundle has, with room for all such.
+
+        What waits elsewhere is on nobody's account here: else whoever wraps another member's line again and
+        again would use up that member's room. Where one line lacks room the whole bundle stays outside, as
+        a proposer takes in each line that can be admitted, whether or not it was counted.
+        """
+        sizes: Counter[str] = Counter()
+        fresh: list[bytes] = []
+        turned_away: list[tuple[bytes, Refused]] = []
+        junk = 0
+        for line in lines:
+            if self._waiting.has_line(line):
+                continue
+            try:
+                member = self._find_member(self._read(line, position).key)
+            except Refused as one:
+                turned_away.append((line, one))
+                junk += len(line)
+                continue
+            if not self._waiting.has_room(member, len(line), sizes):
+                busy = Refused(Reason.TOO_BUSY, "too much of this member is waiting")
+                rest = [one for one in lines if not self._waiting.has_line(one)]
+                return Verdict(busy, tuple((one, busy) for one in rest))
+            sizes[member] += len(line)
+            fresh.append(line)
+        if not fresh:
+            known = Refused(Reason.REPLAYED, "each line of it waits already")
+            return Verdict(turned_away[-1][1] if turned_away else known, tuple(turned_away))
+        sizes[next(iter(sizes))] += junk  # who brings what no block takes in has room for it
+        self._waiting.add(bundle, sizes, fresh)
+        return Verdict(None, tuple(turned_away))
+
+    def _read(self, line: bytes, position: Position) -> SignedTransaction:
+        """Return a transaction that a block could take in, or refuse it."""
+        try:
+            transaction = self._recall.read(line)
+            check_admission(self._state.entries, self._state.window, position, transaction)
+        except PoisonTransactionError as poison:
+            raise Refused(Reason.MALFORMED, str(poison)) from poison
+        return transaction
+
+    def _find_member(self, key: KeyId) -> str:
+        member = self._members.get(key)
         if member is None:
-            member = self._members[transaction.key] = find_member(self._state.entries, transaction.key)
-        has_room = self._waiting.has_room(member, len(line), sizes)
-        require(has_room, Reason.TOO_BUSY, "too much of this member is waiting")
-        sizes[member] += len(line)
+            member = self._members[key] = find_member(self._state.entries, key)
+        return member

@@ -190,10 +190,11 @@ flush_throttle_timeout = "10ms"
 max_num_inbound_peers = 100
 
 [mempool]
-size = 5000
+# Far more than the application lets one member have waiting there.
+size = 50000
 max_tx_bytes = $message_bytes_max
 max_txs_bytes = $mempool_bytes_max
-cache_size = 10000
+cache_size = 100000
 
 [consensus]
 timeout_propose = "1s"

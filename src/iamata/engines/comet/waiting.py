@@ -9,46 +9,93 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import KEYS, PATIENTS, PERSONS, Bytes
 from iamata.model.ids import KeyId
 
 MEMBER_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of one member's transactions at a time: about two blocks full."""
+MEMBER_BUNDLES_MAX: Final = 2_000
+"""Of one member at a time, however small: CometBFT's mempool counts bundles too, see `files`."""
+BLOCKS_UNSEEN_MAX: Final = 2
+"""CometBFT shows what waits again after every block; what it does not show is not there."""
 NOBODY: Final = ""
 """Whose keys the ledger does not know: all of them share one member's part."""
 
 
+class Waiting(msgspec.Struct, gc=False):
+    """A bundle that waits: whose bytes, which lines are its own, and when CometBFT showed it last."""
+
+    sizes: Counter[str]
+    lines: tuple[bytes, ...]
+    seen: int
+
+
 class WaitingBundles:
-    """Bytes by member, over the bundles that wait."""
+    """Bytes and bundles by member, over the bundles that wait."""
 
     def __init__(self, member_bytes_max: int = MEMBER_BYTES_MAX) -> None:
         self._member_bytes_max = member_bytes_max
-        self._bundles: dict[bytes, Counter[str]] = {}
+        self._bundles: dict[bytes, Waiting] = {}
+        self._lines: set[bytes] = set()
         self._bytes: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._blocks = 0
+
+    def __contains__(self, bundle: bytes) -> bool:
+        """Tell whether a bundle waits."""
+        return _hash(bundle) in self._bundles
+
+    def has_line(self, line: bytes) -> bool:
+        """Tell whether a line waits in some bundle: in another one it is nobody's twice."""
+        return _hash(line) in self._lines
 
     def has_room(self, member: str, size: int, ahead: Counter[str]) -> bool:
         """Tell whether a member may have so much more waiting, besides what the same bundle brings."""
-        return self._bytes[member] + ahead[member] + size <= self._member_bytes_max
+        has_bytes = self._bytes[member] + ahead[member] + size <= self._member_bytes_max
+        return has_bytes and self._counts[member] < MEMBER_BUNDLES_MAX
 
-    def add(self, bundle: bytes, sizes: Counter[str]) -> None:
-        """Count a bundle that waits from now on."""
-        digest = hashlib.sha256(bundle).digest()
-        if digest not in self._bundles:
-            self._bundles[digest] = sizes
-            self._bytes.update(sizes)
+    def add(self, bundle: bytes, sizes: Counter[str], lines: Iterable[bytes]) -> None:
+        """Count a bundle that waits from now on, by the lines that it brings."""
+        fresh = Waiting(sizes, tuple(map(_hash, lines)), self._blocks)
+        self._bundles[_hash(bundle)] = fresh
+        self._lines.update(fresh.lines)
+        self._bytes.update(sizes)
+        self._counts.update(sizes.keys())
+
+    def notice(self, bundle: bytes) -> None:
+        """Take note that a bundle still waits."""
+        waiting = self._bundles.get(_hash(bundle))
+        if waiting is not None:
+            waiting.seen = self._blocks
 
     def remove(self, bundles: Iterable[bytes]) -> None:
         """Count what waits no longer."""
         for bundle in bundles:
-            sizes = self._bundles.pop(hashlib.sha256(bundle).digest(), None)
-            if sizes is not None:
-                self._bytes -= sizes  # a counter keeps no zeros
+            self._forget(_hash(bundle))
+
+    def begin_block(self) -> None:
+        """Let go of what CometBFT has not shown again for some blocks: its mempool had no room for it."""
+        lost = [name for name, one in self._bundles.items() if one.seen + BLOCKS_UNSEEN_MAX <= self._blocks]
+        for name in lost:
+            self._forget(name)
+        self._blocks += 1
 
     def clear(self) -> None:
         """Begin again with a mempool that is empty."""
         self._bundles.clear()
+        self._lines.clear()
         self._bytes.clear()
+        self._counts.clear()
+
+    def _forget(self, name: bytes) -> None:
+        waiting = self._bundles.pop(name, None)
+        if waiting is not None:
+            self._lines.difference_update(waiting.lines)
+            self._bytes -= waiting.sizes  # a counter keeps no zeros
+            self._counts -= Counter(waiting.sizes.keys())
 
 
 def find_member(entries: Bytes, key: KeyId) -> str:
@@ -63,3 +110,7 @@ def find_member(entries: Bytes, key: KeyId) -> str:
         patient = PATIENTS.find(entries, owner.owner)
         return NOBODY if patient is None else patient.custodian
     return owner.owner if owner.kind is OwnerKind.MEMBER else NOBODY
+
+
+def _hash(raw: bytes) -> bytes:
+    return hashlib.sha256(raw).digest()
