@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from iamata.client.connection import Connection
@@ -21,9 +22,12 @@ from iamata.ledger.entries import MemberKind
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused
+from iamata.node.configuration import read_configuration, write_configuration
 from iamata.node.home import load_genesis, open_home
 from iamata.node.keyfiles import read_key
 from iamata.node.network import create_node_homes
+from iamata.node.running import find_node
+from iamata.node.surveying import survey
 from iamata.testing.nodes import RunningNode, introduce, take_any_port
 from iamata.testing.stage import FAMILY, Answer, call, write_bundle
 from iamata.wire import bodies
@@ -232,6 +236,16 @@ def test_a_taken_port_is_named(network: Network, tmp_path: Path) -> None:
 
     assert answer.code == 7
     assert "ADDRESS_TAKEN" in answer.err
+
+
+def test_a_node_of_another_network_is_not_taken_for_ours(network: Network, tmp_path: Path) -> None:
+    create_node_homes(tmp_path / "homes", "other", MEMBERS)
+    home = tmp_path / "homes" / "north"
+    port = int(network.north.url.rpartition(":")[2])
+    write_configuration(home, msgspec.structs.replace(read_configuration(home), port=port))
+
+    assert find_node(home) is None
+    assert survey([home])[0].height is None
 
 
 def test_logs_and_figures_name_nobody_and_nothing(network: Network, told: dict[str, Any]) -> None:

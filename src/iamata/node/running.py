@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from iamata.client.connection import Connection
+from iamata.ledger.genesis import compute_network_id
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.comet_engine import COMET_LOG, LOGS_FOLDER
 from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.cometbft import find_cometbft
 from iamata.node.configuration import NODE_FILE, Comet, Configuration, read_configuration
-from iamata.node.home import MEMBERS_MAX, load_genesis
+from iamata.node.home import MEMBERS_MAX, list_member_folders, load_genesis
 from iamata.node.supervising import Group, Program, supervise
 from iamata.wire.bodies import NodeInfo
 
@@ -78,14 +79,20 @@ def spell_url(configuration: Configuration) -> str:
 
 
 def find_node(home: Path) -> NodeInfo | None:
-    """Return what a home's node says of itself, None while it does not answer."""
+    """Return what a home's node says of itself, None while it does not answer.
+
+    Another network's node, or another member's, at the same address is not the home's.
+    """
     connection = Connection(spell_url(read_configuration(home)))
     try:
-        return connection.get("/v1/node", NodeInfo)
+        info = connection.get("/v1/node", NodeInfo)
     except Refused:
         return None
     finally:
         connection.close()
+    members = [one.name for one in list_member_folders(home)]
+    is_ours = info.network == compute_network_id(load_genesis(home)) and info.member in members
+    return info if is_ours else None
 
 
 def await_nodes(homes: Sequence[Path], stopping: threading.Event | None = None) -> None:

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iamata.engines.comet.rpc import CometRpc
-from iamata.model.ids import MemberId
+from iamata.ledger.genesis import compute_network_id
+from iamata.model.ids import MemberId, NetworkId
 from iamata.model.reasons import Refused
 from iamata.node.configuration import Comet, read_configuration
-from iamata.node.home import list_member_folders
+from iamata.node.home import list_member_folders, load_genesis
 from iamata.node.running import find_node, spell_url
 
 ASK_TIMEOUT_S = 2.0
@@ -52,10 +53,12 @@ def _ask(home: Path) -> NodeStanding:
         power=None,
         is_catching_up=None,
     )
-    return _ask_comet(standing, engine.rpc) if isinstance(engine, Comet) else standing
+    if not isinstance(engine, Comet):
+        return standing
+    return _ask_comet(standing, engine.rpc, network=compute_network_id(load_genesis(home)))
 
 
-def _ask_comet(standing: NodeStanding, address: str) -> NodeStanding:
+def _ask_comet(standing: NodeStanding, address: str, *, network: NetworkId) -> NodeStanding:
     rpc = CometRpc(address, timeout_s=ASK_TIMEOUT_S)
     try:
         status, peers = rpc.read_status(), rpc.count_peers()
@@ -63,6 +66,8 @@ def _ask_comet(standing: NodeStanding, address: str) -> NodeStanding:
         return standing
     finally:
         rpc.close()
+    if status.node_info.network != network:  # another network's CometBFT has the port
+        return standing
     return dataclasses.replace(
         standing,
         peers=peers,
