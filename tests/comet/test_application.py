@@ -8,6 +8,7 @@ import pytest
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
+from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.times import write_time
 from iamata.engines.comet.waiting import BLOCKS_UNSEEN_MAX, MEMBER_BUNDLES_MAX, MEMBER_BYTES_MAX
 from iamata.ledger.bundles import list_bundles
@@ -394,3 +395,15 @@ def test_a_key_of_nobody_shares_one_part_of_the_mempool(town: ValidatorTown) -> 
     town.nodes[1] = stranger
 
     assert town.comet.check(town.write_anchors(1, member=1)[0]) == Reason.UNKNOWN_SIGNER
+
+
+def test_what_was_announced_and_never_shown_makes_room(town: ValidatorTown) -> None:
+    recall = Recall(count_max=3)
+    announced = [read_transaction(raw) for raw in town.write_anchors(5)]
+    for one in announced:
+        recall.announce(one)
+    recall.read(announced[-1].raw)
+
+    recall.announce(announced[-1])
+
+    assert recall.count_announced() == 2

@@ -4,6 +4,7 @@ Consensus shows each transaction again and again: when it arrives, after every b
 in the final block. It is read and its signatures are checked once.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from typing import Final
@@ -26,8 +27,16 @@ class Recall:
 
     def announce(self, transaction: SignedTransaction) -> None:
         """Keep what was read already, so that it need not be read again; its signatures are unchecked."""
-        if len(self._announced) < self._count_max:
-            self._announced[hashlib.sha256(transaction.raw).digest()] = transaction
+        digest = hashlib.sha256(transaction.raw).digest()
+        if digest not in self._checked:
+            self._announced[digest] = transaction
+        if len(self._announced) > self._count_max:  # some were never shown: they must not stay for ever
+            with contextlib.suppress(KeyError, StopIteration, RuntimeError):  # the other thread took it
+                del self._announced[next(iter(self._announced))]
+
+    def count_announced(self) -> int:
+        """Count what was announced and not shown since."""
+        return len(self._announced)
 
     def read(self, raw: bytes) -> SignedTransaction:
         """Return a transaction that is well formed and validly signed, or refuse it."""
