@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from iamata.engines.comet import snapshots
 from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.protocol import abci_pb2 as abci
+from iamata.engines.comet.snapshots import encode_beginning
 from iamata.engines.keeping.beginning import Beginning, check_beginning
+from iamata.ledger.header import read_block_header
+from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, decode_digest
 from iamata.model.reasons import Refused
 from iamata.testing.comet import PlayedComet
@@ -194,6 +197,29 @@ def test_any_flipped_bit_of_a_snapshot_is_harmless(town: ValidatorTown) -> None:
         assert [one.leaves for one in found.blocks] == [one.leaves for one in true.blocks]
 
     flip()
+
+
+@pytest.mark.parametrize("shift_ms", [-(10**9), 10**9])
+def test_an_empty_blocks_time_cannot_be_moved(town: ValidatorTown, shift_ms: int) -> None:
+    town.comet.connect()
+    fill(town)
+    _, chunks, app_hash = make_snapshot(town)
+    beginning = msgspec.msgpack.decode(b"".join(chunks), type=Beginning)
+    *blocks, last = beginning.blocks
+    assert not last.leaves
+    header = read_block_header(last.header, town.genesis)
+    time_ms = header.time_ms + shift_ms
+    forged = encode_struct(msgspec.structs.replace(header, time_ms=time_ms))
+    blocks.append(msgspec.structs.replace(last, time_ms=time_ms, header=forged))
+    lie = encode_beginning(msgspec.structs.replace(beginning, blocks=tuple(blocks)))
+    hashes = hashlib.sha256(lie).digest()
+    offer = abci.Snapshot(
+        height=last.height, format=1, chunks=1, hash=hashlib.sha256(hashes).digest(), metadata=hashes
+    )
+    engine, comet = join(town)
+
+    assert give(comet, offer, [lie], app_hash) == [ACCEPT, REJECT_SNAPSHOT]
+    assert engine.snapshot().height == 0
 
 
 def test_offers_that_cannot_be_are_rejected(town: ValidatorTown) -> None:

@@ -69,7 +69,7 @@ class CometEngine:
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
-        snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at)
+        snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at, clock=clock)
         dispatcher = Dispatcher(self._application, QueryDesk(self._keeper), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)
         try:

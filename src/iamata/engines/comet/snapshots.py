@@ -3,15 +3,15 @@
 A snapshot is the map, the log's edge, and the stretch of blocks whose transactions could still be replayed.
 It holds nothing of the node that made it, so every node makes the same bytes. Who takes one in believes
 nobody: chunks must be those that were offered, and what they come to must have the app hash that a light
-client has found in a header that validators signed. Time and parents in the stretch's headers are in no app
-hash; the rules never ask for them.
+client has found in a header that validators signed. Parents in the stretch's headers are in no app hash,
+nor are the times of blocks without transactions: those must lie in order, and not ahead of our clock.
 """
 
 import hashlib
 import logging
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,8 +21,9 @@ from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.taking import Offer, Taking
 from iamata.engines.keeping.beginning import Beginning
 from iamata.engines.keeping.keeper import LedgerKeeper
+from iamata.ledger.light.verifying import DRIFT_MS
 from iamata.model.ids import Digest
-from iamata.model.reasons import Refused
+from iamata.model.reasons import Reason, Refused, require
 
 FORMAT: Final = 1
 INTERVAL_BLOCKS: Final = 1_000
@@ -103,8 +104,11 @@ class SnapshotStore:
 class SnapshotDesk:
     """Answers CometBFT's questions about snapshots: it serves ours to others, and takes in theirs."""
 
-    def __init__(self, keeper: LedgerKeeper, store: SnapshotStore, adopt: Adopt) -> None:
+    def __init__(
+        self, keeper: LedgerKeeper, store: SnapshotStore, adopt: Adopt, *, clock: Callable[[], int]
+    ) -> None:
         self._keeper = keeper
+        self._clock = clock
         self._store = store
         self._adopt = adopt
         self._taking: Taking | None = None
@@ -161,11 +165,18 @@ class SnapshotDesk:
             return answer(result=answer.ACCEPT)
         self._taking = None
         try:
-            self._adopt(taking.open(), height=taking.offer.height, app_hash=taking.offer.app_hash)
+            beginning = taking.open()
+            self._check_clock(beginning)
+            self._adopt(beginning, height=taking.offer.height, app_hash=taking.offer.app_hash)
         except Refused as refused:
             _LOG.warning("a snapshot was refused: %s", refused)
             return answer(result=answer.REJECT_SNAPSHOT, reject_senders=[request.sender])
         return answer(result=answer.ACCEPT)
+
+    def _check_clock(self, beginning: Beginning) -> None:
+        """Refuse a snapshot from the future: to whoever began there, every transaction would be late."""
+        newest_ms = max((one.time_ms for one in beginning.blocks), default=0)
+        require(newest_ms <= self._clock() + DRIFT_MS, Reason.FAULT_FOUND, "a snapshot is from the future")
 
     def _describe_all(self) -> Iterator[abci.Snapshot]:
         for height in self._store.list_heights():

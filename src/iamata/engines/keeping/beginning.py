@@ -123,7 +123,10 @@ def _check_chain(blocks: Sequence[StoredBlock], genesis: Genesis) -> None:
             size,
             compute_transactions_root(block.transactions),
         )
-        require(follows and is_whole, Reason.FAULT_FOUND, f"block {block.height} of a snapshot")
+        is_later = before is None or header.time_ms > before.time_ms
+        require(
+            follows and is_whole and is_later, Reason.FAULT_FOUND, f"block {block.height} of a snapshot"
+        )
         _check_leaves(block)
         before, size = header, size + len(block.leaves)
 
