@@ -18,6 +18,7 @@ from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
 from iamata.model.ids import decode_digest
 from iamata.model.reasons import ACCEPTED, Reason, Refused
+from iamata.node.announcing import AnnouncingEngine
 from iamata.testing.comet import CometDiedError, PlayedBlock
 from iamata.testing.validator import ValidatorTown
 
@@ -339,6 +340,20 @@ def test_a_foreign_genesis_halts_consensus(town: ValidatorTown, changes: dict[st
 
     with pytest.raises(CometDiedError, match="FOREIGN_NETWORK"):
         town.comet.init_chain(**changes)
+
+
+def test_a_node_whose_ledger_stopped_says_that_it_is_not_ready(town: ValidatorTown) -> None:
+    town.comet.connect()
+    node = AnnouncingEngine(town.engine)
+    before = node.trouble
+    [raw] = town.write_anchors(1)
+
+    with pytest.raises(CometDiedError):
+        town.comet.finalize(block_of(town, forge(raw)))
+
+    assert before is None
+    assert node.trouble is not None
+    assert node.trouble.reason is Reason.ENGINE_STOPPED
 
 
 def test_a_final_block_with_a_forged_line_halts_consensus(town: ValidatorTown) -> None:

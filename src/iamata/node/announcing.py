@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
+from iamata.engines.comet.engine import CometEngine
 from iamata.engines.follower.engine import FollowerEngine
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.leaves import Leaf
@@ -25,8 +26,8 @@ class AnnouncingEngine:
 
     @property
     def trouble(self) -> Refused | None:
-        """Say why the ledger does not grow, None where it does: only who follows can tell."""
-        return self._engine.trouble if isinstance(self._engine, FollowerEngine) else None
+        """Say why the ledger does not grow, None where it does, or where the engine cannot tell."""
+        return self._engine.trouble if isinstance(self._engine, FollowerEngine | CometEngine) else None
 
     def submit(self, raw: bytes) -> "Future[Finality]":
         """Hand a signed transaction in."""

@@ -138,6 +138,12 @@ class CometEngine:
         """Whether the ledger met what it cannot go on after; its process had better start anew."""
         return self._is_halted
 
+    @property
+    def trouble(self) -> Refused | None:
+        """Say why the ledger does not grow, None where nothing stopped it."""
+        stopped = Refused(Reason.ENGINE_STOPPED, "the ledger stopped; the node's log says why")
+        return stopped if self._is_halted else None
+
     def _halt(self, error: BaseException) -> None:
         self._is_halted = True
         _LOG.critical("the ledger's engine stopped: %s", error)
