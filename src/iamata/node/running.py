@@ -16,6 +16,7 @@ from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.cometbft import find_cometbft
 from iamata.node.configuration import NODE_FILE, Comet, Configuration, read_configuration
 from iamata.node.home import MEMBERS_MAX, list_member_folders, load_genesis
+from iamata.node.peers import find_authorities
 from iamata.node.supervising import Group, Program, supervise
 from iamata.wire.bodies import NodeInfo
 
@@ -83,7 +84,8 @@ def find_node(home: Path) -> NodeInfo | None:
 
     Another network's node, or another member's, at the same address is not the home's.
     """
-    connection = Connection(spell_url(read_configuration(home)))
+    configuration = read_configuration(home)
+    connection = Connection(spell_url(configuration), authorities=find_authorities(configuration, home))
     try:
         info = connection.get("/v1/node", NodeInfo)
     except Refused:
