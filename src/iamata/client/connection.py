@@ -23,6 +23,7 @@ CONNECT_S_MAX: Final = 5.0
 ANSWER_S_MAX: Final = 65.0
 """Longer than a node waits for finality, and than a long poll lasts."""
 ANSWER_BYTES_MAX: Final = 128 * 1_024 * 1_024
+READ_BYTES: Final = 262_144
 CONNECTIONS_MAX: Final = 8
 ATTEMPTS: Final = 3
 """How often a question is asked that changes nothing; what may change something is asked once."""
@@ -110,7 +111,7 @@ class Connection:
                 preload_content=False,
             )
             with response:
-                answer = response.read(ANSWER_BYTES_MAX + 1)
+                answer = _read_in_time(response)
                 response.drain_conn() if len(answer) <= ANSWER_BYTES_MAX else response.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Refused(Reason.NODE_UNREACHABLE, self.url) from error
@@ -148,6 +149,19 @@ def read_url(text: str) -> tuple[str, str]:
     is_plain = url.port in {None, _DEFAULT_PORTS[scheme]}
     authority = host if is_plain else f"{host}:{url.port}"
     return f"{scheme}://{authority}", authority.lower()
+
+
+def _read_in_time(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read an answer; a node that trickles would hold its asker for ever, as each read comes in time."""
+    until_s = time.monotonic() + ANSWER_S_MAX
+    answer = bytearray()
+    while len(answer) <= ANSWER_BYTES_MAX and (part := response.read1(READ_BYTES)):
+        answer += part
+        if time.monotonic() > until_s:
+            response.close()
+            message = "the answer takes too long"
+            raise urllib3.exceptions.HTTPError(message)
+    return bytes(answer)
 
 
 def _is_loopback(host: str) -> bool:
