@@ -11,7 +11,7 @@ import msgspec
 from iamata.crypto.merkle import hash_leaf
 from iamata.ledger.bases import AnyBasis, ConsentBasis, EmergencyBasis, PolicyBasis
 from iamata.ledger.entries import OwnerKind
-from iamata.ledger.tables import ACCESSES, KEYS
+from iamata.ledger.tables import ACCESSES, EMERGENCIES, KEYS
 from iamata.ledger.transactions.access import Disclose
 from iamata.model.ids import AccessId, ConsentId, Digest, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
@@ -47,8 +47,8 @@ _PASSING: Final = (
 
 def answer_request(office: Office, text: str) -> tuple[Release, ...]:
     """Release what a request may see, once for each basis, or refuse with the answer that says nothing."""
-    view = office.take_view()
     message = read_message(text, RecordRequest, network=office.author.engine.network)
+    view = take_view_for(office, message.payload)
     try:
         asking = check_request(office, view, message)
         announced = [one for one in list_leaving(office, view, asking) if is_announced(office, one.plan)]
@@ -58,6 +58,13 @@ def answer_request(office: Office, text: str) -> tuple[Release, ...]:
         if refused.reason in _PASSING:
             raise Refused(refused.reason) from refused
         raise Refused(Reason.NOT_FOUND) from refused
+
+
+def take_view_for(office: Office, request: RecordRequest) -> LedgerView:
+    """Return the newest view; an emergency was declared elsewhere, where the copy may be ahead of ours."""
+    if isinstance(request.emergency, str):
+        return office.await_entry(EMERGENCIES, request.emergency)
+    return office.take_view()
 
 
 def is_announced(office: Office, plan: Planned) -> bool:

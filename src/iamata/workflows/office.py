@@ -1,6 +1,7 @@
 """What a member's node works with when it serves: its author on the ledger, its vault, its sealing key."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -31,6 +32,10 @@ from iamata.vault.custody import Custody
 from iamata.vault.shelf import Shelf
 from iamata.workflows.author import Author, settle
 
+BEHIND_S = 3.0
+"""How far another copy of the ledger may be ahead of ours before we say that we know of nothing."""
+LOOK_S = 0.02
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Office:
@@ -48,6 +53,16 @@ class Office:
     def take_view(self) -> LedgerView:
         """Hold the newest final state of the ledger still."""
         return self.author.engine.snapshot()
+
+    def await_entry(self, table: TableSpec[Any], entry_id: str) -> LedgerView:
+        """Return the newest view, once it holds an entry that another node has seen, or after a while.
+
+        Copies of one ledger run a moment apart: what is final there may not be here yet.
+        """
+        deadline_s = time.monotonic() + BEHIND_S
+        while table.find(view := self.take_view(), entry_id) is None and time.monotonic() < deadline_s:
+            time.sleep(LOOK_S)
+        return view
 
     def tell_time(self, view: LedgerView) -> Instant:
         """Tell at what time to decide: an idle ledger does not keep an expired consent alive."""

@@ -80,6 +80,7 @@ def receive(office: Office, release: Release, *, custodian: MemberId, person: Pe
         access=said.access, custodian=custodian, recipient=office.member, list_root=said.list_root
     )
     plan = open_plan(office.sealing_key, release.plan, context=context)
+    view = office.await_entry(ACCESSES, said.access)
     check_plan(view, plan, context=context, person=person)
     records = tuple(open_release(office.sealing_key, release.ciphertext, context=context))
     check_obligations(records, plan.details.obligations)
