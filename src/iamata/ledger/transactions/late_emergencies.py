@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from iamata.ledger.context import Context
-from iamata.ledger.entries import Access, Emergency, OwnerKind
+from iamata.ledger.entries import Access, Emergency, OwnerKind, Person
 from iamata.ledger.events import EmergencyPostedLate
 from iamata.ledger.parameters import EMERGENCY_MS_MAX
 from iamata.ledger.transaction import Signed, Statement, Transaction
@@ -19,7 +19,7 @@ from iamata.model.instants import MS_PER_DAY, MS_PER_MINUTE, Instant
 from iamata.model.reasons import Reason, require
 
 LATE_MS_MAX: Final = 30 * MS_PER_DAY
-"""How long after its declaration a late emergency can be posted: the longest outage that is answered for."""
+"""How long after its declaration a late emergency can be posted: the longest outage to answer for."""
 CLOCKS_MS_MAX: Final = 5 * MS_PER_MINUTE
 """How far the declarer's clock may be ahead of a block's."""
 AWAITING_MAX: Final = 100
@@ -50,6 +50,44 @@ class PostLateEmergency(Transaction, tag="emergency.post-late"):
 
 def post_late_emergency(tx: PostLateEmergency, ctx: Context) -> EmergencyPostedLate:
     """Record what left in an emergency that its person declared without the ledger."""
+    person_id, person = check_posting(tx, ctx)
+
+    declared = tx.declaration.payload
+    if declared.emergency not in ctx.state.emergencies:
+        ctx.state.emergencies[declared.emergency] = Emergency(
+            person=person_id,
+            member=person.member,
+            custodian=declared.custodian,
+            patient=declared.patient,
+            commitment=declared.commitment,
+            until_ms=declared.until_ms,
+            review_until_ms=Instant(ctx.time_ms + ctx.state.parameters.review_ms_max),
+            declared_ms=declared.declared_ms,
+        )
+        ctx.state.persons[person_id] = msgspec.structs.replace(
+            person, emergencies=(*person.emergencies, declared.emergency)
+        )
+    ctx.state.accesses[tx.access] = Access(
+        custodian=declared.custodian,
+        patient=declared.patient,
+        basis=f"emergency/{declared.emergency}",
+        commitment=tx.commitment,
+        is_late=True,
+    )
+
+    return EmergencyPostedLate(
+        emergency=declared.emergency,
+        access=tx.access,
+        person=person_id,
+        patient=declared.patient,
+        custodian=declared.custodian,
+        declared_ms=declared.declared_ms,
+        until_ms=declared.until_ms,
+    )
+
+
+def check_posting(tx: PostLateEmergency, ctx: Context) -> tuple[PersonId, Person]:
+    """Return who declared, or refuse what this custodian cannot post, or not now, or not twice."""
     custodian, declared = ctx.member, tx.declaration.payload
     require(declared.custodian == custodian, Reason.NOT_THE_CUSTODIAN)
     owner = ctx.state.keys[tx.declaration.key]
@@ -66,38 +104,7 @@ def post_late_emergency(tx: PostLateEmergency, ctx: Context) -> EmergencyPostedL
         require(is_posted(known, declared, person=person_id), Reason.EMERGENCY_ALREADY_EXISTS)
         # What was judged was judged whole: nothing is slipped in behind the reviewer's back.
         require(known.outcome is None, Reason.EMERGENCY_OVER)
-
-    if known is None:
-        ctx.state.emergencies[declared.emergency] = Emergency(
-            person=person_id,
-            member=person.member,
-            custodian=custodian,
-            patient=declared.patient,
-            commitment=declared.commitment,
-            until_ms=declared.until_ms,
-            review_until_ms=Instant(ctx.time_ms + ctx.state.parameters.review_ms_max),
-            declared_ms=declared.declared_ms,
-        )
-        ctx.state.persons[person_id] = msgspec.structs.replace(
-            person, emergencies=(*person.emergencies, declared.emergency)
-        )
-    ctx.state.accesses[tx.access] = Access(
-        custodian=custodian,
-        patient=declared.patient,
-        basis=f"emergency/{declared.emergency}",
-        commitment=tx.commitment,
-        is_late=True,
-    )
-
-    return EmergencyPostedLate(
-        emergency=declared.emergency,
-        access=tx.access,
-        person=person_id,
-        patient=declared.patient,
-        custodian=custodian,
-        declared_ms=declared.declared_ms,
-        until_ms=declared.until_ms,
-    )
+    return person_id, person
 
 
 def check_times(declared: LateDeclaration, *, time_ms: int) -> None:
