@@ -64,16 +64,9 @@ def post_late_emergency(tx: PostLateEmergency, ctx: Context) -> EmergencyPostedL
             review_until_ms=Instant(ctx.time_ms + ctx.state.parameters.review_ms_max),
             declared_ms=declared.declared_ms,
         )
-        ctx.state.persons[person_id] = msgspec.structs.replace(
-            person, emergencies=(*person.emergencies, declared.emergency)
-        )
-    ctx.state.accesses[tx.access] = Access(
-        custodian=declared.custodian,
-        patient=declared.patient,
-        basis=f"emergency/{declared.emergency}",
-        commitment=tx.commitment,
-        is_late=True,
-    )
+        awaiting = (*person.emergencies, declared.emergency)
+        ctx.state.persons[person_id] = msgspec.structs.replace(person, emergencies=awaiting)
+    ctx.state.accesses[tx.access] = write_access(tx)
 
     return EmergencyPostedLate(
         emergency=declared.emergency,
@@ -105,6 +98,18 @@ def check_posting(tx: PostLateEmergency, ctx: Context) -> tuple[PersonId, Person
         # What was judged was judged whole: nothing is slipped in behind the reviewer's back.
         require(known.outcome is None, Reason.EMERGENCY_OVER)
     return person_id, person
+
+
+def write_access(tx: PostLateEmergency) -> Access:
+    """Write the entry of a disclosure that the ledger was told of afterwards."""
+    declared = tx.declaration.payload
+    return Access(
+        custodian=declared.custodian,
+        patient=declared.patient,
+        basis=f"emergency/{declared.emergency}",
+        commitment=tx.commitment,
+        is_late=True,
+    )
 
 
 def check_times(declared: LateDeclaration, *, time_ms: int) -> None:
