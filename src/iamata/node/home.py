@@ -35,6 +35,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows.author import Author
 from iamata.workflows.erasures import finish_erasures
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
+from iamata.workflows.late_posting import finish_late_emergencies
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import Identity, add_identity
 
@@ -167,6 +168,7 @@ def open_home(path: Path, *, clock: Callable[[], int] = read_clock_ms) -> Iterat
             member = MemberId(folder.name)
             home.offices[member] = _open_office(folder, member, home.engine, clock)
         finish_erasures(*home.offices.values())
+        finish_late_emergencies(*home.offices.values())
         yield home
     finally:
         home.close()

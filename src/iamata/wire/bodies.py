@@ -12,7 +12,7 @@ from iamata.model.ids import AccessId, KeyId, MemberId, NetworkId, PatientId
 from iamata.ports import Finality
 from iamata.wire.refusals import Problem
 from iamata.workflows.accesses import AccessProof
-from iamata.workflows.messages import SHARE_CODE_LENGTH_MAX, Purpose, Release
+from iamata.workflows.messages import DECLARATION_LENGTH_MAX, SHARE_CODE_LENGTH_MAX, Purpose, Release
 from iamata.workflows.receiving import Received
 from iamata.workflows.wallets import SaltedTerms
 
@@ -284,11 +284,13 @@ class EnrolmentBody(Body):
 
 
 class ReadingBody(Body):
-    """What a person of the staff asks this node to fetch: by share code, or in a declared emergency."""
+    """What a person of the staff asks this node to fetch: by share code, or in an emergency."""
 
     purpose: Purpose
     share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | None = None
     emergency: AccessId | None = None
+    declaration: Annotated[Jws, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX)] | None = None
+    """What the person signed where the ledger gives no finality."""
 
 
 class Arrival(Body):

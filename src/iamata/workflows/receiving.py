@@ -12,6 +12,7 @@ from iamata.ledger.bases import EmergencyBasis, describe_basis
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.tables import ACCESSES, MEMBERS
 from iamata.ledger.transaction import Signed
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.ids import AccessId, Digest, MemberId, PersonId, encode_digest
 from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -59,11 +60,12 @@ def ask_in_emergency(
     return _ask(office, custodian=custodian, person=person, purpose=purpose, emergency=emergency)
 
 
-def ask_late(
-    office: Office, *, custodian: MemberId, person: PersonId, purpose: str, declaration: str
-) -> str:
-    """Write a request that shows what the person has signed without the ledger."""
-    return _ask(office, custodian=custodian, person=person, purpose=purpose, declaration=declaration)
+def ask_late(office: Office, *, person: PersonId, purpose: str, declaration: str) -> tuple[MemberId, str]:
+    """Write a request that shows what the person has signed without the ledger; it names the custodian."""
+    custodian = read_statement(declaration, LateDeclaration).payload.custodian
+    return custodian, _ask(
+        office, custodian=custodian, person=person, purpose=purpose, declaration=declaration
+    )
 
 
 def fetch(
@@ -107,22 +109,8 @@ def receive(
     check_plan(view, plan, context=context, person=person, late=find_late_request(said, request))
     records = tuple(open_release(office.sealing_key, release.ciphertext, context=context))
     check_obligations(records, plan.details.obligations)
-    entry = JournalEntry(
-        kind=JournalKind.SERVE,
-        patient=plan.details.patient,
-        id=said.access,
-        time_ms=office.tell_time(view),
-        payload=msgspec.json.encode(
-            {
-                "person": person,
-                "custodian": custodian,
-                "records": len(records),
-                # With both signatures we can show that it left, should the custodian never post it.
-                **({} if said.request is msgspec.UNSET else {"request": request, "note": release.note}),
-            }
-        ),
-    )
-    append_entries(office.custody, [entry])
+    signed = {} if said.request is msgspec.UNSET else {"request": str(request), "note": release.note}
+    journal_serving(office, plan, person=person, records=len(records), signed=signed)
     receipt = office.author.state(ReceiptNote, access=said.access, ciphertext=said.ciphertext)
     return Received(
         access=said.access,
@@ -131,6 +119,25 @@ def receive(
         obligations=plan.details.obligations,
         receipt=receipt.text,
     )
+
+
+def journal_serving(
+    office: Office, plan: Planned, *, person: PersonId, records: int, signed: dict[str, str]
+) -> None:
+    """Make durable who is shown what arrived.
+
+    Of a late release with what both nodes have `signed`: should the custodian never post it, we can show it.
+    """
+    details = plan.details
+    said = {"person": person, "custodian": details.custodian, "records": records, **signed}
+    entry = JournalEntry(
+        kind=JournalKind.SERVE,
+        patient=details.patient,
+        id=details.access,
+        time_ms=office.tell_time(office.take_view()),
+        payload=msgspec.json.encode(said),
+    )
+    append_entries(office.custody, [entry])
 
 
 def find_late_request(note: ReleaseNote, request: str | None) -> Signed[RecordRequest] | None:
