@@ -126,7 +126,7 @@ def journal_serving(
 ) -> None:
     """Make durable who is shown what arrived.
 
-    Of a late release with what both nodes have `signed`: should the custodian never post it, we can show it.
+    Of a late release with what both nodes have `signed`, to be shown should the custodian never post it.
     """
     details = plan.details
     said = {"person": person, "custodian": details.custodian, "records": records, **signed}
