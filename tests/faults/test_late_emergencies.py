@@ -20,8 +20,8 @@ from iamata.ledger.genesis import Genesis
 from iamata.model.ids import MemberId, PersonId
 from iamata.model.reasons import Reason, Refused
 from iamata.node import home as homes
-from iamata.node import wallets
 from iamata.node.home import Home, open_home
+from iamata.node.identities import sign_as
 from iamata.node.verification import verify_home
 from iamata.ports import Finality
 from iamata.stores.wallets import load_wallet
@@ -45,7 +45,7 @@ def stage(tmp_path: Path) -> Stage:
 
 def ask(home: Home, stage: Stage) -> str:
     """Let the doctor in the south declare for Ada without the ledger, and ask the north."""
-    identity, author = wallets.sign_as(home, load_wallet(stage.wallet("south-doctor")), "south")
+    identity, author = sign_as(home, load_wallet(stage.wallet("south-doctor")), "south")
     declared = emergencies.declare_late(
         author,
         custodian=MemberId("north"),
