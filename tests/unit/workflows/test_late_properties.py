@@ -1,7 +1,7 @@
 """Whatever is declared, by whomever and whenever: what a custodian lets out late, the ledger takes in."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,26 +64,13 @@ def test_what_leaves_late_could_be_declared_and_is_posted(  # noqa: PLR0913  all
 ) -> None:
     scene = Scene.make()
     emil = scene.privileged("emil")
-    signers = {
-        "emil": emil,
-        "ben": scene.ben,
-        "stranger": Party(emil.id, emil.custodian, scene.world.stranger("x")),
-        "node": Party(emil.id, emil.custodian, scene.b.author),
-    }
-    carl = scene.world.enrol_patient("carl", custodian="hospital-c")
-    patients = {"anna": scene.anna.id, "carl": carl.id, "nobody": scene.world.derive_id("x")}
     now_ms = scene.a.tell_time(scene.a.take_view())
     declared_ms = now_ms + since_ms
-    declaration = scene.declare_late(
-        signers[who],
-        declared_ms=Instant(declared_ms),
-        until_ms=Instant(declared_ms + lasting_ms),
-        patient=patients[whose],
-        custodian=where,
-    )
+    span = {"declared_ms": Instant(declared_ms), "until_ms": Instant(declared_ms + lasting_ms)}
+    request = ask(scene, emil, who=who, whose=whose, custodian=where, **span)
     scene.engine.stops_before = True
 
-    is_released = is_answered(scene, scene.ask_late(signers[who], declaration))
+    is_released = is_answered(scene, request)
 
     is_in_time = since_ms <= CLOCKS_MS_MAX and now_ms <= declared_ms + lasting_ms
     is_short = 0 < lasting_ms <= LONGEST_MS
@@ -98,6 +85,20 @@ def test_what_leaves_late_could_be_declared_and_is_posted(  # noqa: PLR0913  all
 
     assert len(posted) == is_released
     assert all(ACCESSES.find(scene.a.take_view(), one) is not None for one in posted)
+
+
+def ask(scene: Scene, emil: Party, *, who: str, whose: str, **said: Any) -> str:
+    """Declare and ask, rightly or wrongly."""
+    signers = {
+        "emil": emil,
+        "ben": scene.ben,
+        "stranger": Party(emil.id, emil.custodian, scene.world.stranger("x")),
+        "node": Party(emil.id, emil.custodian, scene.b.author),
+    }
+    carl = scene.world.enrol_patient("carl", custodian="hospital-c")
+    patients = {"anna": scene.anna.id, "carl": carl.id, "nobody": scene.world.derive_id("x")}
+    person = signers[who]
+    return scene.ask_late(person, scene.declare_late(person, patient=patients[whose], **said))
 
 
 def is_answered(scene: Scene, request: str) -> bool:
