@@ -28,6 +28,8 @@ REFERENCE_LENGTH_MAX: Final = 256
 
 Jws = Annotated[str, msgspec.Meta(max_length=TRANSACTION_BYTES_MAX, pattern=r"^[A-Za-z0-9._-]*\Z")]
 """A signed statement or transaction (RFC 7515 compact)."""
+ShortJws = Annotated[str, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX, pattern=r"^[A-Za-z0-9._-]*\Z")]
+"""A signed statement that travels inside another one."""
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 
@@ -289,7 +291,7 @@ class ReadingBody(Body):
     purpose: Purpose
     share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | None = None
     emergency: AccessId | None = None
-    declaration: Annotated[Jws, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX)] | None = None
+    declaration: ShortJws | None = None
     """What the person signed where the ledger gives no finality."""
 
 
