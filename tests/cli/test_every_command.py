@@ -54,7 +54,7 @@ PINNED: Final = {
     "records read": "records",
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
-    "verify": "app_hash checked height is_by_one_signer network",
+    "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",
     "wallet add-device": "acts key wallet",
