@@ -325,3 +325,39 @@ def test_a_key_of_nobody_shares_one_part_of_the_mempool(town: ValidatorTown) -> 
     town.nodes[1] = stranger
 
     assert town.comet.check(town.write_anchors(1, member=1)[0]) == Reason.UNKNOWN_SIGNER
+
+
+@pytest.mark.parametrize(("blocks_kept", "retained"), [(0, [0, 0, 0]), (2, [0, 1, 2])])
+def test_consensus_may_forget_blocks_only_where_that_was_asked_for(
+    town: ValidatorTown, blocks_kept: int, retained: list[int]
+) -> None:
+    town.restart(blocks_kept=blocks_kept)
+    town.comet.connect()
+    answers = []
+    for height in (1, 2, 3):
+        town.clock.advance(1)
+        town.comet.finalize(PlayedBlock(height, town.clock(), ()))
+        answers.append(town.comet["consensus"].ask(commit=abci.RequestCommit()).retain_height)
+
+    assert answers == retained
+    assert len(list(town.engine.read_blocks())) == 3
+
+
+def test_a_disk_that_is_full_halts_consensus_and_a_restart_goes_on(town: ValidatorTown) -> None:
+    """The block is final for everybody else, so the node may not go on without it."""
+    town.comet.connect()
+    town.comet.broadcast(town.write_anchors(1)[0])
+    town.comet.make_block()
+    file = town.engine._keeper._file  # noqa: SLF001  there is no other way to fill a disk for one file
+    pages = file._db.execute("PRAGMA page_count").fetchone()[0]  # noqa: SLF001
+    file._db.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    for raw in map(join_lines, gather_bundles(town.write_anchors(200))):
+        town.comet.broadcast(raw)
+
+    with pytest.raises(CometDiedError, match="STORAGE_FULL"):
+        town.comet.make_block()
+    assert town.engine.snapshot().height == 1
+    town.restart()
+    town.comet.connect()
+
+    assert town.engine.snapshot().log_size == 201
