@@ -29,6 +29,8 @@ JSON: Final = "application/json"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+_HEADERS: Final = {"cache-control": "no-store"}
+"""Records and proofs are for who asked, and for no cache in between."""
 _UNREAD: Final = (Reason.TOO_SLOW, Reason.TOO_LARGE)
 _LOG: Final = structlog.get_logger("iamata.http")
 
@@ -124,7 +126,7 @@ def _read_arguments(serving: Serving, route: Route, request: Request, knock: Kno
 def _write(result: object) -> Response:
     if isinstance(result, Response):
         return result
-    return Response(msgspec.json.encode(result), media_type=JSON)
+    return Response(msgspec.json.encode(result), media_type=JSON, headers=_HEADERS)
 
 
 def _refuse(serving: Serving, reason: Reason) -> Response:

@@ -14,7 +14,7 @@ from iamata.wire.refusals import Problem
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import DECLARATION_LENGTH_MAX, SHARE_CODE_LENGTH_MAX, Purpose, Release
 from iamata.workflows.receiving import Received
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 TRANSACTIONS_MAX: Final = 500
 """Transactions in one request."""
@@ -254,6 +254,12 @@ class RestrictionBody(Body):
     """The opening of a restriction that the patient has put on the ledger."""
 
     salted: SaltedTerms
+
+
+class Unconfirmed(Body):
+    """What the custodian signed for a patient who has not made it their own yet."""
+
+    consents: tuple[KeptTerms, ...]
 
 
 class AccessListBody(Body):

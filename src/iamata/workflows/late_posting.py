@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from iamata.crypto import hkdf
+from iamata.ledger.envelope import sign_transaction
 from iamata.ledger.tables import ACCESSES
 from iamata.ledger.transaction import Signed
 from iamata.ledger.transactions.late_emergencies import LateDeclaration, PostLateEmergency
-from iamata.model.ids import AccessId
+from iamata.model.ids import RANDOM_ID_BYTES, AccessId, Nonce, compute_random_id
+from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import NO_FINALITY, settle
 from iamata.workflows.late_declarations import list_pending
@@ -16,6 +19,9 @@ from iamata.workflows.planning import Leaving, find_plan
 
 TRY_S: Final = 5.0
 """How long a custodian tries to tell the ledger before records leave without it: somebody is waiting."""
+SLOT_MS: Final = 2 * MS_PER_MINUTE
+SLOTS_VALID: Final = 3
+"""An attempt expires four to six minutes ahead, and is spelled anew every two."""
 
 
 def tell_first(
@@ -84,15 +90,34 @@ def post(office: Office, declaration: Signed[LateDeclaration], plan: Planned) ->
     """Tell the ledger of one disclosure, unless it knows; refuse where it says no, or nothing in time."""
     if is_known(office, plan):
         return
-    raw = office.author.write(
-        PostLateEmergency, declaration=declaration, access=plan.details.access, commitment=plan.commit()
-    )
     try:
-        settle(office.author.engine.submit(raw), timeout_s=TRY_S)
+        settle(office.author.engine.submit(write_post(office, declaration, plan)), timeout_s=TRY_S)
     except Refused as refused:
         # An earlier attempt may have become final after all, or another one that runs beside us.
-        if refused.reason is not Reason.ACCESS_ALREADY_EXISTS or not is_known(office, plan):
+        is_told = refused.reason in (Reason.ACCESS_ALREADY_EXISTS, Reason.REPLAYED)
+        if not is_told or not is_known(office, plan):
             raise
+
+
+def write_post(office: Office, declaration: Signed[LateDeclaration], plan: Planned) -> bytes:
+    """Sign what the ledger is told of a disclosure: for a while always the same bytes.
+
+    An engine gives the same bytes one answer, so that an outage does not pile up attempts, all but one of
+    which would come to stand in the log as refused.
+    """
+    author, details = office.author, plan.details
+    expires_ms = (author.clock() // SLOT_MS + SLOTS_VALID) * SLOT_MS
+    info = f"post/{details.access}/{expires_ms}".encode("ascii")
+    nonce = hkdf.derive(office.custody.index_key, salt=b"", info=info, size_bytes=RANDOM_ID_BYTES)
+    body = PostLateEmergency(
+        network=author.engine.network,
+        nonce=Nonce(compute_random_id(nonce)),
+        expires_ms=Instant(expires_ms),
+        declaration=declaration,
+        access=details.access,
+        commitment=plan.commit(),
+    )
+    return sign_transaction(body, author.key)
 
 
 def is_known(office: Office, plan: Planned) -> bool:

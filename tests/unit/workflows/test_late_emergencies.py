@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from iamata.ledger.envelope import read_transaction
 from iamata.ledger.events import AccessDisclosed, EmergencyPostedLate
 from iamata.ledger.tables import ACCESSES, EMERGENCIES, PERSONS
 from iamata.ledger.transactions.emergencies import DeclareEmergency
@@ -17,9 +18,10 @@ from iamata.testing.world import Party
 from iamata.vault.journal import JournalKind, read_entries
 from iamata.workflows import emergencies, receiving
 from iamata.workflows.erasures import erase_patient
-from iamata.workflows.late_declarations import list_pending
-from iamata.workflows.late_posting import finish_late_emergencies, post_pending
-from iamata.workflows.messages import Release
+from iamata.workflows.late_declarations import list_pending, read_late_request
+from iamata.workflows.late_posting import SLOT_MS, finish_late_emergencies, post_pending, write_post
+from iamata.workflows.messages import Release, read_declaration
+from iamata.workflows.planning import find_plan
 
 EVERYTHING = ["plain", "private", "alcohol", "mind"]
 REASON = "Unconscious after a fall"
@@ -138,6 +140,23 @@ def test_an_attempt_that_became_final_after_all_is_not_posted_twice(scene: Scene
 
     assert finish_late_emergencies(scene.a) == []
     assert list_told(scene) == [EmergencyPostedLate]
+
+
+def test_an_outage_does_not_pile_up_attempts(scene: Scene, emil: Party) -> None:
+    """Each attempt that reaches a ledger after all, but the first, would stand in its log as refused."""
+    scene.answer(scene.ask_late(emil))
+    (entry,) = [one for one in read_entries(scene.a.custody, scene.anna.id) if one.header.kind == "late"]
+    plan, late = find_plan(scene.a, entry.header.id), read_late_request(entry)
+    assert plan is not None
+
+    def write() -> bytes:
+        return write_post(scene.a, read_declaration(late), plan)
+
+    first = write()
+    assert write() == first
+    scene.world.clock.advance(SLOT_MS)
+    assert write() != first
+    assert read_transaction(first).body.expires_ms > scene.world.clock()
 
 
 def test_where_the_ledger_answers_it_knows_before_the_records_leave(scene: Scene, emil: Party) -> None:
