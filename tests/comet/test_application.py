@@ -361,3 +361,14 @@ def test_a_disk_that_is_full_halts_consensus_and_a_restart_goes_on(town: Validat
     town.comet.connect()
 
     assert town.engine.snapshot().log_size == 201
+
+
+def test_a_forgery_in_a_large_bundle_is_found_and_alone_left_out(town: ValidatorTown) -> None:
+    """So many signatures are checked by another process."""
+    town.comet.connect()
+    lines = town.write_anchors(80)
+    lines[37] = forge(lines[37])
+    town.comet.broadcast(join_lines(lines))
+    block = town.comet.make_block()
+
+    assert list(block.bundles) == [join_lines(lines[:37] + lines[38:])]

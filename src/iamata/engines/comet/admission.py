@@ -8,6 +8,7 @@ import msgspec
 from iamata.engines.comet.bundles import split_bundle
 from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.waiting import NOBODY, WaitingBundles, find_member
+from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import PoisonTransactionError, Position, check_admission
 from iamata.ledger.state import LedgerState
 from iamata.model.ids import KeyId
@@ -49,9 +50,9 @@ class Door:
             lines = split_bundle(bundle)
         except Refused as whole:
             return Verdict(whole)
-        for line in lines:
+        for line, found in zip(lines, self._recall.read_all(lines), strict=True):
             try:
-                self._admit(line, position, sizes, is_recheck=is_recheck)
+                self._admit(found, position, sizes, is_recheck=is_recheck)
             except Refused as one:
                 turned_away.append((line, one))
             except PoisonTransactionError as poison:
@@ -71,8 +72,16 @@ class Door:
         """Begin again: the mempool is empty."""
         self._waiting.clear()
 
-    def _admit(self, line: bytes, position: Position, sizes: Counter[str], *, is_recheck: bool) -> None:
-        transaction = self._recall.read(line)
+    def _admit(
+        self,
+        transaction: SignedTransaction | Refused,
+        position: Position,
+        sizes: Counter[str],
+        *,
+        is_recheck: bool,
+    ) -> None:
+        if isinstance(transaction, Refused):
+            raise transaction
         check_admission(self._state.entries, self._state.window, position, transaction)
         if is_recheck:  # its place was counted when it came in
             sizes[NOBODY] += 1
@@ -80,6 +89,7 @@ class Door:
         member = self._members.get(transaction.key)
         if member is None:
             member = self._members[transaction.key] = find_member(self._state.entries, transaction.key)
-        has_room = self._waiting.has_room(member, len(line), sizes)
+        size = len(transaction.raw)
+        has_room = self._waiting.has_room(member, size, sizes)
         require(has_room, Reason.TOO_BUSY, "too much of this member is waiting")
-        sizes[member] += len(line)
+        sizes[member] += size
