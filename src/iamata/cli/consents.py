@@ -42,6 +42,7 @@ from iamata.node import custodial, wallets
 from iamata.node.home import open_home
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
+from iamata.stores.private_files import hold_folder
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.outbox import ConfirmAct, GrantAct
 
@@ -185,7 +186,7 @@ def confirm_consent(
     yes: YesOption = False,
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
-    with open_home(home) as opened:
+    with hold_folder(wallet), open_home(home) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         unconfirmed = custodial.list_unconfirmed(opened, wallet, member=member)
         require(bool(unconfirmed), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
