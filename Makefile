@@ -38,7 +38,7 @@ bench: $(DEV)  ## measure, and write bench/results.json
 	@$(BIN)/python -m bench
 
 bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
-	@$(BIN)/python -m bench validation
+	@$(BIN)/python -m bench fhirpath validation views
 
 report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
 	@$(BIN)/python scripts/report_sql_on_fhir.py

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import http, ledger, records, state, validation, verify
+from bench import fhirpath, http, ledger, records, state, validation, verify, views
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
@@ -12,6 +12,8 @@ BENCHES: dict[str, Bench] = {
     "records": records.measure,
     "validation": validation.measure,
     "http": http.measure,
+    "fhirpath": fhirpath.measure,
+    "views": views.measure,
 }
 """Append only: one line for each module beside this one."""
 

@@ -47,6 +47,11 @@ class Network:
     nodes: list[RunningNode] = dataclasses.field(default_factory=list)
 
     @property
+    def homes(self) -> tuple[Path, Path]:
+        """Both homes, as their nodes are listed."""
+        return self.north_home, self.south_home
+
+    @property
     def north(self) -> RunningNode:
         """The node that orders."""
         return self.nodes[0]
@@ -93,6 +98,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         register(north, member, folder / name, role)
     bundle = write_bundle(folder / "ada.json", "ada", family=PLANTED)
     assert call("records", "import", "--home", north, "--member", "north", bundle).code == 0
+    let_staff_consent(north, folder)
     for home in (north, south):
         take_any_port(home)
     network = Network(folder, north, south)
@@ -107,6 +113,17 @@ def register(home: Path, member: str, wallet: Path, *roles: str) -> None:
     options = (part for role in roles for part in ("--role", role))
     answer = call("person", "register", "--home", home, "--member", member, "--wallet", wallet, *options)
     assert answer.code == 0, answer
+
+
+def let_staff_consent(north: Path, folder: Path) -> None:
+    """Let two of North's staff consent for Bob, who holds no key yet."""
+    bob, form = write_bundle(folder / "bob.json", "bob", family="Second-Test"), folder / "form.txt"
+    form.write_text("a signed form", encoding="utf-8")
+    staff = ("--staff", folder / "nurse", "--staff", folder / "reviewer", "--evidence", form)
+    at = ("--home", north, "--member", "north")
+    assert call("records", "import", *at, bob).code == 0
+    consent = call("patient", "consent", *at, "--patient", "Patient/bob", "--to", "member:south", *staff)
+    assert consent.code == 0, consent
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +154,44 @@ def told(network: Network) -> dict[str, Any]:
     )
     broken = ("--emergency", heard["declare"]["emergency"])
     heard["emergency"] = network.ask("access", "ask", *b, "--person", doctor, *broken)
+    code = network.ask("patient", "invite", *a, *nurse, "--patient", "Patient/bob")["code"]
+    bob = ("--wallet", network.wallet("bob"))
+    network.ask("wallet", "enrol", *a, *bob, "--code", code)
+    heard["confirm"] = network.ask("wallet", "confirm", *a, *bob, "--yes")
+    heard["confirm again"] = network.call("wallet", "confirm", *a, *bob, "--yes")
+    heard["proposal"] = govern(network)
+    heard["receipt"] = network.ask("ledger", "receipt", *b, "--wallet", doctor, "--leaf", 3)
+    heard["events"] = network.ask("ledger", "events", *a, *ada, "--after", 3, "--limit", 1)
     reviewed = ("--wallet", network.wallet("reviewer"), *broken, "--outcome", "justified", *why)
     heard["review"] = network.ask("emergency", "review", *a, *reviewed)
     return heard
+
+
+def govern(network: Network) -> dict[str, Any]:
+    """Let each member's administrator speak at their own node."""
+    wallets = [home / "wallets" / f"{home.name}-administrator" for home in network.homes]
+    at = [
+        ("--node", node.url, "--wallet", wallet)
+        for node, wallet in zip(network.nodes, wallets, strict=True)
+    ]
+    opened = network.ask("proposal", "open", *at[0], "--suspend", "south")
+    return network.ask("proposal", "vote", *at[1], "--proposal", opened["proposal"], "--reject")
+
+
+def test_a_patient_confirms_from_afar_what_staff_signed(told: dict[str, Any]) -> None:
+    assert len(told["confirm"]["confirmed"]) == 1
+    assert "CONSENT_NOT_CUSTODIAL" in told["confirm again"].err
+
+
+def test_members_decide_each_at_their_own_node(told: dict[str, Any]) -> None:
+    assert (told["proposal"]["approvals"], told["proposal"]["rejections"]) == (["north"], ["south"])
+
+
+def test_a_receipt_is_proven_at_either_node(told: dict[str, Any]) -> None:
+    (event,) = told["events"]["events"]
+
+    assert event["leaf"] == told["receipt"]["receipt"]["index"] == 3
+    assert json.loads(told["receipt"]["receipt"]["leaf"])["id"] == told["receipt"]["transaction"]
 
 
 def test_a_patient_enrols_from_afar_once(told: dict[str, Any]) -> None:
@@ -301,3 +353,13 @@ def read_signing_key(home: Path) -> SigningKey:
 
 def write_as(engine: RemoteEngine, home: Path) -> Author:
     return Author(engine, read_signing_key(home), read_clock_ms, os.urandom)
+
+
+def test_a_node_that_is_told_to_stop_as_soon_as_it_is_ready_stops(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    call("network", "init", "--home", home, "--member", "one:research:One")
+    take_any_port(home)
+
+    codes = [RunningNode(home).stop() for _ in range(3)]
+
+    assert codes == [0, 0, 0]

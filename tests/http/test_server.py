@@ -41,7 +41,7 @@ def running(
     serving = serve_office(scene, scene.a)
     app = create_app(serving)
     app.router.routes += [] if also is None else [also]
-    server = NodeServer(app, let_go=serving.watch.close, tls=tls)
+    server = NodeServer(app, on_ready=lambda: None, let_go=serving.watch.close, tls=tls)
     if servers is not None:
         servers.append(server)
     with listening_at(Configuration(port=0)) as (listening, url):

@@ -1,7 +1,6 @@
 """`iamata network`: found a network, run its nodes on this machine, and see how they stand."""
 
 import dataclasses
-import enum
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from iamata.cli.commands import make_noun, verb
+from iamata.cli.options import Ordering
 from iamata.cli.output import IS_JSON, note, show, spell_table
 from iamata.cli.parties import read_member
 from iamata.cli.stopping import until_told_to_stop
@@ -38,13 +38,6 @@ CAST: Final = (
 COLUMNS: Final = ("member", "url", "engine", "height", "lag", "peers", "power", "state")
 
 app = make_noun("A network of organisations.")
-
-
-class Ordering(enum.StrEnum):
-    """Who orders the blocks of a new network."""
-
-    EMBEDDED = "embedded"
-    COMET = "comet"
 
 
 FolderArgument = Annotated[

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
+from iamata.engines.follower.engine import FollowerEngine
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.leaves import Leaf
+from iamata.model.reasons import Refused
 from iamata.ports import Finality, KeptLedger, LedgerView
 
 
@@ -20,6 +22,11 @@ class AnnouncingEngine:
     def listen(self, hear: Callable[[], None]) -> None:
         """Call this when something became final, on the thread that writes blocks: so it must be quick."""
         self._hear = hear
+
+    @property
+    def trouble(self) -> Refused | None:
+        """Say why the ledger does not grow, None where it does: only who follows can tell."""
+        return self._engine.trouble if isinstance(self._engine, FollowerEngine) else None
 
     def submit(self, raw: bytes) -> "Future[Finality]":
         """Hand a signed transaction in."""

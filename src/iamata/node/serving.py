@@ -40,10 +40,13 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
         serving = make_serving(home, office, configuration, url=url)
+        served = Served(member=office.member, url=url)
         server = NodeServer(
-            create_app(serving), let_go=serving.watch.close, tls=_find_tls(path, configuration)
+            create_app(serving),
+            on_ready=lambda: on_ready(served),
+            let_go=serving.watch.close,
+            tls=_find_tls(path, configuration),
         )
-        on_ready(Served(member=office.member, url=url))
         server.serve_until_stopped(listening)
 
 
@@ -65,6 +68,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,
         gate=Gate(

@@ -39,6 +39,7 @@ def serve_office(scene: Scene, office: Office) -> Serving:
     return Serving(
         office=office,
         engine_kind="memory",
+        find_trouble=lambda: None,
         read_blocks=lambda first: read_blocks(scene.world, first),
         get_desk=get_desk,
         gate=Gate(engine, office.member, names=(AUTHORITY,), clock=scene.world.clock),
