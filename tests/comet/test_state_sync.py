@@ -10,7 +10,6 @@ import pytest
 
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.broadcasting import RpcBroadcast
-from iamata.engines.comet.engine import CometEngine
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.testing.entropy import derive_bytes
 from iamata.testing.real_comet import RealComet
@@ -26,27 +25,20 @@ def ask(comet: RealComet, question: str) -> dict[str, dict[str, dict[str, dict[s
         return found
 
 
-def make_comet(program: Path, home: Path, town: ValidatorTown, seed: bytes) -> RealComet:
-    key = SigningKey.from_seed(seed).key_id
-    return RealComet(program, home, town.genesis, key=key, seed=seed)
-
-
-def describe_sync(first: RealComet) -> dict[str, str]:
-    """Say where a late node may begin to believe."""
+def begin_with_a_snapshot(late: RealComet, first: RealComet, application: str) -> None:
+    """Start a CometBFT that trusts another one's first header, and asks it for a snapshot."""
     trusted = ask(first, "commit?height=1")["signed_header"]["commit"]["block_id"]["hash"]
-    return {
-        "STATESYNC_ENABLE": "true",
-        "STATESYNC_RPC_SERVERS": f"{first.rpc_address},{first.rpc_address}",
-        "STATESYNC_TRUST_HEIGHT": "1",
-        "STATESYNC_TRUST_HASH": str(trusted),
-        "STATESYNC_DISCOVERY_TIME": "5s",
-    }
-
-
-def wait_until_at(engine: CometEngine, height: int) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while engine.snapshot().height < height and time.monotonic() < deadline:
-        time.sleep(0.1)
+    late.start(
+        application,
+        peers=f"{first.read_node_id()}@{first.p2p_address}",
+        settings={
+            "STATESYNC_ENABLE": "true",
+            "STATESYNC_RPC_SERVERS": f"{first.rpc_address},{first.rpc_address}",
+            "STATESYNC_TRUST_HEIGHT": "1",
+            "STATESYNC_TRUST_HASH": str(trusted),
+            "STATESYNC_DISCOVERY_TIME": "5s",
+        },
+    )
 
 
 @pytest.mark.slow
@@ -55,23 +47,30 @@ def test_a_late_node_begins_with_a_snapshot_and_follows(
 ) -> None:
     program, town = require_part("cometbft"), ValidatorTown(tmp_path, now_ms=read_clock_ms() - 1_000)
     town.restart(snapshot_blocks=SNAPSHOT_BLOCKS)
-    first = make_comet(program, tmp_path / "comet", town, town.validator_seed)
-    late = make_comet(program, tmp_path / "late-comet", town, derive_bytes("late", "key", length=32))
+    key, seed = town.validator.key_id, town.validator_seed
+    first = RealComet(program, tmp_path / "comet", town.genesis, key=key, seed=seed)
+    other = derive_bytes("late", "validator", length=32)
+    stranger = SigningKey.from_seed(other).key_id
+    late = RealComet(program, tmp_path / "comet-late", town.genesis, key=stranger, seed=other)
     town.broadcast = RpcBroadcast(first.rpc_address)
     try:
         first.start(f"unix://{tmp_path}/ledger.sock")
         for raw in town.write_anchors(6):
             assert town.engine.submit(raw).result(TIMEOUT_S).reason == 0
         engine = town.open("late")
-        peers = f"{first.read_node_id()}@{first.p2p_address}"
-        late.start(f"unix://{tmp_path}/late.sock", peers=peers, settings=describe_sync(first))
+        begin_with_a_snapshot(late, first, f"unix://{tmp_path}/late.sock")
         submitted = town.engine.submit(town.write_anchors(1)[0]).result(TIMEOUT_S)
-        wait_until_at(engine, submitted.height)
+        deadline = time.monotonic() + TIMEOUT_S
+        while engine.snapshot().height < submitted.height and time.monotonic() < deadline:
+            time.sleep(0.1)
+
         ours, theirs = engine.snapshot(), town.engine.snapshot()
+        heights = [block.height for block in engine.read_blocks()]
 
         assert ours.height >= submitted.height, late.read_log()[-3_000:]
         assert (ours.app_hash, ours.log_size) == (theirs.app_hash, theirs.log_size)
         assert "Snapshot restored" in late.read_log()
+        assert heights[-1] == ours.height
     finally:
         late.stop()
         first.stop()

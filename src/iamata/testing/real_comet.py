@@ -48,13 +48,13 @@ class RealComet:
         }
         flags = [f"--{name}={value}" for name, value in options.items()]
         fixed = {"P2P_ADDR_BOOK_STRICT": "false", "P2P_ALLOW_DUPLICATE_IP": "true", **(settings or {})}
-        # `env` gives its place to the program, and its process id.
-        environment = ["env", *(f"CMT_{name}={value}" for name, value in fixed.items())]
+        environment = {"HOME": str(self._home)} | {f"CMT_{name}": value for name, value in fixed.items()}
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  the program under test
-                [*environment, self._program, "start", "--home", self._home, *flags],
+                [self._program, "start", "--home", self._home, *flags],
                 stdout=log,
                 stderr=log,
+                env=environment,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         host, _, port = self.rpc_address.rpartition(":")
