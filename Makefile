@@ -15,7 +15,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench bench-fhir-package report-sql-on-fhir lock cometbft abci-stubs clean
+.PHONY: help demo test lint types bench bench-fhir-package bench-network report-sql-on-fhir lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -38,10 +38,13 @@ bench: $(DEV)  ## measure, and write bench/results.json
 	@$(BIN)/python -m bench
 
 bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
-	@$(BIN)/python -m bench validation
+	@$(BIN)/python -m bench fhirpath validation views
 
 report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
 	@$(BIN)/python scripts/report_sql_on_fhir.py
+
+bench-network: $(DEV)  ## measure between processes: nodes over HTTP
+	@$(BIN)/python -m bench http
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import ledger, records, state, validation, verify
+from bench import fhirpath, http, ledger, records, state, validation, verify, views
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
@@ -11,6 +11,9 @@ BENCHES: dict[str, Bench] = {
     "verify": verify.measure,
     "records": records.measure,
     "validation": validation.measure,
+    "http": http.measure,
+    "fhirpath": fhirpath.measure,
+    "views": views.measure,
 }
 """Append only: one line for each module beside this one."""
 

@@ -27,6 +27,7 @@ PINNED: Final = {
     "emergency review": "emergency outcome",
     "ledger events": "events",
     "ledger export": "blocks file",
+    "ledger receipt": "receipt transaction",
     "ledger status": "app_hash height log_size name network served_here time",
     "member apply": "member",
     "member invite": "file invitation member",
@@ -61,7 +62,7 @@ PINNED: Final = {
     "records read": "records",
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
-    "verify": "app_hash checked height is_by_one_signer network",
+    "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",
     "wallet add-device": "acts key wallet",
@@ -261,6 +262,7 @@ class Narrator:
         """Erase Bob, and let an outsider verify it all."""
         self.ask("patient erase", "--member", "north", "--patient", "Patient/bob", "--yes")
         self.ask("ledger status")
+        self.ask("ledger receipt", "--leaf", "0")
         self.ask("ledger events", "--limit", "5")
         self.ask("ledger export", self.stage.folder / "export.jsonl")
         self.call("verify", self.stage.home)

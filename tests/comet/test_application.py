@@ -6,10 +6,11 @@ import os
 import pytest
 
 from iamata.crypto.ed25519 import SigningKey
-from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, regroup, split_bundle
+from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.times import write_time
 from iamata.engines.comet.waiting import MEMBER_BYTES_MAX
+from iamata.ledger.bundles import list_bundles
 from iamata.ledger.misbehaviour import compute_address
 from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
@@ -45,7 +46,7 @@ def test_each_line_of_a_bundle_has_its_own_leaf_and_place(town: ValidatorTown) -
         (2, 0),
         (3, Reason.UNKNOWN_CONSENT),
     ]
-    assert regroup(block.transactions, block.groups) == list(town.comet.blocks[0].bundles)
+    assert list_bundles(block) == list(town.comet.blocks[0].bundles)
 
 
 def test_one_bad_line_does_not_sink_its_neighbours(town: ValidatorTown) -> None:
@@ -278,6 +279,9 @@ def test_a_final_block_with_a_forged_line_halts_consensus(town: ValidatorTown) -
         town.comet.finalize(block_of(town, forge(raw)))
     with pytest.raises(Refused, match="ENGINE_STOPPED"):
         town.engine.submit(raw)
+    assert town.engine.is_halted
+    with pytest.raises(CometDiedError):
+        town.comet.connect()
 
 
 def test_votes_are_not_extended(town: ValidatorTown) -> None:
@@ -321,3 +325,50 @@ def test_a_key_of_nobody_shares_one_part_of_the_mempool(town: ValidatorTown) -> 
     town.nodes[1] = stranger
 
     assert town.comet.check(town.write_anchors(1, member=1)[0]) == Reason.UNKNOWN_SIGNER
+
+
+@pytest.mark.parametrize(("blocks_kept", "retained"), [(0, [0, 0, 0]), (2, [0, 1, 2])])
+def test_consensus_may_forget_blocks_only_where_that_was_asked_for(
+    town: ValidatorTown, blocks_kept: int, retained: list[int]
+) -> None:
+    town.restart(blocks_kept=blocks_kept)
+    town.comet.connect()
+    answers = []
+    for height in (1, 2, 3):
+        town.clock.advance(1)
+        town.comet.finalize(PlayedBlock(height, town.clock(), ()))
+        answers.append(town.comet["consensus"].ask(commit=abci.RequestCommit()).retain_height)
+
+    assert answers == retained
+    assert len(list(town.engine.read_blocks())) == 3
+
+
+def test_a_disk_that_is_full_halts_consensus_and_a_restart_goes_on(town: ValidatorTown) -> None:
+    """The block is final for everybody else, so the node may not go on without it."""
+    town.comet.connect()
+    town.comet.broadcast(town.write_anchors(1)[0])
+    town.comet.make_block()
+    file = town.engine._keeper._file  # noqa: SLF001  there is no other way to fill a disk for one file
+    pages = file._db.execute("PRAGMA page_count").fetchone()[0]  # noqa: SLF001
+    file._db.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    for raw in map(join_lines, gather_bundles(town.write_anchors(200))):
+        town.comet.broadcast(raw)
+
+    with pytest.raises(CometDiedError, match="STORAGE_FULL"):
+        town.comet.make_block()
+    assert town.engine.snapshot().height == 1
+    town.restart()
+    town.comet.connect()
+
+    assert town.engine.snapshot().log_size == 201
+
+
+def test_a_forgery_in_a_large_bundle_is_found_and_alone_left_out(town: ValidatorTown) -> None:
+    """So many signatures are checked by another process."""
+    town.comet.connect()
+    lines = town.write_anchors(80)
+    lines[37] = forge(lines[37])
+    town.comet.broadcast(join_lines(lines))
+    block = town.comet.make_block()
+
+    assert list(block.bundles) == [join_lines(lines[:37] + lines[38:])]

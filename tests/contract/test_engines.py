@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.comet.engine import CometEngine
 from iamata.engines.embedded.engine import EmbeddedEngine
 from iamata.engines.follower.engine import FollowerEngine
 from iamata.ledger.bases import ConsentBasis
@@ -17,12 +18,16 @@ from iamata.ledger.transactions.access import Disclose
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.reasons import ACCEPTED, Reason, Refused
 from iamata.ports import Engine
+from iamata.testing.comet import PlayedComet, PlayedWitness, RunningComet
 from iamata.testing.engine import MemoryEngine
+from iamata.testing.entropy import derive_key
 from iamata.testing.leader import LocalLeader
 from iamata.testing.world import Party, World
 from iamata.workflows.author import await_finality
 
 ANSWER_TIMEOUT_S = 30
+SEED = "contract"
+VALIDATOR = "hospital-a"
 
 
 def open_memory(_folder: Path, _stack: list[Any], genesis: Genesis, **parts: Any) -> Engine:
@@ -45,10 +50,33 @@ def open_follower(folder: Path, stack: list[Any], genesis: Genesis, **parts: Any
     return engine
 
 
+def open_comet(
+    folder: Path, stack: list[Any], genesis: Genesis, *, orderer: SigningKey, clock: Callable[[], int]
+) -> Engine:
+    """Put a played CometBFT before a validator; nobody needs the one orderer's key."""
+    assert orderer.key_id != genesis.validators[0].key
+    (folder / "comet").mkdir()
+    path = folder / "comet.sock"
+    comet = RunningComet(PlayedComet(path, genesis, clock=clock))
+    engine = CometEngine(
+        folder / "comet",
+        genesis,
+        address=f"unix://{path}",
+        broadcast=comet.broadcast,
+        witness=PlayedWitness(genesis, [derive_key(SEED, "validator", VALIDATOR)]),
+        clock=clock,
+    )
+    stack.append(engine)
+    comet.start()
+    stack.append(comet)
+    return engine
+
+
 ENGINES: dict[str, Callable[..., Engine]] = {
     "memory": open_memory,
     "embedded": open_embedded,
     "follower": open_follower,
+    "comet": open_comet,
 }
 
 
@@ -57,11 +85,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """Found the same world on each engine."""
     stack: list[Any] = []
     make = ENGINES[request.param]
+    validators = (VALIDATOR,) if request.param == "comet" else ()
 
     def make_engine(genesis: Genesis, *, orderer: SigningKey, clock: Callable[[], int]) -> Engine:
         return make(tmp_path, stack, genesis, orderer=orderer, clock=clock)
 
-    yield World.found("contract", make_engine=make_engine)
+    yield World.found(SEED, make_engine=make_engine, validators=validators)
     for engine in reversed(stack):
         engine.close()
 

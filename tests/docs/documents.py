@@ -9,10 +9,11 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 _BLOCK: Final = re.compile(
-    r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n+)?"
+    r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n+|<!-- needs: [^\n]*? -->\n+)?"
     r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_FILE: Final = re.compile(r"<!-- file: (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS: Final = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 _PROMPT: Final = "$ "
 _CONTINUED: Final = "\\"
@@ -29,7 +30,7 @@ class ConsoleBlock:
 
 
 def find_needs(text: str) -> list[str]:
-    """List the system parts that a document says it needs, by their commands."""
+    """List what a document says it needs: system parts by their commands, published data by its path."""
     return _NEEDS.findall(text)
 
 
@@ -53,6 +54,11 @@ def find_console_blocks(text: str) -> list[ConsoleBlock]:
         )
         for match in _BLOCK.finditer(text)
     ]
+
+
+def find_files(text: str) -> dict[str, str]:
+    """Find the files that a document tells its reader to save, by their names."""
+    return dict(_FILE.findall(text))
 
 
 def _read_commands(body: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from documents import find_console_blocks, find_documents, find_needs, name_document
+from documents import find_console_blocks, find_documents, find_files, find_needs, name_document
 
 COMMAND_S_MAX: Final = 180
 DOCUMENTS: Final = [
@@ -53,11 +53,17 @@ def stopping_what_was_left(folder: Path) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_document)
 def test_every_command_runs_as_written(
-    path: Path, tmp_path: Path, require_part: Callable[[str], Path]
+    path: Path, tmp_path: Path, require_part: Callable[[str], Path], request: pytest.FixtureRequest
 ) -> None:
     text = path.read_text(encoding="utf-8")
-    for part in find_needs(text):
-        require_part(part)
+    for need in find_needs(text):
+        if "/" in need:
+            data: Path = request.getfixturevalue("shared_data")
+            (tmp_path / Path(need).name).symlink_to(data / need)
+        else:
+            require_part(need)
+    for name, content in find_files(text).items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
     with stopping_what_was_left(tmp_path):
         run_all(path, text, tmp_path)
 
@@ -97,6 +103,16 @@ def test_a_block_that_is_not_run_says_why() -> None:
 
     assert first.not_run == "it takes an hour"
     assert second.not_run is None
+
+
+def test_a_file_and_what_is_needed_are_read_as_a_reader_reads_them() -> None:
+    text = (
+        "<!-- file: a.json -->\n```json\n{}\n```\n\n<!-- needs: folder/b.zip -->\n```console\n$ true\n```\n"
+    )
+
+    assert find_files(text) == {"a.json": "{}\n"}
+    assert find_needs(text) == ["folder/b.zip"]
+    assert [block.commands for block in find_console_blocks(text)] == [("true",)]
 
 
 def test_a_block_inside_a_list_is_read_too() -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from iamata.api.limits import BODY_S_MAX
+from iamata.api import limits
 from iamata.model.reasons import Reason, Refused, require
 from iamata.wire.signatures import Message
 
@@ -21,7 +21,7 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     require(is_short, Reason.TOO_LARGE, f"a body of more than {bytes_max} bytes")
     parts, size = [], 0
     try:
-        async with asyncio.timeout(BODY_S_MAX):
+        async with asyncio.timeout(limits.BODY_S_MAX):
             async for part in request.stream():
                 size += len(part)
                 require(size <= bytes_max, Reason.TOO_LARGE, f"a body of more than {bytes_max} bytes")
@@ -32,7 +32,10 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
 
 
 def read_message(request: Request) -> Message:
-    """Return the parts of a request that a signature may cover, as they were sent."""
+    """Return the parts of a request that a signature may cover, as they were sent, or refuse too many."""
+    head = [*request.scope["headers"], (request.scope["path"].encode(), request.scope["query_string"])]
+    size = sum(len(name) + len(value) for name, value in head)
+    require(size <= limits.HEAD_BYTES_MAX, Reason.TOO_LARGE, "the head of a request")
     fields: dict[str, str] = {}
     for name, value in request.headers.items():
         fields[name] = f"{fields[name]}{_SEPARATOR}{value}" if name in fields else value

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from iamata.api.metrics import CONTENT_TYPE
 from iamata.api.serving import Serving
 from iamata.ledger.genesis import Genesis, get_orderer
+from iamata.model.reasons import Refused
 from iamata.wire import bodies
 
 
@@ -14,8 +15,11 @@ def tell_health() -> bodies.Health:
 
 
 def tell_readiness(serving: Serving) -> bodies.Health:
-    """Say that the ledger can be read, or refuse."""
+    """Say that the ledger can be read and grows, or refuse for the reason why it does not."""
     serving.office.take_view()
+    trouble = serving.find_trouble()
+    if trouble is not None:
+        raise Refused(trouble.reason)
     return bodies.Health(status="ready")
 
 
@@ -23,6 +27,7 @@ def tell_metrics(serving: Serving) -> Response:
     """Write the node's figures for Prometheus."""
     view, metrics = serving.office.take_view(), serving.metrics
     metrics.height.set(view.height)
+    metrics.troubled.set(serving.find_trouble() is not None)
     metrics.log_size.set(view.log_size)
     metrics.tasks.set(serving.pool.tasks)
     metrics.polls.set(serving.watch.polls)

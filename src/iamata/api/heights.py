@@ -57,28 +57,43 @@ class LedgerWatch:
         self._engine = engine
         self._pool = pool
         self._closing = asyncio.Event()
+        self._news = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.Task[LedgerView] | None = None
         self.polls = 0
         """How many wait now."""
 
     async def wait(self, has_news: Callable[[LedgerView], bool], *, wait_s: float) -> None:
         """Return when the ledger has news, the time is up or the node stops."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
         require(self.polls < POLLS_MAX or wait_s == 0, Reason.TOO_BUSY, "too many long polls")
         self.polls += 1
         try:
             while (left_s := until_s - loop.time()) > 0 and not self._closing.is_set():
+                news = self._news  # of now: what comes while we look must not be missed
                 if has_news(await self._take_look()):
                     return
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), timeout=min(POLL_S, left_s))
+                    await asyncio.wait_for(news.wait(), timeout=min(POLL_S, left_s))
         finally:
             self.polls -= 1
+
+    def hear(self) -> None:
+        """Let those who wait look at once; from any thread."""
+        loop = self._loop
+        if loop is not None and self.polls:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:
         """Let everybody go who waits."""
         self._closing.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _take_look(self) -> LedgerView:
         if self._look is None or self._look.done():

@@ -24,6 +24,8 @@ POLLS_MAX: Final = 64
 """Long polls at once."""
 POLL_S: Final = 0.02
 """How often the ledger is looked at for those who wait."""
+LATE_S: Final = 5.0
+"""How often a node looks for what left without the ledger, and tries to tell it."""
 VIEWS_MAX: Final = 32
 VIEW_S_MAX: Final = 30.0
 """How many heights are held still for those who ask for proofs at one, and how long."""

@@ -12,6 +12,7 @@ from iamata.workflows import accesses, consents, disclosures, emergencies, enrol
 
 def answer_request(serving: Serving, body: bodies.RequestBody) -> bodies.Releases:
     """Release what a member's signed request may see; whatever may not be seen is not found."""
+    serving.office.await_height(body.height)
     return bodies.Releases(releases=disclosures.answer_request(serving.office, body.request))
 
 
@@ -35,6 +36,12 @@ def accept_restriction(serving: Serving, caller: Caller, body: bodies.Restrictio
     """Keep the opening of a restriction that the caller has put on the ledger."""
     consents.accept_restriction(serving.office, PatientId(caller.owner), body.salted)
     return bodies.Nothing()
+
+
+def list_unconfirmed(serving: Serving, caller: Caller) -> bodies.Unconfirmed:
+    """List what this member signed for the caller, who has not made it their own yet."""
+    waiting = consents.list_unconfirmed(serving.office, PatientId(caller.owner))
+    return bodies.Unconfirmed(consents=tuple(waiting))
 
 
 def list_accesses(serving: Serving, body: bodies.AccessListBody) -> bodies.AccessList:

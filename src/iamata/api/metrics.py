@@ -28,6 +28,11 @@ class Metrics:
             "iamata_refusals", "Refusals, by reason", ("reason",), registry=self.registry
         )
         self.height = Gauge("iamata_ledger_height", "Newest final block", registry=self.registry)
+        self.troubled = Gauge(
+            "iamata_ledger_troubled",
+            "1 where the ledger does not grow as it should",
+            registry=self.registry,
+        )
         self.log_size = Gauge("iamata_ledger_log_size", "Leaves of the log", registry=self.registry)
         self.tasks = Gauge("iamata_tasks", "Requests that run or wait for a thread", registry=self.registry)
         self.polls = Gauge("iamata_long_polls", "Long polls that wait", registry=self.registry)

@@ -5,8 +5,6 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import h11
 import msgspec
@@ -79,7 +77,12 @@ class NodeServer(uvicorn.Server):
     """Serves until it is told to stop; then lets long polls go, and answers what it has accepted."""
 
     def __init__(
-        self, app: Starlette, *, let_go: Callable[[], None], tls: tuple[str, str] | None = None
+        self,
+        app: Starlette,
+        *,
+        on_ready: Callable[[], None],
+        let_go: Callable[[], None],
+        tls: tuple[str, str] | None = None,
     ) -> None:
         certificate, key = tls or (None, None)
         super().__init__(
@@ -103,22 +106,26 @@ class NodeServer(uvicorn.Server):
                 h11_max_incomplete_event_size=limits.HEAD_BYTES_MAX,
             )
         )
+        self._on_ready = on_ready
         self._let_go = let_go
 
     def serve_until_stopped(self, listening: socket.socket) -> None:
         """Serve on a socket until a signal says to stop; the process then goes on, to close files."""
-        previous = {one: signal.signal(one, _ignore) for one in (signal.SIGINT, signal.SIGTERM)}
+        # A signal that comes before uvicorn listens for it counts; one that it raises again does no harm.
+        previous = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
         try:
             self.run(sockets=[listening])
         finally:
             for one, handler in previous.items():
                 signal.signal(one, handler)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that the node is ready when it is: whoever is told may ask, or tell it to stop, at once."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let long polls go before waiting for answers that are under way."""
         self._let_go()
         await super().shutdown(sockets)
-
-
-def _ignore(_: int, __: FrameType | None) -> Any:  # noqa: ANN401  the library's signature
-    """Take a signal that uvicorn has obeyed, and raises once more when it is done."""

@@ -9,6 +9,7 @@ from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.ledger.blocks import StoredBlock
 from iamata.model.ids import MemberId
+from iamata.model.reasons import Refused
 from iamata.wire.desk import Desk
 from iamata.workflows.office import Office
 
@@ -22,6 +23,8 @@ class Serving:
     """How it comes by its blocks."""
     read_blocks: Callable[[int], Iterator[StoredBlock]]
     """Reads every block from a height on."""
+    find_trouble: Callable[[], Refused | None]
+    """Says why the node's ledger does not grow, None where it does."""
     get_desk: Callable[[MemberId], Desk]
     """Finds another member's node, or refuses."""
     gate: Gate

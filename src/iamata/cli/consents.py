@@ -12,7 +12,6 @@ from iamata.cli.options import (
     ConsentOption,
     CustodiansOption,
     EverywhereOption,
-    HomeOption,
     WalletOption,
     YesOption,
 )
@@ -34,12 +33,10 @@ from iamata.consent.terms import Ruling
 from iamata.consent.wording import describe
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import ConsentStatus, OwnerKind
-from iamata.ledger.tables import CONSENTS
 from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
-from iamata.node.home import open_home
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
@@ -178,14 +175,15 @@ def lift(
 
 def confirm_consent(
     *,
-    home: HomeOption,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     custodian: AtOption = None,
     now: NowOption = False,
     yes: YesOption = False,
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         unconfirmed = custodial.list_unconfirmed(opened, wallet, member=member)
         require(bool(unconfirmed), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")
@@ -221,13 +219,10 @@ def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:
     """Return the consent that a command names, or the wallet's only one that is in force."""
     if text is not None:
         return read_id(text, ConsentId)
-    view = place.engine.snapshot()
     active = [
         kept.consent
-        for kept in load_wallet(wallet).kept
-        if not kept.narrows
-        and (entry := CONSENTS.find(view, kept.consent)) is not None
-        and entry.status is ConsentStatus.ACTIVE
+        for kept, entry in wallets.list_consents(place, wallet)
+        if entry.status is ConsentStatus.ACTIVE
     ]
     require(bool(active), Reason.UNKNOWN_CONSENT, "this wallet has no consent in force")
     require(len(active) == 1, Reason.INPUT_INVALID, f"say which with --consent: {', '.join(active)}")

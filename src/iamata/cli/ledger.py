@@ -10,6 +10,7 @@ from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption
 from iamata.cli.output import show
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.ledger.receipts import check_receipt
 from iamata.model.instants import format_instant
 from iamata.model.reasons import Reason
 from iamata.node.exporting import export_home
@@ -49,6 +50,22 @@ def status(home: HomeOption) -> None:
     lines = {name.replace("_", " "): value for name, value in facts.items()}
     lines["served here"] = ", ".join(sorted(opened.offices))
     show(facts, [f"{name:>11}: {value}" for name, value in lines.items()])
+
+
+@verb(app, "receipt")
+def receipt(
+    *,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
+    leaf: Annotated[int, typer.Option("--leaf", metavar="NUMBER", min=0, help="Which leaf of the log.")],
+) -> None:
+    """Prove that the log holds a leaf: a receipt that anyone who has the genesis can check."""
+    with open_place(home, node, wallet) as opened:
+        proof = opened.engine.snapshot().prove_leaf(leaf)
+        said = check_receipt(proof, opened.engine.genesis)
+    text = msgspec.json.encode(proof).decode("utf-8")
+    show({"receipt": msgspec.to_builtins(proof), "transaction": said.id}, [text])
 
 
 @verb(app, "events")

@@ -17,20 +17,18 @@ from iamata.cli.wording import spell_fhir
 from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
 from iamata.ledger.entries import Consent, ConsentStatus, OwnerKind
-from iamata.ledger.tables import CONSENTS
 from iamata.model.ids import PatientId
 from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
 from iamata.node.identities import open_or_create
 from iamata.node.outbox import Outcome
-from iamata.node.places import Place
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.enrolments import read_enrolment_code
 from iamata.workflows.outbox import EnrolAct
 from iamata.workflows.share_codes import shorten
-from iamata.workflows.wallets import Identity, KeptTerms, Wallet, find_identity
+from iamata.workflows.wallets import Identity, KeptTerms, find_identity
 
 SHARE_MINUTES: int = 60
 SHARE_MINUTES_MAX: int = 7 * 24 * 60
@@ -169,6 +167,7 @@ def list_accesses(*, home: PlaceOption = None, node: NodeOption = None, wallet: 
             "is_released": one.is_released,
             "is_confirmed": one.is_confirmed,
             "is_proven": one.is_proven,
+            "is_late": one.is_late,
         }
         for one in looked
     ]
@@ -187,10 +186,10 @@ def show_wallet(
     wallet: WalletOption,
     fhir: FhirOption = False,
 ) -> None:
-    """Say who you are to whom, and what you have consented to."""
+    """Say who you are to whom, and what you have consented to; at a node, at its own custodian only."""
     with open_place(home, node, wallet) as opened:
         held, network = load_wallet(wallet), opened.engine.network
-        consents = list_consents(opened, held)
+        consents = wallets.list_consents(opened, wallet)
     documents = [
         spell_fhir(kept, find_identity(held, member=entry.custodian, network=network))
         for kept, entry in consents
@@ -204,16 +203,6 @@ def show_wallet(
         show({"consents": documents}, [msgspec.json.encode(one).decode("utf-8") for one in documents])
     else:
         show(facts, spell_wallet(held.identities, consents))
-
-
-def list_consents(place: Place, held: Wallet) -> list[tuple[KeptTerms, Consent]]:
-    """List the consents in a wallet with what the ledger says of each."""
-    view = place.engine.snapshot()
-    return [
-        (kept, entry)
-        for kept in held.kept
-        if not kept.narrows and (entry := CONSENTS.find(view, kept.consent)) is not None
-    ]
 
 
 def document_consent(kept: KeptTerms, entry: Consent) -> dict[str, object]:
@@ -246,6 +235,8 @@ def spell_access(one: CheckedAccess) -> str:
     purpose = PLAIN_WORDS.get(one.purpose, one.purpose)
     what = f"{one.records} records of {one.custodian}, for {purpose}, on {one.basis.replace('/', ' ')}"
     proof = "proven by the ledger" if one.is_proven else "not on the ledger yet"
+    if one.is_late:
+        proof = f"late, while the ledger gave no finality, {proof}"
     if not one.is_released:
         proof = "planned, but nothing left"
     elif not one.is_confirmed:

@@ -9,7 +9,7 @@ from iamata.ports import Finality
 from iamata.wire import bodies
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class RemoteDesk:
@@ -24,9 +24,9 @@ class RemoteDesk:
         """Name the member."""
         return self._member
 
-    def answer_request(self, request: str) -> Sequence[Release]:
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
         """Ask for records with a member's signed request."""
-        body = bodies.RequestBody(request=request)
+        body = bodies.RequestBody(request=request, height=height)
         return self._connection.post("/v1/requests", bodies.Releases, body).releases
 
     def accept_receipt(self, receipt: str) -> None:
@@ -45,6 +45,10 @@ class RemoteDesk:
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:  # noqa: ARG002  who signs is who asks
         """Hand over the opening of a restriction."""
         self._connection.post("/v1/restrictions", bodies.Nothing, bodies.RestrictionBody(salted=salted))
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:  # noqa: ARG002  who signs is who asks
+        """Ask what the custodian signed for the patient who asks."""
+        return self._connection.get("/v1/consents/unconfirmed", bodies.Unconfirmed).consents
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:
         """Ask who looked, with a patient's signed question."""

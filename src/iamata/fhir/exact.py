@@ -6,8 +6,13 @@ from typing import Any, Final, TypeAlias, TypedDict
 
 import msgspec
 
-from iamata.fhir.resources import RESOURCE_BYTES_MAX, RESOURCE_NODES_MAX
 from iamata.model.reasons import Reason, Refused, require
+
+RESOURCE_BYTES_MAX: Final = 16 * 2**20
+RESOURCE_NODES_MAX: Final = 250_000
+"""Objects, lists and commas: what bounds the memory of a tree whose bytes say little, like `[[],[],…`."""
+EXPONENT_MAX: Final = 308
+"""Numbers of more digits before the point, or zeros behind it, are no other reader's numbers."""
 
 Exact = dict[str, object]
 """JSON whose fractions are `Decimal`."""
@@ -15,9 +20,11 @@ Exact = dict[str, object]
 
 def _read_number(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation as error:  # an exponent of more than eighteen digits
-        raise ValueError(text) from error
+        raise Refused(Reason.RESOURCE_INVALID, "a number out of range") from error
+    require(abs(number.adjusted()) <= EXPONENT_MAX, Reason.RESOURCE_INVALID, "a number out of range")
+    return number
 
 
 _TREES: Final = msgspec.json.Decoder(Exact, float_hook=_read_number)

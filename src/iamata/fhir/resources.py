@@ -8,21 +8,16 @@ FHIR R4: 2.6.2 (JSON), 2.24.0.14 (ids).
 import codecs
 import json
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Final, NoReturn
 
 import msgspec
 
 from iamata.fhir.definitions import is_resource_type
+from iamata.fhir.exact import RESOURCE_BYTES_MAX, read_exact
 from iamata.model.canonical import Json
 from iamata.model.reasons import Reason, Refused, require
 
-RESOURCE_BYTES_MAX: Final = 16 * 2**20
-RESOURCE_NODES_MAX: Final = 250_000
-"""Objects, lists and commas: what bounds the memory of a tree whose bytes say little, like `[[],[],…`."""
 RESOURCE_DEPTH_MAX: Final = 64
-EXPONENT_MAX: Final = 308
-"""Numbers of more digits before the point, or zeros behind it, are no other reader's numbers."""
 
 NOT_RECORDS: Final = ("Bundle", "Parameters")
 """Envelopes: what is inside could belong to anybody, so they are opened or refused, never stored."""
@@ -81,27 +76,13 @@ def read_head(body: bytes) -> Head:
 
 def read_resource(body: bytes) -> Resource:
     """Read a compact body whole, or refuse it for its size, its depth or keys that stand twice."""
-    elements = read_tree(body)
+    elements = read_exact(body)
     keys, codings = _survey(elements)
     # In compact JSON every key ends in `":`, so equal counts prove that no key was swallowed by its
     # twin. A string may hold those two bytes as well; only then is the slow, exact reader asked.
     if keys != body.count(b'":'):
         _refuse_duplicates(body)
     return Resource(elements=elements, codings=tuple(dict.fromkeys(codings)))  # type: ignore[arg-type]
-
-
-def read_tree(body: bytes) -> dict[str, object]:
-    """Read what a compact body holds, fractions as Decimals, or refuse it for its size."""
-    require(len(body) <= RESOURCE_BYTES_MAX, Reason.INPUT_TOO_LARGE)
-    if len(body) > RESOURCE_NODES_MAX:
-        nodes = body.count(b",") + body.count(b"{") + body.count(b"[")
-        require(nodes <= RESOURCE_NODES_MAX, Reason.INPUT_TOO_LARGE, "too many elements")
-    try:
-        return _TREES.decode(body)
-    except RecursionError as error:
-        raise Refused(Reason.INPUT_TOO_DEEP) from error
-    except (ValueError, InvalidOperation) as error:
-        raise Refused(Reason.RESOURCE_INVALID, "not a JSON object") from error
 
 
 def is_id(text: str) -> bool:
@@ -162,12 +143,6 @@ def _survey(elements: dict[str, object]) -> tuple[int, list[Coding]]:
     return keys, codings
 
 
-def _read_decimal(text: str) -> Decimal:
-    number = Decimal(text)
-    require(abs(number.adjusted()) <= EXPONENT_MAX, Reason.RESOURCE_INVALID, "a number out of range")
-    return number
-
-
 def _refuse_duplicates(body: bytes) -> None:
     json.loads(
         body, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str, parse_constant=_refuse
@@ -180,6 +155,3 @@ def _require_distinct(pairs: list[tuple[str, object]]) -> None:
 
 def _refuse(_: str) -> NoReturn:
     raise Refused(Reason.RESOURCE_INVALID, "not JSON")
-
-
-_TREES: Final = msgspec.json.Decoder(dict[str, object], float_hook=_read_decimal)

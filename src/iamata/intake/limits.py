@@ -2,7 +2,7 @@
 
 import msgspec
 
-from iamata.fhir.resources import RESOURCE_BYTES_MAX
+from iamata.fhir.exact import RESOURCE_BYTES_MAX
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

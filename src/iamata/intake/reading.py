@@ -5,17 +5,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from iamata.fhir import reading
 from iamata.fhir.exact import Exact, Read, read_exact
 from iamata.fhir.preparing import Fault, state_fault
-from iamata.fhir.reading import Found, read_document, read_lines
-from iamata.fhir.resources import compact
+from iamata.fhir.reading import Found
 from iamata.intake.limits import Limits
 from iamata.intake.lines import read_chunks
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
-from iamata.intake.sources import Kind, Source, Unreadable, read_sources
+from iamata.intake.sources import Kind, Source, Unreadable, read_document, read_sources
 from iamata.intake.streams import broken_is_refused
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Refused
 
 TOGETHER: Final = 1_000
 """Resources in one chunk."""
@@ -44,10 +44,7 @@ def read_resources(
 
 def _read(source: Source, resource_type: str, limits: Limits, read: Read) -> Iterator[Found]:
     if source.kind is Kind.DOCUMENT:
-        with broken_is_refused():
-            content = source.stream.read(limits.document_bytes_max + 1)
-        require(len(content) <= limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
-        yield from read_document(compact(content), resource_type, read)
+        yield from reading.read_document(read_document(source, limits), resource_type, read)
         return
     chunks = read_chunks(source.stream, limits)
     while True:
@@ -55,7 +52,7 @@ def _read(source: Source, resource_type: str, limits: Limits, read: Read) -> Ite
             chunk = next(chunks, None)
         if chunk is None:
             return
-        yield from read_lines(chunk, resource_type, read)
+        yield from reading.read_lines(chunk, resource_type, read)
 
 
 def _gather(name: str, found: Iterator[Found]) -> Iterator[Chunk | Problem]:

@@ -8,7 +8,7 @@ from iamata.workflows import accesses, consents, disclosures, emergencies, enrol
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class LocalDesk:
@@ -22,8 +22,9 @@ class LocalDesk:
         """Name the member."""
         return self._office.member
 
-    def answer_request(self, request: str) -> Sequence[Release]:
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
         """Release what a member's signed request may see."""
+        self._office.await_height(height)
         return disclosures.answer_request(self._office, request)
 
     def accept_receipt(self, receipt: str) -> None:
@@ -41,6 +42,10 @@ class LocalDesk:
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
         """Keep the opening of a restriction."""
         consents.accept_restriction(self._office, patient, salted)
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:
+        """List what the custodian signed for a patient who has not made it their own yet."""
+        return consents.list_unconfirmed(self._office, patient)
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:
         """Tell a patient who looked."""

@@ -20,6 +20,7 @@ from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, PatientId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.comet_engine import open_comet
 from iamata.node.configuration import Comet, Configuration, Follower, read_configuration
 from iamata.node.desks import LocalDesk
@@ -36,6 +37,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows.author import Author
 from iamata.workflows.erasures import finish_erasures
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
+from iamata.workflows.late_posting import finish_late_emergencies
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import Identity, add_identity
 
@@ -167,13 +169,15 @@ def open_home(
     """
     genesis, configuration = load_genesis(path), read_configuration(path)
     peers = Peers(configuration, path, find_asking_key(path))
-    engine = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
+    ledger = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
+    engine = AnnouncingEngine(ledger)
     home = Home(path, engine, {}, peers, clock=clock)
     try:
         for folder in list_member_folders(path):
             member = MemberId(folder.name)
             home.offices[member] = _open_office(folder, member, home.engine, clock)
         finish_erasures(*home.offices.values())
+        finish_late_emergencies(*home.offices.values())
         yield home
     finally:
         home.close()

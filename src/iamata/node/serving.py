@@ -19,6 +19,7 @@ from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
 from iamata.workflows.office import Office
@@ -39,10 +40,13 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
         serving = make_serving(home, office, configuration, url=url)
+        served = Served(member=office.member, url=url)
         server = NodeServer(
-            create_app(serving), let_go=serving.watch.close, tls=_find_tls(path, configuration)
+            create_app(serving),
+            on_ready=lambda: on_ready(served),
+            let_go=serving.watch.close,
+            tls=_find_tls(path, configuration),
         )
-        on_ready(Served(member=office.member, url=url))
         server.serve_until_stopped(listening)
 
 
@@ -58,9 +62,13 @@ def choose_office(home: Home, member: str | None) -> Office:
 def make_serving(home: Home, office: Office, configuration: Configuration, *, url: str) -> Serving:
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
+    watch = LedgerWatch(engine, pool)
+    if isinstance(engine, AnnouncingEngine):
+        engine.listen(watch.hear)
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,
         gate=Gate(
@@ -70,7 +78,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
             clock=office.author.clock,
         ),
         views=HeldViews(engine),
-        watch=LedgerWatch(engine, pool),
+        watch=watch,
         pool=pool,
         metrics=Metrics(),
     )

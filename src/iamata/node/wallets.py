@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from iamata.consent.terms import Terms
-from iamata.ledger.entries import OwnerKind, Role
+from iamata.ledger.entries import Consent, OwnerKind, Role
 from iamata.ledger.tables import CONSENTS
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.ledger.transactions.persons import RegisterPerson
@@ -215,6 +215,25 @@ def list_accesses(place: Place, folder: Path) -> Iterator[CheckedAccess]:
                 disclosed=accesses.list_disclosed(place.engine, PatientId(identity.id)),
                 height_min=height,
             )
+
+
+def list_consents(place: Place, folder: Path) -> list[tuple[KeptTerms, Consent]]:
+    """List the consents in a wallet with what the ledger says of each, as far as they are this place's.
+
+    A node that was asked about another custodian's could join the patient's two pseudonyms.
+    """
+    wallet, network, view = load_wallet(folder), place.engine.network, place.engine.snapshot()
+    patients = {
+        one.id: None
+        for one in wallet.identities
+        if one.network == network and one.kind is OwnerKind.PATIENT and place.has_desk(one.member)
+    }
+    return [
+        (kept, entry)
+        for kept in wallet.kept
+        if kept.patient in patients and not kept.narrows
+        if (entry := CONSENTS.find(view, kept.consent)) is not None
+    ]
 
 
 def find_custodian(place: Place, folder: Path, consent: ConsentId) -> tuple[MemberId, Author]:

@@ -11,13 +11,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.framing import FrameReader, write_frame
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.protocol import keys_pb2
 from iamata.engines.comet.times import write_time
 from iamata.ledger.genesis import Genesis, compute_network_id
-from iamata.model.ids import decode_digest
+from iamata.ledger.light.blocks import order_validators
+from iamata.ledger.light.verifying import trust_genesis
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Digest, decode_digest
 from iamata.model.reasons import ACCEPTED, Reason, Refused, require
+from iamata.testing.lights import make_light
 
 BLOCK_BYTES_MAX: Final = 2 * 1024 * 1024
 TIMEOUT_S: Final = 20
@@ -141,11 +146,12 @@ class PlayedComet:
         return self._connections[role]
 
     def hang_up(self) -> None:
-        """Close the connections, and lose the mempool."""
-        for connection in self._connections.values():
-            connection.close()
-        self._connections = {}
-        self.mempool.clear()
+        """Close the connections, and lose the mempool; a block that is being made is made first."""
+        with self._guard:
+            for connection in self._connections.values():
+                connection.close()
+            self._connections = {}
+            self.mempool.clear()
 
     def init_chain(self, **changes: Any) -> abci.ResponseInitChain:  # noqa: ANN401  fields of the request
         """Tell the application what CometBFT's genesis says."""
@@ -308,6 +314,27 @@ class RunningComet:
 def _expect(condition: bool, what: str) -> None:  # noqa: FBT001  reads as a sentence
     if not condition:
         raise CometDiedError(what)
+
+
+class PlayedWitness:
+    """Signs, with the validators' own keys, that a block came to what the application says."""
+
+    def __init__(self, genesis: Genesis, keys: Sequence[SigningKey]) -> None:
+        self._trust = trust_genesis(genesis)
+        self._validators = order_validators(genesis.validators)
+        by_id = {key.key_id: key for key in keys}
+        self._keys = [by_id.get(one.key) for one in self._validators]
+
+    def notice(self, height: int) -> None:
+        """Hear of a block, and do nothing yet."""
+
+    def vouch(self, height: int, app_hash: Digest) -> tuple[bytes, Sequence[bytes]]:
+        """Sign the header of the next block."""
+        light = make_light(self._trust, self._validators, self._keys, height=height + 1, app_hash=app_hash)
+        return encode_struct(light), ()
+
+    def close(self) -> None:
+        """Do nothing: there is nobody to ask."""
 
 
 def spell(**question: Any) -> bytes:  # noqa: ANN401  the question's name decides its type

@@ -1,5 +1,6 @@
 """Rows and records: how one becomes the other, bound to its place so that none can stand in for another."""
 
+import functools
 import struct
 from typing import Final
 
@@ -30,8 +31,12 @@ _FACTS: Final = msgspec.msgpack.Decoder(SealedFacts)
 def bind_row(member: MemberId, row: RecordRow) -> bytes:
     """Spell what a row's envelopes are bound to: all but the commitment, which is computed anew."""
     place = _PLACE.pack(row.sequence & _SEQUENCE_MAX, row.version & _SEQUENCE_MAX)
-    owner = f"{member}\x00{row.patient}\x00".encode("utf-8", "replace")
-    return b"\x00" + place + row.lookup + row.fingerprint + owner
+    return b"\x00" + place + row.lookup + row.fingerprint + _spell_owner(member, row.patient)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _spell_owner(member: MemberId, patient: str) -> bytes:
+    return f"{member}\x00{patient}\x00".encode("utf-8", "replace")
 
 
 def open_facts(custody: Custody, row: RecordRow) -> SealedFacts:

@@ -7,7 +7,7 @@ from iamata.ledger.transaction import Possession, Signed
 from iamata.model.ids import MemberId, PatientId
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class Desk(Protocol):
@@ -18,8 +18,8 @@ class Desk(Protocol):
         """Name the member."""
         ...
 
-    def answer_request(self, request: str) -> Sequence[Release]:
-        """Release what a member's signed request may see."""
+    def answer_request(self, request: str, *, height: int = 0) -> Sequence[Release]:
+        """Release what a member's signed request may see, once the ledger is there as far as a height."""
         ...
 
     def accept_receipt(self, receipt: str) -> None:
@@ -36,6 +36,10 @@ class Desk(Protocol):
 
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
         """Keep the opening of a restriction."""
+        ...
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:
+        """List what the custodian signed for a patient who has not made it their own yet."""
         ...
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from iamata.crypto import hkdf
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
@@ -32,9 +32,9 @@ from iamata.vault.custody import Custody
 from iamata.vault.shelf import Shelf
 from iamata.workflows.author import Author, settle
 
-BEHIND_S = 3.0
-"""How far another copy of the ledger may be ahead of ours before we say that we know of nothing."""
-LOOK_S = 0.02
+LAG_S_MAX: Final = 5.0
+"""How far behind another node's ledger ours may be when we are asked about what it has just seen."""
+LAG_STEP_S: Final = 0.001
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,14 +54,12 @@ class Office:
         """Hold the newest final state of the ledger still."""
         return self.author.engine.snapshot()
 
-    def await_entry(self, table: TableSpec[Any], entry_id: str) -> LedgerView:
-        """Return the newest view, once it holds an entry that another node has seen, or after a while.
-
-        Copies of one ledger run a moment apart: what is final there may not be here yet.
-        """
-        deadline_s = time.monotonic() + BEHIND_S
-        while table.find(view := self.take_view(), entry_id) is None and time.monotonic() < deadline_s:
-            time.sleep(LOOK_S)
+    def await_height(self, height: int) -> LedgerView:
+        """Hold the newest state still, once the ledger has come here as far as another node has seen it."""
+        until_s = time.monotonic() + LAG_S_MAX
+        while (view := self.take_view()).height < height:
+            require(time.monotonic() < until_s, Reason.TOO_BUSY, f"block {height} is not here yet")
+            time.sleep(LAG_STEP_S)
         return view
 
     def tell_time(self, view: LedgerView) -> Instant:
@@ -91,6 +89,7 @@ class Office:
         emergency = EMERGENCIES.find(view, emergency_id)
         if emergency is None or (emergency.person, emergency.custodian) != (person, self.member):
             raise Refused(Reason.UNKNOWN_EMERGENCY)
+        require(emergency.declared_ms is None, Reason.BASIS_NOT_ACTIVE)
         is_open = self.tell_time(view) <= emergency.until_ms and emergency.outcome is None
         require(is_open, Reason.EMERGENCY_OVER)
         declarer = PERSONS.find(view, person)

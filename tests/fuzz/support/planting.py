@@ -252,8 +252,9 @@ def _extend_nothing(place: Place) -> str | None:
 def _extend_unevenly(place: Place) -> str | None:
     if not place.is_primitive or place.at is None:
         return None
-    place.node[f"_{place.key}"] = [None] * (len(place.node[place.key]) + 1)
-    return place.whole_path
+    count = len(place.node[place.key])
+    place.node[f"_{place.key}"] = [None] * (count + 1)
+    return f"{place.whole_path}[{count}]"
 
 
 KINDS: Final[dict[str, Plant]] = {

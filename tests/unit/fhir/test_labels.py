@@ -133,6 +133,92 @@ def test_a_code_of_two_categories_gets_both() -> None:
     assert _label((_SNOMED, "171207006"), (_LOINC, "28245-9")) == ("R", "PSY", "SDV")
 
 
+@pytest.mark.parametrize(
+    ("resource", "labels"),
+    [
+        ({"resourceType": "Condition", "code": {"text": "Major DEPRESSION, recurrent"}}, ("R", "PSY")),
+        ({"resourceType": "Condition", "code": {"text": "Schizophrenie"}}, ("R", "PSY")),
+        ({"resourceType": "Condition", "code": {"text": "Gelbsucht"}}, ("N",)),
+        (
+            {
+                "resourceType": "Condition",
+                "code": {"text": "no depression", "coding": [{"system": "s", "code": "1"}]},
+            },
+            ("N",),
+        ),
+        ({"resourceType": "MedicationRequest", "reasonCode": [{"text": "Alkoholismus"}]}, ("R", "ETHUD")),
+        ({"resourceType": "Observation", "valueCodeableConcept": {"text": "HIV positive"}}, ("R", "HIV")),
+        ({"resourceType": "DocumentReference", "description": "Prenatal visit"}, ("R", "SEX")),
+        (
+            {"resourceType": "QuestionnaireResponse", "questionnaire": "http://loinc.org/q/44249-1"},
+            ("R", "PSY"),
+        ),
+        ({"resourceType": "QuestionnaireResponse", "questionnaire": "http://a.example/feet"}, ("N",)),
+        (
+            {
+                "resourceType": "Observation",
+                "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/observation-geneticsGene"}],
+            },
+            ("R", "GDIS"),
+        ),
+        (
+            {
+                "resourceType": "Patient",
+                "extension": [
+                    {
+                        "url": "http://hl7.org/fhir/StructureDefinition/patient-genderIdentity",
+                        "valueCodeableConcept": {"text": "x"},
+                    }
+                ],
+            },
+            ("R", "SEX"),
+        ),
+        ({"resourceType": "Patient", "gender": "female"}, ("N",)),
+    ],
+)
+def test_words_without_codes_and_what_is_neither_are_labelled(
+    resource: dict[str, Any], labels: tuple[str, ...]
+) -> None:
+    read = read_resource(compact(msgspec.json.encode(resource)))
+
+    assert label(read, resource["resourceType"], _RULES) == labels
+
+
+def test_every_list_of_words_and_every_expression_finds_something() -> None:
+    table = tomllib.loads(_TABLE.read_text(encoding="utf-8"))
+
+    for rule in table["rule"]:
+        for word in rule.get("words", []):
+            condition = {"resourceType": "Condition", "code": {"text": f"known {word}-x"}}
+            labels = label(read_resource(msgspec.json.encode(condition)), "Condition", _RULES)
+            assert set(rule["labels"]) <= set(labels)
+
+
+def test_what_takes_too_long_to_look_at_is_taken_to_be_sensitive() -> None:
+    rules = parse_rules(
+        """version = "1"
+        systems = {}
+        [[rule]]
+        name = "x"
+        source = "a test"
+        labels = ["PSY"]
+        expressions = {Patient = ["(1 | 2 | 3).repeat($this + 1).exists()"]}"""
+    )
+
+    assert label(read_resource(b'{"resourceType":"Patient"}'), "Patient", rules) == ("R", "PSY")
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['texts = {Patient = ["name.("]}', 'texts = {Martian = ["name"]}', 'texts = {Patient = ["nam"]}'],
+)
+def test_an_expression_that_cannot_mean_anything_is_refused_with_its_place(more: str) -> None:
+    with pytest.raises(Refused) as caught:
+        parse_rules(f'version = "1"\nsystems = {{}}\nrule = []\n{more}')
+    assert caught.value.reason is Reason.INPUT_INVALID
+    assert "column" in caught.value.detail or "Martian" in more
+
+
 def test_every_rule_names_its_source() -> None:
     with pytest.raises(Refused) as caught:
         parse_rules('version = "1"\n[systems]\n[[rule]]\nname = "x"\nlabels = ["PSY"]')

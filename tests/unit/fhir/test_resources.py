@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamata.fhir.resources import RESOURCE_DEPTH_MAX, RESOURCE_NODES_MAX, compact, read_head, read_resource
+from iamata.fhir.exact import RESOURCE_NODES_MAX
+from iamata.fhir.resources import RESOURCE_DEPTH_MAX, compact, read_head, read_resource
 from iamata.model.reasons import Reason, Refused
 
 _JSON = st.recursive(

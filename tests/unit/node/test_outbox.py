@@ -355,3 +355,19 @@ def test_an_outbox_says_nothing_of_terms_or_keys_when_it_is_printed(folder: Path
     for one in box.waiting:
         assert isinstance(one.act, GrantAct)
         assert one.act.salt not in repr(one)
+
+
+def test_a_node_is_asked_about_its_own_custodians_consents_only(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_home(path) as home:
+        for member in (NORTH, SOUTH):
+            act = prepare(home, member)
+            decide(home, get_folder(path), [(member, act)], is_now=True)
+        everywhere = wallets.list_consents(home, get_folder(path))
+        monkeypatch.setattr(home, "has_desk", lambda member: member == NORTH)
+
+        here = wallets.list_consents(home, get_folder(path))
+
+    assert [entry.custodian for _, entry in everywhere] == [NORTH, SOUTH]
+    assert [entry.custodian for _, entry in here] == [NORTH]

@@ -8,8 +8,10 @@ import msgspec
 from iamata.engines.comet.bundles import split_bundle
 from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.waiting import NOBODY, WaitingBundles, find_member
+from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import PoisonTransactionError, Position, check_admission
 from iamata.ledger.state import LedgerState
+from iamata.model.ids import KeyId
 from iamata.model.reasons import Reason, Refused, require
 
 
@@ -35,6 +37,8 @@ class Door:
         self._recall = recall
         self._waiting = waiting
         self._clock = clock
+        self._members: dict[KeyId, str] = {}
+        """Whom a key speaks for, until the next block."""
 
     def check(self, bundle: bytes, *, is_recheck: bool) -> Verdict:
         """Say whether a bundle may wait, or may go on waiting."""
@@ -46,9 +50,9 @@ class Door:
             lines = split_bundle(bundle)
         except Refused as whole:
             return Verdict(whole)
-        for line in lines:
+        for line, found in zip(lines, self._recall.read_all(lines), strict=True):
             try:
-                self._admit(line, position, sizes, is_recheck=is_recheck)
+                self._admit(found, position, sizes, is_recheck=is_recheck)
             except Refused as one:
                 turned_away.append((line, one))
             except PoisonTransactionError as poison:
@@ -60,20 +64,32 @@ class Door:
         return Verdict(None, tuple(turned_away))
 
     def leave(self, bundles: Iterable[bytes]) -> None:
-        """Count bundles out that came into a block."""
+        """Count bundles out that came into a block, which may have changed whom a key speaks for."""
+        self._members.clear()
         self._waiting.remove(bundles)
 
     def clear(self) -> None:
         """Begin again: the mempool is empty."""
         self._waiting.clear()
 
-    def _admit(self, line: bytes, position: Position, sizes: Counter[str], *, is_recheck: bool) -> None:
-        transaction = self._recall.read(line)
+    def _admit(
+        self,
+        transaction: SignedTransaction | Refused,
+        position: Position,
+        sizes: Counter[str],
+        *,
+        is_recheck: bool,
+    ) -> None:
+        if isinstance(transaction, Refused):
+            raise transaction
         check_admission(self._state.entries, self._state.window, position, transaction)
         if is_recheck:  # its place was counted when it came in
             sizes[NOBODY] += 1
             return
-        member = find_member(self._state.entries, transaction)
-        has_room = self._waiting.has_room(member, len(line), sizes)
+        member = self._members.get(transaction.key)
+        if member is None:
+            member = self._members[transaction.key] = find_member(self._state.entries, transaction.key)
+        size = len(transaction.raw)
+        has_room = self._waiting.has_room(member, size, sizes)
         require(has_room, Reason.TOO_BUSY, "too much of this member is waiting")
-        sizes[member] += len(line)
+        sizes[member] += size

@@ -4,7 +4,7 @@ Consensus costs for each message, hardly for each byte. A transaction holds no n
 spelling: its lines, and a newline between two of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from iamata.model.reasons import Reason, require
@@ -41,12 +41,3 @@ def gather_bundles(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         size += len(line) + len(_NEWLINE)
     if gathered:
         yield gathered
-
-
-def regroup(transactions: Sequence[bytes], groups: Sequence[int]) -> list[bytes]:
-    """Spell the bundles that a stored block was made of."""
-    bundles, begin = [], 0
-    for count in groups:
-        bundles.append(join_lines(transactions[begin : begin + count]))
-        begin += count
-    return bundles

@@ -21,7 +21,8 @@ from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.server import AbciServer
 from iamata.engines.comet.snapshots import INTERVAL_BLOCKS, SnapshotDesk, SnapshotStore
 from iamata.engines.comet.waiting import WaitingBundles
-from iamata.engines.comet.witness import Witness
+from iamata.engines.comet.witness import CommitWitness
+from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
@@ -48,7 +49,7 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
-        witness: Witness | None = None,
+        witness: CommitWitness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
@@ -61,10 +62,11 @@ class CometEngine:
         self._part = part
         self._closing = threading.Lock()
         self._is_closed = False
+        self._is_halted = False
         self._lock, self._keeper = _open_keeper(folder, genesis, witness)
         self.network = self._keeper.state.network
         self._outbox = Outbox()
-        self._recall = Recall()
+        self._recall = Recall(SignatureChecker())
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
@@ -132,7 +134,13 @@ class CometEngine:
         """Send everything again that is not final: CometBFT keeps its mempool in memory."""
         self._outbox.send_again()
 
+    @property
+    def is_halted(self) -> bool:
+        """Whether the ledger met what it cannot go on after; its process had better start anew."""
+        return self._is_halted
+
     def _halt(self, error: BaseException) -> None:
+        self._is_halted = True
         _LOG.critical("the ledger's engine stopped: %s", error)
         self._outbox.end_all()
 
@@ -146,7 +154,7 @@ class CometEngine:
 
 
 def _open_keeper(
-    folder: Path, genesis: Genesis, witness: Witness | None
+    folder: Path, genesis: Genesis, witness: CommitWitness | None
 ) -> tuple[LedgerLock, LedgerKeeper]:
     """Take the folder for ourselves, and open what is kept in it."""
     lock = LedgerLock(folder)

@@ -187,6 +187,10 @@ pex = false
 addr_book_strict = false
 allow_duplicate_ip = true
 flush_throttle_timeout = "10ms"
+# The defaults, 5 MB/s in packets of 1 KB, are for the open Internet: a full block would take half a second.
+send_rate = 102400000
+recv_rate = 102400000
+max_packet_msg_payload_size = 16384
 max_num_inbound_peers = 100
 
 [mempool]

@@ -55,6 +55,7 @@ class AbciServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="iamata-abci", daemon=True)
         self._server: asyncio.Server | None = None
+        self._is_halted = False
 
     def start(self) -> None:
         """Listen; refuse an address that is taken, or that others than this machine could reach."""
@@ -112,8 +113,9 @@ class AbciServer:
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
-        if len(self._connections) >= CONNECTIONS_MAX:
-            _LOG.error("the consensus socket has %d connections already", CONNECTIONS_MAX)
+        if self._is_halted or len(self._connections) >= CONNECTIONS_MAX:
+            why = "the ledger has stopped" if self._is_halted else f"{CONNECTIONS_MAX} connections are open"
+            _LOG.error("consensus was turned away: %s", why)
             connection.cut()
             return
         task = asyncio.current_task()
@@ -164,6 +166,7 @@ class AbciServer:
                 _LOG.critical("the ledger cannot go on after %s", name, exc_info=error)
                 failure = abci.ResponseException(error=f"{type(error).__name__}: {error}")
                 answered.add(abci.Response(exception=failure), is_flush=True)
+                self._is_halted = True
                 self._halt(error)
                 message = f"{name} failed"
                 raise OutOfOrderError(message) from error

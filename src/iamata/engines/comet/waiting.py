@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from iamata.ledger.entries import OwnerKind
-from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.tables import KEYS, PATIENTS, PERSONS, Bytes
+from iamata.model.ids import KeyId
 
 MEMBER_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of one member's transactions at a time: about two blocks full."""
@@ -51,9 +51,9 @@ class WaitingBundles:
         self._bytes.clear()
 
 
-def find_member(entries: Bytes, transaction: SignedTransaction) -> str:
-    """Return to whose account a transaction goes: the signer's member, or a patient's custodian."""
-    owner = KEYS.find(entries, transaction.key)
+def find_member(entries: Bytes, key: KeyId) -> str:
+    """Return to whose account a signer's transactions go: its member's, or a patient's custodian's."""
+    owner = KEYS.find(entries, key)
     if owner is None:
         return NOBODY
     if owner.kind is OwnerKind.PERSON:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.keeping.commits import CommitFile, read_kept
@@ -33,6 +33,22 @@ VOUCH_TIMEOUT_S: Final = 10.0
 """How long a checkpoint waits; without a quorum of validators there is no next header."""
 
 _LOG: Final = logging.getLogger(__name__)
+
+
+class CommitWitness(Protocol):
+    """What shows that validators agreed on what a block came to."""
+
+    def notice(self, height: int) -> None:
+        """Hear that a block is durable."""
+        ...
+
+    def vouch(self, height: int, app_hash: Digest) -> tuple[bytes, Sequence[bytes]]:
+        """Return the light block that vouches for what a block came to, and the steps that lead there."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
 
 
 class Witness:

@@ -111,8 +111,7 @@ class Compiler:
     def _compile_head(self, node: Member | FunctionCall, this: Types) -> Compiled:
         if isinstance(node, Member) and (narrowed := _narrow(node.name, this)) is not None:
             return narrowed
-        steps, types = self._compile_steps((node,), this, this)
-        return Compiled(_chain(_get_this, tuple(steps)), types)
+        return self._compile_chain(Chain(at=node.at, head=node, steps=()), this)
 
     def _compile_steps(
         self, parts: tuple[Part, ...], types: Types, this: Types

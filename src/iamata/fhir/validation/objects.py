@@ -1,6 +1,7 @@
 """Checks of values with elements: which may stand there, which must, and which exclude each other."""
 
 import re
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -17,7 +18,6 @@ _EMPTY: Final = state(IssueType.INVARIANT, "an element must have a value or elem
 _UNKNOWN: Final = state(IssueType.STRUCTURE, "there is no such element here")
 _ABSENT: Final = state(IssueType.REQUIRED, "an element that must be there is missing")
 _TOO_MANY: Final = state(IssueType.INVARIANT, "only one of these may stand at once")
-_UNEVEN: Final = state(IssueType.STRUCTURE, "values and their extensions must be lists of one length")
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 _NAMELESS: Final = ".(a name that no element has)"
@@ -133,7 +133,11 @@ def _check_presence(node: dict[str, object], shape: Shape, found: Findings | Non
 def _check_beside(
     node: dict[str, object], name: str, shape: Shape, contained: Contained
 ) -> Findings | None:
-    """Check a name that no element has: it may be what extends a primitive."""
+    """Check a name that no element has: it may be what extends a primitive.
+
+    Where the primitive may repeat, both are lists, and null stands where only the other says something.
+    Nulls at the end of either are often left out, which nobody can misunderstand.
+    """
     primitive, value, check = name[1:], node[name], shape.extensions
     if name[:1] != "_" or primitive not in shape.values or check is None:
         return _UNKNOWN
@@ -141,14 +145,13 @@ def _check_beside(
         return check(value, contained)
     if type(value) is not list:
         return _NO_LIST
-    values = node.get(primitive, [None] * len(value))
-    if type(values) is not list or len(values) != len(value):
-        return _UNEVEN
+    values = node.get(primitive)
+    pairs = zip_longest(value, values if type(values) is list else ())
     found: Findings | None = None
-    for index, (item, extended) in enumerate(zip(value, values, strict=True)):
-        bad = _EMPTY if extended is None else None
-        if item is not None:
-            bad = check(item, contained)
+    for index, (extensions, item) in enumerate(pairs):
+        bad = check(extensions, contained) if extensions is not None else None
+        if extensions is None and item is None:
+            bad = _EMPTY
         if bad is not None:
             found = gather(found, f"[{index}]", bad)
     return found

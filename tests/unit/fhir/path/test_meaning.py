@@ -83,6 +83,8 @@ def spell(text: str) -> list[str | None]:
         ("'Anna' ~ 'ANNA'", [True]),
         ("('b' | 'a' | 'b').count()", [2]),
         ("name ~ name", [True]),
+        ("'\\\\u0041\\\\n\"'.unescape('json')", ['A\n"']),
+        ("defineVariable('v', 1).select(%v + 1)", [2]),
         ("name = name.tail()", [False]),
     ],
 )

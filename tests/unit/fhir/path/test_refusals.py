@@ -70,6 +70,7 @@ def test_what_does_not_parse_says_where(text: str, line: int, column: int) -> No
         ("birthDate is Dated", 11),
         ("name.ofType(1)", 6),
         ("%nobody", 1),
+        ("defineVariable('a', 1) | %a", 26),
     ],
 )
 def test_what_cannot_mean_anything_is_found_with_its_place(text: str, column: int) -> None:
@@ -93,6 +94,7 @@ def test_what_cannot_mean_anything_is_found_with_its_place(text: str, column: in
         "name.given.first().matches('(')",
         "name.given.first().matches('(?=a)')",
         "name.given.first().replaceMatches('a', '$7')",
+        "defineVariable('a').defineVariable('a')",
     ],
 )
 def test_what_fails_on_a_resource_names_no_value(text: str) -> None:

@@ -15,6 +15,7 @@ from iamata.fhir.path.functions.calls import (
     BOOLEAN,
     INTEGER,
     STRING,
+    TOO_LONG,
     Call,
     Function,
     always,
@@ -26,6 +27,8 @@ from iamata.fhir.path.refusals import REGEX_BYTES_MAX, REGEX_CHARS_MAX, STRING_C
 from iamata.fhir.path.singles import take_string
 
 _GROUP: Final = re.compile(r"\\|\$(\d)|\$\{(\w+)\}")
+_JSON_ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_JSON_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _REGEX_CHARS_A_STEP: Final = 16
 
 
@@ -111,11 +114,11 @@ def _split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
 
 
-def _replace(text: str, pattern: str, substitute: str) -> str:
+def _replace(text: str, pattern: str, substitute: str) -> object:
     if len(substitute) > len(pattern):
         count = text.count(pattern)
         if len(text) + count * len(substitute) > STRING_CHARS_MAX:
-            return "\0" * (STRING_CHARS_MAX + 1)  # refused for its length, without being built
+            return TOO_LONG
     return text.replace(pattern, substitute)
 
 
@@ -159,11 +162,13 @@ def _unescape(text: str, how: str) -> str | None:
         case "html":
             return html.unescape(text)
         case "json":
-            try:
-                return str(json.loads(f'"{text}"', parse_int=str, parse_float=str))
-            except ValueError:
-                return None
+            return _JSON_ESCAPE.sub(_read_escape, text)
     return None
+
+
+def _read_escape(match: re.Match[str]) -> str:
+    code = match[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _JSON_ESCAPED.get(code, code)
 
 
 STRINGS: Final[dict[str, Function]] = {
