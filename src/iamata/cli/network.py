@@ -98,10 +98,10 @@ def init(
         genesis = create_node_homes(path, name, founders, first_port=port)
     else:
         genesis = create_home(path, name, founders)
-    announce(genesis, path, engine, is_apart=is_apart)
+    announce(genesis, path, is_apart=is_apart)
 
 
-def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) -> None:
+def announce(genesis: Genesis, path: Path, *, is_apart: bool) -> None:
     """Say what was founded, and what comes next."""
     network = compute_network_id(genesis)
     ids = [one.member for one in genesis.founders]
@@ -112,7 +112,7 @@ def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) 
     ]
     if is_apart:
         lines.append(f"Start its nodes with: iamata network up {path}")
-    show({"network": network, "home": str(path), "members": ids, "engine": str(engine)}, lines)
+    show({"network": network, "home": str(path), "members": ids}, lines)
 
 
 @verb(app, "up")
