@@ -303,6 +303,10 @@ class JournalStore(AnchoredStore, Protocol):
         """Read the entries about a patient in order."""
         ...
 
+    def read_late(self) -> Iterator[JournalRow]:
+        """Read the entries of the kind `late` in order, without looking at the others."""
+        ...
+
     def read_all(self) -> Iterator[JournalRow]:
         """Read every entry in order."""
         ...

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from iamata.cli.main import app
+from iamata.node.comet_home import draw_ports
 from iamata.testing.nodes import RunningNode
 from iamata.testing.stage import Stage, call
 
@@ -31,7 +35,11 @@ PINNED: Final = {
     "member list": "members",
     "member rotate-key": "key member",
     "network init": "home members network",
+    "network status": "nodes",
+    "network up": "nodes",
+    "node consensus-key": "key",
     "node configure": "configuration",
+    "node serve": "member url",
     "node status": "engine height log_size member name network orderer time time_ms",
     "node up": "member url",
     "patient consent": "consent terms until",
@@ -54,7 +62,7 @@ PINNED: Final = {
     "records read": "records",
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
-    "verify": "app_hash checked height is_by_one_signer network",
+    "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",
     "wallet add-device": "acts key wallet",
@@ -113,6 +121,7 @@ class Narrator:
         self.break_the_glass()
         self.govern()
         self.serve()
+        self.run_networks()
         self.finish()
         return self.heard
 
@@ -226,6 +235,28 @@ class Narrator:
         with RunningNode(home) as node:
             self.heard["node up"] = node.document
             self.call("node status", node.url)
+        with RunningNode(home, verb="serve") as node:
+            self.heard["node serve"] = node.document
+            self.call("node status", node.url)
+
+    def run_networks(self) -> None:
+        """Run a folder of nodes, and look at a validator's key."""
+        folder, validators = self.stage.folder / "nodes", self.stage.folder / "validators"
+        call("network", "init", folder, "--members", 2, "--port", draw_ports(1)[0])
+        command = [sys.executable, "-c", "from iamata.cli.main import main; main()", "network", "up"]
+        with subprocess.Popen([*command, folder, "--json"], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own program
+            assert process.stdout is not None
+            try:
+                self.heard["network up"] = json.loads(process.stdout.readline())
+                standings = self.call("network status", folder)["nodes"]
+            finally:
+                process.send_signal(signal.SIGINT)
+        assert process.returncode == 0
+        assert [one["lag"] for one in standings] == [0, 0]
+        call("network", "init", validators, "--members", 4, "--engine", "comet")
+        drawn = self.call("node consensus-key", validators / "regulator", "--next")
+        changed = self.call("node consensus-key", validators / "regulator", "--change")
+        assert drawn == changed == self.call("node consensus-key", validators / "regulator")
 
     def finish(self) -> None:
         """Erase Bob, and let an outsider verify it all."""

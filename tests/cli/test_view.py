@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iamata.testing.stage import Stage, call
+from iamata.workflows import bulk_reads, tabulation
 
 COLUMNS = [
     {"name": "id", "path": "getResourceKey()", "type": "string"},
@@ -47,6 +48,40 @@ def test_a_table_of_files_and_one_of_the_vault_are_the_same(stage: Stage, tmp_pa
     assert sorted(map(repr, read_rows(of_files))) == sorted(map(repr, rows))
     assert answer["may_be_incomplete"]
     assert answer["columns"] == ["id", "patient", "code"]
+
+
+def test_a_table_is_the_same_whoever_opened_the_records(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, sample = write_view(tmp_path), write_sample(tmp_path)
+    stage.ask("records", "import", "--member", "north", sample)
+    asked = ("view", "run", view, "--member", "north", "--person", stage.wallet("north-doctor"))
+    stage.ask(*asked, "--to", tmp_path / "at-once.ndjson")
+
+    monkeypatch.setattr(tabulation, "ROWS_PER_QUESTION", 8)
+    monkeypatch.setattr(bulk_reads, "ROWS_TOGETHER", 8)
+    stage.ask(*asked, "--to", tmp_path / "in-parts.ndjson")
+
+    rows = read_rows(tmp_path / "at-once.ndjson")
+    assert len(rows) > 16
+    assert read_rows(tmp_path / "in-parts.ndjson") == rows
+
+
+def test_a_value_that_is_refused_in_another_process_leaves_no_table(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = [{"name": "code", "path": "code.coding.code.first()", "type": "integer"}]
+    view = write_view(tmp_path, select=[{"column": columns}])
+    stage.ask("records", "import", "--member", "north", write_sample(tmp_path))
+    monkeypatch.setattr(tabulation, "ROWS_PER_QUESTION", 8)
+    monkeypatch.setattr(bulk_reads, "ROWS_TOGETHER", 8)
+
+    staff = ("--member", "north", "--person", stage.wallet("north-doctor"))
+    answer = stage("view", "run", view, *staff, "--to", tmp_path / "t.parquet")
+
+    assert answer.code == 2
+    assert "code has a value that is no integer" in answer.err
+    assert not (tmp_path / "t.parquet").exists()
 
 
 def test_a_patient_sees_that_a_view_was_run(stage: Stage, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
-from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.times import write_time
 from iamata.engines.comet.waiting import BLOCKS_UNSEEN_MAX, MEMBER_BUNDLES_MAX, MEMBER_BYTES_MAX
 from iamata.ledger.bundles import list_bundles
@@ -271,16 +270,6 @@ def test_nobody_uses_up_anothers_room_by_wrapping_its_lines(town: ValidatorTown)
     assert town.comet.check(line) == ACCEPTED
 
 
-def test_one_member_cannot_fill_the_mempool_with_small_bundles(town: ValidatorTown) -> None:
-    town.comet.connect()
-    for line in town.write_anchors(MEMBER_BUNDLES_MAX):
-        assert town.comet.check(line) == ACCEPTED
-    [flood], [other] = town.write_anchors(1), town.write_anchors(1, member=1)
-
-    assert town.comet.check(flood) == Reason.TOO_BUSY
-    assert town.comet.check(other) == ACCEPTED
-
-
 def test_what_the_mempool_had_no_room_for_takes_nobodys(town: ValidatorTown) -> None:
     town.comet.connect()
     [lost] = town.write_anchors(1)
@@ -292,6 +281,18 @@ def test_what_the_mempool_had_no_room_for_takes_nobodys(town: ValidatorTown) -> 
         town.comet.make_block()
 
     assert town.comet.check(wrapped) == ACCEPTED
+
+
+def test_many_small_bundles_of_one_member_do_not_crowd_out_another(town: ValidatorTown) -> None:
+    town.comet.connect()
+    flood = [
+        {"check_tx": abci.RequestCheckTx(tx=raw)} for raw in town.write_anchors(MEMBER_BUNDLES_MAX + 20)
+    ]
+
+    codes = [answer.code for answer in town.comet["mempool"].ask_all(flood)]
+
+    assert codes == [ACCEPTED] * MEMBER_BUNDLES_MAX + [Reason.TOO_BUSY] * 20
+    assert town.comet.check(town.write_anchors(1, member=1)[0]) == ACCEPTED
 
 
 def test_a_recheck_lets_go_what_is_over(town: ValidatorTown) -> None:
@@ -410,15 +411,3 @@ def test_a_key_of_nobody_shares_one_part_of_the_mempool(town: ValidatorTown) -> 
     town.nodes[1] = stranger
 
     assert town.comet.check(town.write_anchors(1, member=1)[0]) == Reason.UNKNOWN_SIGNER
-
-
-def test_what_was_announced_and_never_shown_makes_room(town: ValidatorTown) -> None:
-    recall = Recall(count_max=3)
-    announced = [read_transaction(raw) for raw in town.write_anchors(5)]
-    for one in announced:
-        recall.announce(one)
-    recall.read(announced[-1].raw)
-
-    recall.announce(announced[-1])
-
-    assert recall.count_announced() == 2

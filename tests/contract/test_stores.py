@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from iamata.model.ids import AccessId, AnchorId, compute_random_id
@@ -194,6 +195,12 @@ class TestJournal:
         assert list(stores.journal.read_of_patient("anna")) == [rows[0], rows[2]]
         assert stores.journal.find(AccessId(IDS[1])) == [rows[1]]
         assert stores.journal.read_head() == b"head"
+
+    def test_what_left_late_is_found_among_everything_else(self, stores: MemberStores) -> None:
+        late = [msgspec.structs.replace(make_entry(number), kind="late") for number in (2, 4)]
+        stores.journal.append([make_entry(1), late[0], make_entry(3), late[1]], head=b"head")
+
+        assert list(stores.journal.read_late()) == late
 
     def test_no_entry_is_overwritten(self, stores: MemberStores) -> None:
         stores.journal.append([make_entry(1)], head=b"first")

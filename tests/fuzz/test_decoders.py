@@ -38,6 +38,7 @@ from iamata.ledger.light.blocks import read_light_block
 from iamata.ledger.receipts import Checkpoint, Receipt, StateProof, check_receipt, check_state_proof
 from iamata.ledger.transaction import Statement
 from iamata.ledger.transactions.consents import Grant
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.canonical import decode_strict, encode_canonical, encode_struct
 from iamata.model.ids import Digest, NetworkId
 from iamata.model.instants import Instant, parse_day
@@ -210,7 +211,7 @@ def test_transactions_headers_and_messages_are_read_or_refused(
     attempt(read_transaction, data.draw(damage(outside.transactions)))
     attempt(lambda raw: read_header(raw, orderer=get_orderer(genesis)), data.draw(damage(outside.headers)))
     text = data.draw(damage((outside.message,))).decode("utf-8", "replace")
-    for kind in (ShareCode, RecordRequest, ReleaseNote, Grant):
+    for kind in (ShareCode, RecordRequest, ReleaseNote, LateDeclaration, Grant):
         attempt(partial(_read_both, text, kind, outside.network), b"")
 
 

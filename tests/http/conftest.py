@@ -18,6 +18,7 @@ def scene() -> Scene:
 
 @pytest.fixture
 def house(scene: Scene) -> Iterator[House]:
+    carl = scene.world.enrol_patient("carl", custodian="hospital-b")
     serving = serve_office(scene, scene.a)
     with TestClient(
         create_app(serving),
@@ -25,4 +26,4 @@ def house(scene: Scene) -> Iterator[House]:
         client=("192.0.2.7", 40_000),
         raise_server_exceptions=False,
     ) as client:
-        yield House(scene=scene, serving=serving, client=client)
+        yield House(scene=scene, serving=serving, client=client, carl=carl)

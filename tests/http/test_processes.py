@@ -102,6 +102,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         register(north, member, folder / name, role)
     bundle = write_bundle(folder / "ada.json", "ada", family=PLANTED)
     assert call("records", "import", "--home", north, "--member", "north", bundle).code == 0
+    let_staff_consent(north, folder)
     for home in (north, south):
         take_any_port(home)
     network = Network(folder, north, south)
@@ -116,6 +117,17 @@ def register(home: Path, member: str, wallet: Path, *roles: str) -> None:
     options = (part for role in roles for part in ("--role", role))
     answer = call("person", "register", "--home", home, "--member", member, "--wallet", wallet, *options)
     assert answer.code == 0, answer
+
+
+def let_staff_consent(north: Path, folder: Path) -> None:
+    """Let two of North's staff consent for Bob, who holds no key yet."""
+    bob, form = write_bundle(folder / "bob.json", "bob", family="Second-Test"), folder / "form.txt"
+    form.write_text("a signed form", encoding="utf-8")
+    staff = ("--staff", folder / "nurse", "--staff", folder / "reviewer", "--evidence", form)
+    at = ("--home", north, "--member", "north")
+    assert call("records", "import", *at, bob).code == 0
+    consent = call("patient", "consent", *at, "--patient", "Patient/bob", "--to", "member:south", *staff)
+    assert consent.code == 0, consent
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +158,11 @@ def told(network: Network) -> dict[str, Any]:
     )
     broken = ("--emergency", heard["declare"]["emergency"])
     heard["emergency"] = network.ask("access", "ask", *b, "--person", doctor, *broken)
+    code = network.ask("patient", "invite", *a, *nurse, "--patient", "Patient/bob")["code"]
+    bob = ("--wallet", network.wallet("bob"))
+    network.ask("wallet", "enrol", *a, *bob, "--code", code)
+    heard["confirm"] = network.ask("wallet", "confirm", *a, *bob, "--yes")
+    heard["confirm again"] = network.call("wallet", "confirm", *a, *bob, "--yes")
     heard["proposal"] = govern(network)
     heard["receipt"] = network.ask("ledger", "receipt", *b, "--wallet", doctor, "--leaf", 3)
     heard["events"] = network.ask("ledger", "events", *a, *ada, "--after", 3, "--limit", 1)
@@ -163,6 +180,11 @@ def govern(network: Network) -> dict[str, Any]:
     ]
     opened = network.ask("proposal", "open", *at[0], "--suspend", "south")
     return network.ask("proposal", "vote", *at[1], "--proposal", opened["proposal"], "--reject")
+
+
+def test_a_patient_confirms_from_afar_what_staff_signed(told: dict[str, Any]) -> None:
+    assert len(told["confirm"]["confirmed"]) == 1
+    assert "CONSENT_NOT_CUSTODIAL" in told["confirm again"].err
 
 
 def test_members_decide_each_at_their_own_node(told: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from iamata.ledger.bases import ConsentBasis, EmergencyBasis, PolicyBasis
 from iamata.ledger.entries import KEYS_MAX, OwnerKind, ReviewOutcome, Role
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.leaves import decode_leaf
-from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS, ROLLS, TableSpec
+from iamata.ledger.tables import ACCESSES, EMERGENCIES, KEYS, MEMBERS, PATIENTS, PERSONS, ROLLS, TableSpec
 from iamata.ledger.transactions.access import Disclose
 from iamata.ledger.transactions.consents import (
     ConfirmConsent,
@@ -23,6 +23,7 @@ from iamata.ledger.transactions.consents import (
     WithdrawConsent,
 )
 from iamata.ledger.transactions.emergencies import DeclareEmergency, ReviewEmergency
+from iamata.ledger.transactions.late_emergencies import LateDeclaration, PostLateEmergency
 from iamata.ledger.transactions.patients import (
     AddPatientKey,
     EnrolCustodialPatient,
@@ -33,7 +34,7 @@ from iamata.ledger.transactions.patients import (
 from iamata.ledger.transactions.proposals import CastVote, OpenProposal, ReinstateMember, SuspendMember
 from iamata.ledger.transactions.records import EraseRecords
 from iamata.model.ids import ConsentId, MemberId, PatientId
-from iamata.model.instants import MS_PER_HOUR
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Instant
 from iamata.model.reasons import ACCEPTED, Reason
 from iamata.testing.tiny_model import OPEN_MAX, TinyModel
 from iamata.testing.world import Party, World
@@ -212,6 +213,32 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         )
 
+    @rule(
+        number=NUMBER,
+        emergency=NUMBER,
+        access=NUMBER,
+        signer=FEW,
+        at=st.sampled_from(HOSPITALS),
+        since_days=st.sampled_from([-1, 0, 0, 1, 31]),
+    )
+    def post_late(  # noqa: PLR0913  what a declaration says
+        self, number: int, emergency: int, access: int, *, signer: int, at: str, since_days: int
+    ) -> None:
+        author = (self.emil.author, self.emil.author, self.key(number))[signer]
+        declared_ms = self.world.clock() - since_days * MS_PER_DAY
+        declaration = author.state(
+            LateDeclaration,
+            emergency=self.world.derive_id("emergency", str(emergency)),
+            custodian=MemberId(at),
+            patient=self.patient(number),
+            commitment=self.world.derive_commitment("reason"),
+            declared_ms=Instant(declared_ms),
+            until_ms=Instant(declared_ms + MS_PER_HOUR),
+        )
+        fields = {"access": self.world.derive_id("late", str(access)), "declaration": declaration}
+        commitment = self.world.derive_commitment("list")
+        self.send(self.world.node(at).author.write(PostLateEmergency, **fields, commitment=commitment))
+
     @rule(emergency=NUMBER, outcome=st.sampled_from(ReviewOutcome))
     def review(self, emergency: int, outcome: ReviewOutcome) -> None:
         self.send(
@@ -298,7 +325,19 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_has_too_many_open_emergencies(self) -> None:
         if hasattr(self, "world"):
-            assert all(len(one.emergencies) <= OPEN_MAX for one in self.read(PERSONS).values())
+            known = self.read(EMERGENCIES)
+            for one in self.read(PERSONS).values():
+                declared = [name for name in one.emergencies if known[name].declared_ms is None]
+                assert len(declared) <= OPEN_MAX
+
+    @invariant()
+    def what_a_late_emergency_let_out_is_late_and_nothing_else_is(self) -> None:
+        if hasattr(self, "world"):
+            known = self.read(EMERGENCIES)
+            for one in self.read(ACCESSES).values():
+                kind, _, name = one.basis.partition("/")
+                is_late = kind == "emergency" and known[name].declared_ms is not None
+                assert one.is_late is is_late
 
     @invariant()
     def the_roll_is_the_active_members(self) -> None:

@@ -8,6 +8,7 @@ import ledger_access
 import ledger_consents
 import ledger_emergencies
 import ledger_envelope
+import ledger_late_emergencies
 import ledger_members
 import ledger_patients
 import ledger_persons
@@ -33,6 +34,7 @@ CASES = [
         ledger_records,
         ledger_access,
         ledger_emergencies,
+        ledger_late_emergencies,
         ledger_rules,
         ledger_validators,
     )

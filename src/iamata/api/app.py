@@ -17,18 +17,21 @@ from starlette.routing import Route as StarletteRoute
 from iamata.api.bounds import decode_body, decode_query, read_body, read_message
 from iamata.api.callers import Caller
 from iamata.api.gate import Knock
-from iamata.api.limits import VIEW_S_MAX
+from iamata.api.limits import LATE_S, VIEW_S_MAX
 from iamata.api.openapi import write_openapi
 from iamata.api.pages import write_page
 from iamata.api.routes import ROUTES, Route
 from iamata.api.serving import Serving
 from iamata.model.reasons import Reason, Refused
 from iamata.wire.refusals import describe, get_status
+from iamata.workflows.late_posting import finish_late_emergencies
 
 JSON: Final = "application/json"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+_HEADERS: Final = {"cache-control": "no-store"}
+"""Records and proofs are for who asked, and for no cache in between."""
 _UNREAD: Final = (Reason.TOO_SLOW, Reason.TOO_LARGE)
 _LOG: Final = structlog.get_logger("iamata.http")
 
@@ -38,9 +41,10 @@ def create_app(serving: Serving) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def live(_: Starlette) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(serving))
+        tending = [asyncio.create_task(one(serving)) for one in (_sweep, _post_late)]
         yield
-        sweeping.cancel()
+        for task in tending:
+            task.cancel()
         serving.pool.close()
 
     pages = {
@@ -129,7 +133,7 @@ def _read_arguments(
 def _write(result: object) -> Response:
     if isinstance(result, Response):
         return result
-    return Response(msgspec.json.encode(result), media_type=JSON)
+    return Response(msgspec.json.encode(result), media_type=JSON, headers=_HEADERS)
 
 
 def _refuse(serving: Serving, reason: Reason) -> Response:
@@ -157,6 +161,16 @@ def _note(serving: Serving, route: str, status: int, reason: Reason | None, seco
 
 def _get_address(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+async def _post_late(serving: Serving) -> None:
+    """Tell the ledger of what left without it as soon as it answers again, whether anybody asks or not."""
+    while True:
+        await asyncio.sleep(LATE_S)
+        try:
+            await serving.pool.run(lambda: finish_late_emergencies(serving.office))
+        except Refused as refused:
+            _LOG.error("late emergencies", reason=refused.reason.name)
 
 
 async def _sweep(serving: Serving) -> None:

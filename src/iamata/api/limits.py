@@ -28,6 +28,8 @@ KEY_POLLS_MAX: Final = 8
 """Long polls of one key at once."""
 POLL_S: Final = 0.02
 """How often the ledger is looked at for those who wait."""
+LATE_S: Final = 5.0
+"""How often a node looks for what left without the ledger, and tries to tell it."""
 VIEWS_MAX: Final = 32
 VIEW_S_MAX: Final = 30.0
 """How many heights are held still for those who ask for proofs at one, and how long."""

@@ -38,6 +38,12 @@ def accept_restriction(serving: Serving, caller: Caller, body: bodies.Restrictio
     return bodies.Nothing()
 
 
+def list_unconfirmed(serving: Serving, caller: Caller) -> bodies.Unconfirmed:
+    """List what this member signed for the caller, who has not made it their own yet."""
+    waiting = consents.list_unconfirmed(serving.office, PatientId(caller.owner))
+    return bodies.Unconfirmed(consents=tuple(waiting))
+
+
 def list_accesses(serving: Serving, body: bodies.AccessListBody) -> bodies.AccessList:
     """Tell a patient who looked, each entry with its proof."""
     return bodies.AccessList(accesses=accesses.list_accesses(serving.office, body.request))

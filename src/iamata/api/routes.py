@@ -65,6 +65,7 @@ ROUTES: Final = (
     Route("POST", "/v1/receipts", Access.MEMBER, messages.accept_receipt),
     Route("POST", "/v1/emergency-searches", Access.MEMBER, messages.find_in_emergency),
     Route("POST", "/v1/consents", Access.PATIENT, messages.accept_grant),
+    Route("GET", "/v1/consents/unconfirmed", Access.PATIENT, messages.list_unconfirmed),
     Route("POST", "/v1/restrictions", Access.PATIENT, messages.accept_restriction),
     Route("POST", "/v1/accesses", Access.PATIENT, messages.list_accesses),
     Route("POST", "/v1/enrolments", Access.ANYONE, messages.accept_enrolment),

@@ -58,11 +58,16 @@ def _read_patient(serving: Serving, text: str | None) -> PatientId:
 
 def _write_request(serving: Serving, caller: Caller, body: bodies.ReadingBody) -> tuple[MemberId, str]:
     office = serving.office
-    require((body.share is None) != (body.emergency is None), Reason.INPUT_INVALID, "share or emergency")
+    pointers = [one for one in (body.share, body.emergency, body.declaration) if one is not None]
+    require(len(pointers) == 1, Reason.INPUT_INVALID, "share, emergency or declaration")
     if body.share is not None:
         custodian, statement = expand(office.author.engine, body.share, recipient=office.member)
         return custodian, receiving.ask_with_share(
             office, custodian=custodian, person=caller.person, purpose=body.purpose, share=statement
+        )
+    if body.declaration is not None:
+        return receiving.ask_late(
+            office, person=caller.person, purpose=body.purpose, declaration=body.declaration
         )
     emergency = AccessId(str(body.emergency))
     entry = EMERGENCIES.find(office.take_view(), emergency)

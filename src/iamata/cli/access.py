@@ -50,6 +50,14 @@ def ask(
     emergency: Annotated[
         str | None, typer.Option("--emergency", metavar="ID", help="The emergency that you declared.")
     ] = None,
+    declaration: Annotated[
+        str | None,
+        typer.Option(
+            "--declaration",
+            metavar="@FILE",
+            help="The emergency that you declared without the ledger, or - for the input.",
+        ),
+    ] = None,
     purpose: Annotated[
         str | None, typer.Option("--purpose", metavar="CODE", help="TREAT, or BTG in an emergency.")
     ] = None,
@@ -58,13 +66,7 @@ def ask(
     ] = None,
 ) -> None:
     """Ask for a patient's records by share code, or in a declared emergency. The patient will see it."""
-    is_one = (share is None) != (emergency is None)
-    require(is_one, Reason.INPUT_INVALID, "give either --share or --emergency")
-    pointer = Pointer(
-        share=None if share is None else read_text(share),
-        emergency=None if emergency is None else read_id(emergency, AccessId),
-        purpose=purpose or ("TREAT" if emergency is None else "BTG"),
-    )
+    pointer = read_pointer(share, emergency, declaration, purpose)
     with open_place(home, node, Path(person)) as place, open_new(to) as file:
         if isinstance(place, RemotePlace):
             reading = fetch_at_node(place.staff, pointer)
@@ -81,11 +83,29 @@ class Pointer:
 
     share: str | None
     emergency: AccessId | None
+    declaration: str | None
     purpose: str
+
+
+def read_pointer(
+    share: str | None, emergency: str | None, declaration: str | None, purpose: str | None
+) -> Pointer:
+    """Read the one way in which a patient is pointed to; each has its own usual purpose."""
+    given = [one for one in (share, emergency, declaration) if one is not None]
+    is_one = len(given) == 1
+    require(is_one, Reason.INPUT_INVALID, "give one of --share, --emergency and --declaration")
+    return Pointer(
+        share=None if share is None else read_text(share),
+        emergency=None if emergency is None else read_id(emergency, AccessId),
+        declaration=None if declaration is None else read_text(declaration),
+        purpose=purpose or ("BTG" if share is None else "TREAT"),
+    )
 
 
 def fetch_at_node(staff: StaffClient, pointer: Pointer) -> Reading:
     """Let one's own node ask the custodian's."""
+    if pointer.declaration is not None:
+        return staff.fetch_late(pointer.declaration, purpose=pointer.purpose)
     if pointer.emergency is not None:
         return staff.fetch_in_emergency(pointer.emergency, purpose=pointer.purpose)
     return staff.fetch_by_share(str(pointer.share), purpose=pointer.purpose)
@@ -96,7 +116,11 @@ def fetch_at_home(home: Home, pointer: Pointer, *, member: str | None, person: s
     if member is None:
         raise Refused(Reason.INPUT_INVALID, "at a home, say for which --member")
     who = read_asker(home, person, member=member)
-    if pointer.emergency is not None:
+    if pointer.declaration is not None:
+        custodian, request = receiving.ask_late(
+            home.get_office(member), person=who, purpose=pointer.purpose, declaration=pointer.declaration
+        )
+    elif pointer.emergency is not None:
         custodian, request = ask_by_emergency(home, member, who, pointer.emergency, pointer.purpose)
     else:
         custodian, request = ask_by_share(home, member, who, str(pointer.share), pointer.purpose)

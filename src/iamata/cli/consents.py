@@ -12,7 +12,6 @@ from iamata.cli.options import (
     ConsentOption,
     CustodiansOption,
     EverywhereOption,
-    HomeOption,
     WalletOption,
     YesOption,
 )
@@ -38,7 +37,6 @@ from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node import custodial, wallets
-from iamata.node.home import open_home
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
@@ -177,14 +175,15 @@ def lift(
 
 def confirm_consent(
     *,
-    home: HomeOption,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     custodian: AtOption = None,
     now: NowOption = False,
     yes: YesOption = False,
 ) -> None:
     """Stand by what the custodian signed for you before you had a key; the rest will lapse."""
-    with open_home(home) as opened:
+    with open_place(home, node, wallet) as opened:
         member = choose_member(opened, load_wallet(wallet), custodian, kind=OwnerKind.PATIENT)
         unconfirmed = custodial.list_unconfirmed(opened, wallet, member=member)
         require(bool(unconfirmed), Reason.CONSENT_NOT_CUSTODIAL, "nothing waits for you")

@@ -1,7 +1,6 @@
 """`iamata network`: found a network, run its nodes on this machine, and see how they stand."""
 
 import dataclasses
-import enum
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from iamata.cli.commands import make_noun, verb
+from iamata.cli.options import Ordering
 from iamata.cli.output import IS_JSON, note, show, spell_table
 from iamata.cli.parties import read_member
 from iamata.cli.stopping import until_told_to_stop
@@ -38,13 +38,6 @@ CAST: Final = (
 COLUMNS: Final = ("member", "url", "engine", "height", "lag", "peers", "power", "state")
 
 app = make_noun("A network of organisations.")
-
-
-class Ordering(enum.StrEnum):
-    """Who orders the blocks of a new network."""
-
-    EMBEDDED = "embedded"
-    COMET = "comet"
 
 
 FolderArgument = Annotated[
@@ -105,10 +98,10 @@ def init(
         genesis = create_node_homes(path, name, founders, first_port=port)
     else:
         genesis = create_home(path, name, founders)
-    announce(genesis, path, engine, is_apart=is_apart)
+    announce(genesis, path, is_apart=is_apart)
 
 
-def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) -> None:
+def announce(genesis: Genesis, path: Path, *, is_apart: bool) -> None:
     """Say what was founded, and what comes next."""
     network = compute_network_id(genesis)
     ids = [one.member for one in genesis.founders]
@@ -119,7 +112,7 @@ def announce(genesis: Genesis, path: Path, engine: Ordering, *, is_apart: bool) 
     ]
     if is_apart:
         lines.append(f"Start its nodes with: iamata network up {path}")
-    show({"network": network, "home": str(path), "members": ids, "engine": str(engine)}, lines)
+    show({"network": network, "home": str(path), "members": ids}, lines)
 
 
 @verb(app, "up")

@@ -1,9 +1,18 @@
 """Options that several commands share, each with its one meaning."""
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Ordering(enum.StrEnum):
+    """Who orders the blocks of a new network."""
+
+    EMBEDDED = "embedded"
+    COMET = "comet"
+
 
 HomeOption = Annotated[
     Path, typer.Option("--home", metavar="FOLDER", help="The folder of the home.", envvar="IAMATA_HOME")

@@ -35,6 +35,7 @@ def show(result: Mapping[str, Any], lines: Iterable[str] = ()) -> None:
     """Print a command's result: its lines for people, or the document for machines."""
     if IS_JSON.get():
         sys.stdout.write(msgspec.json.encode(result, order="sorted").decode("utf-8") + "\n")
+        sys.stdout.flush()  # a command that goes on running is heard at once
         return
     for line in lines:
         say(line)

@@ -73,6 +73,7 @@ def verify(
         facts,
         [
             *(f"  {facts['checked'][field]:>9,}  {name}" for field, name in names.items()),
+            *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
             f"Network {facts['network']} at height {facts['height']:,}",
             f"App hash {facts['app_hash']}",
             "Everything above was checked, and nothing is wrong.",
@@ -185,6 +186,7 @@ def document_report(report: HomeReport) -> dict[str, Any]:
         "app_hash": report.ledger.app_hash,
         "is_by_one_signer": report.votes is None,
         "checked": checked,
+        "late_pending": [access for one in report.members for access in one.late_pending],
     } | document_votes(report.votes)
 
 

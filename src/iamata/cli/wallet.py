@@ -167,6 +167,7 @@ def list_accesses(*, home: PlaceOption = None, node: NodeOption = None, wallet: 
             "is_released": one.is_released,
             "is_confirmed": one.is_confirmed,
             "is_proven": one.is_proven,
+            "is_late": one.is_late,
         }
         for one in looked
     ]
@@ -234,6 +235,8 @@ def spell_access(one: CheckedAccess) -> str:
     purpose = PLAIN_WORDS.get(one.purpose, one.purpose)
     what = f"{one.records} records of {one.custodian}, for {purpose}, on {one.basis.replace('/', ' ')}"
     proof = "proven by the ledger" if one.is_proven else "not on the ledger yet"
+    if one.is_late:
+        proof = f"late, while the ledger gave no finality, {proof}"
     if not one.is_released:
         proof = "planned, but nothing left"
     elif not one.is_confirmed:

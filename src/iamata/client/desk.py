@@ -9,7 +9,7 @@ from iamata.ports import Finality
 from iamata.wire import bodies
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class RemoteDesk:
@@ -45,6 +45,10 @@ class RemoteDesk:
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:  # noqa: ARG002  who signs is who asks
         """Hand over the opening of a restriction."""
         self._connection.post("/v1/restrictions", bodies.Nothing, bodies.RestrictionBody(salted=salted))
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:  # noqa: ARG002  who signs is who asks
+        """Ask what the custodian signed for the patient who asks."""
+        return self._connection.get("/v1/consents/unconfirmed", bodies.Unconfirmed).consents
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:
         """Ask who looked, with a patient's signed question."""

@@ -33,6 +33,11 @@ class StaffClient:
         body = bodies.ReadingBody(purpose=purpose, emergency=emergency)
         return self._connection.post("/v1/readings", bodies.Reading, body)
 
+    def fetch_late(self, declaration: str, *, purpose: str) -> bodies.Reading:
+        """Have records fetched in an emergency that one declared without the ledger."""
+        body = bodies.ReadingBody(purpose=purpose, declaration=declaration)
+        return self._connection.post("/v1/readings", bodies.Reading, body)
+
     def confirm(self, custodian: MemberId, receipts: Sequence[str]) -> None:
         """Have the custodian told that the records are kept."""
         body = bodies.ConfirmationBody(custodian=custodian, receipts=tuple(receipts))

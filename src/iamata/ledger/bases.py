@@ -54,7 +54,9 @@ def check_basis(basis: AnyBasis, *, custodian: MemberId, patient_id: PatientId, 
 def check_emergency(emergency_id: AccessId, patient_id: PatientId, ctx: Context) -> None:
     """Refuse a glass that is not broken for this patient now, or by somebody who may no longer break it."""
     emergency = ctx.state.emergencies[emergency_id]
-    require(emergency.patient == patient_id, Reason.BASIS_NOT_ACTIVE)
+    # A late one was never held against the rules of declaring; it is the trace of what left, and no basis.
+    is_basis = emergency.patient == patient_id and emergency.declared_ms is None
+    require(is_basis, Reason.BASIS_NOT_ACTIVE)
     require(ctx.time_ms <= emergency.until_ms and emergency.outcome is None, Reason.EMERGENCY_OVER)
     person = ctx.state.persons[emergency.person]
     require(person.is_active and Role.EMERGENCY in person.roles, Reason.BASIS_NOT_ACTIVE)

@@ -183,6 +183,8 @@ class Access(Entry):
     patient: PatientId
     basis: str
     commitment: Commitment
+    is_late: bool = False
+    """The ledger gave no finality when the records left; it was told afterwards."""
 
 
 class ReviewOutcome(enum.StrEnum):
@@ -203,6 +205,8 @@ class Emergency(Entry):
     until_ms: Instant
     review_until_ms: Instant
     outcome: ReviewOutcome | None = None
+    declared_ms: Instant | None = None
+    """When a late one was declared, by its person's clock; None of one that was declared on the ledger."""
 
 
 class Erasure(Entry):

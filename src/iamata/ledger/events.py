@@ -189,6 +189,18 @@ class EmergencyDeclared(Event, tag="emergency.declared"):
     until_ms: Instant
 
 
+class EmergencyPostedLate(Event, tag="emergency.posted-late"):
+    """A glass was broken and records left while there was no finality; the ledger is told afterwards."""
+
+    emergency: AccessId
+    access: AccessId
+    person: PersonId
+    patient: PatientId
+    custodian: MemberId
+    declared_ms: Instant
+    until_ms: Instant
+
+
 class EmergencyReviewed(Event, tag="emergency.reviewed"):
     """A broken glass was answered for."""
 

@@ -18,10 +18,13 @@ DEFAULT_PARAMETERS: Final = Parameters(
     invitation_days_max=30,
 )
 
+EMERGENCY_MS_MAX: Final = MS_PER_DAY
+"""Beyond which no vote can let an emergency last."""
+
 _RANGES: Final = {
     "quorum_numerator": (1, 99),
     "quorum_denominator": (2, 100),
-    "emergency_ms_max": (MS_PER_MINUTE, MS_PER_DAY),
+    "emergency_ms_max": (MS_PER_MINUTE, EMERGENCY_MS_MAX),
     "emergencies_open_max": (1, 3),
     "review_ms_max": (MS_PER_HOUR, 30 * MS_PER_DAY),
     "confirm_days": (1, 366),

@@ -31,6 +31,7 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
 
     Where nobody supervises CometBFT, it is started with the first transaction, and stopped in the end.
     """
+    home = home.resolve()
     log = home / LOGS_FOLDER / COMET_LOG
     starting = StartingBroadcast(home, folder=home / COMET_FOLDER, log=log, rpc=settings.rpc)
     witness = Witness(folder, genesis, CometRpc(settings.rpc))
@@ -51,4 +52,4 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
 
 def _shorten(path: Path) -> str:
     """Spell a path as shortly as can be: the system allows a socket's name 107 characters."""
-    return min(str(path.resolve()), os.path.relpath(path), key=len)
+    return min(str(path), os.path.relpath(path), key=len)

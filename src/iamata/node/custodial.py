@@ -3,23 +3,23 @@
 import os
 from pathlib import Path
 
-from iamata.consent.terms import Terms, decode_terms
+from iamata.consent.terms import Terms
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.ledger.tables import CONSENTS
 from iamata.ledger.transactions.consents import StaffApproval
-from iamata.model.ids import Commitment, ConsentId, PatientId, encode_digest
+from iamata.model.ids import Commitment, ConsentId, PatientId
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, require
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
+from iamata.node.places import Place
 from iamata.stores.outboxes import load_outbox
 from iamata.stores.wallets import load_wallet
-from iamata.vault.openings import Opening, keep_opening, list_openings
-from iamata.vault.policies import TERMS
+from iamata.vault.openings import Opening, keep_opening
 from iamata.workflows import consents, wallets
 from iamata.workflows.office import Office
 from iamata.workflows.outbox import ConfirmAct
-from iamata.workflows.wallets import KeptTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 EVIDENCE = "evidence"
 """Kind of the commitment to what two of the staff have seen: a signed form, a note of a call."""
@@ -70,27 +70,20 @@ def restrict(  # noqa: PLR0913  as above
     consents.restrict_for_patient(office, patient, consent, salted, evidence=seen)
 
 
-def list_unconfirmed(home: Home, folder: Path, *, member: str) -> list[KeptTerms]:
-    """List what the custodian signed for a patient who has a key now, held against the ledger."""
-    office, view = home.get_office(member), home.engine.snapshot()
-    identity, _ = sign_as(home, load_wallet(folder), member)
+def list_unconfirmed(place: Place, folder: Path, *, member: str) -> list[KeptTerms]:
+    """List what the custodian signed for a patient who has a key now, each held against the ledger."""
+    identity, _ = sign_as(place, load_wallet(folder), member)
+    view, patient = place.engine.snapshot(), PatientId(identity.id)
     acts = [one.act for one in load_outbox(folder).waiting if not one.refused]
     decided = [act.kept.consent for act in acts if isinstance(act, ConfirmAct)]
     waiting = []
-    for opening in list_openings(office.custody, PatientId(identity.id)):
-        entry = CONSENTS.find(view, opening.name) if opening.kind == TERMS else None
-        if entry is None or not entry.is_custodial or entry.is_confirmed or opening.name in decided:
-            continue
-        require(opening.commitment == entry.terms, Reason.CANNOT_OPEN, f"the terms of {opening.name}")
-        waiting.append(
-            KeptTerms(
-                consent=ConsentId(opening.name),
-                patient=PatientId(identity.id),
-                terms=decode_terms(opening.payload),
-                salt=encode_digest(opening.salt),
-                until_day=entry.until_day,
-            )
-        )
+    for kept in place.get_desk(member).list_unconfirmed(patient):
+        entry = CONSENTS.find(view, kept.consent)
+        said = (SaltedTerms(terms=kept.terms, salt=kept.salt).commit(), kept.patient, kept.until_day)
+        is_same = entry is not None and said == (entry.terms, patient, entry.until_day)
+        require(is_same, Reason.CANNOT_OPEN, f"the terms of {kept.consent}")
+        if kept.consent not in decided:
+            waiting.append(kept)
     return waiting
 
 

@@ -5,10 +5,11 @@ consents, is read elsewhere, sees who looked and withdraws; a glass is broken an
 is erased; and in the end the whole home is verified. Whatever comes out otherwise ends the story.
 """
 
+import contextlib
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from iamata.node.verification import HomeReport, verify_home
 from iamata.sample.writing import write_sample
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import disclosures, emergencies, erasures, reads, receiving
+from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.author import Author
 
 SAMPLE_SEED: Final = 17
@@ -56,6 +58,8 @@ STAFF: Final = {
     SOUTH_CLINICIAN: (B, (Role.CLINICIAN,)),
     LAKE_CLINICIAN: (C, (Role.CLINICIAN, Role.EMERGENCY)),
 }
+WHY_GLASS: Final = "Unconscious after a fall; medication and allergies are needed at once."
+WHY_JUSTIFIED: Final = "Checked with the ward: the patient was unconscious."
 PATIENT: Final = "patient"
 """Names of wallets."""
 
@@ -110,25 +114,36 @@ def run_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
     return story.facts
 
 
-def register_staff(story: Story) -> None:
+def register_staff(story: Story, *, only: MemberId | None = None) -> None:
     """Introduce clinicians, one of whom may break the glass, and a reviewer."""
     for name, (member, roles) in STAFF.items():
+        if only not in {None, member}:
+            continue
         identity = wallets.admit_person(story.home, story.find_wallet(name), member=member, roles=roles)
         story.people[name] = PersonId(identity.id)
-    story.tell(f"The hospitals introduce {len(STAFF)} people of their staff, each with a key of their own.")
+    if only is None:
+        people = f"{len(STAFF)} people of their staff"
+        story.tell(f"The hospitals introduce {people}, each with a key of their own.")
 
 
 def import_records(story: Story, records: Path | None) -> None:
     """Import a sample into each hospital, or somebody's records into the first."""
+    with preparing_sources(records, story.tell) as sources:
+        for member, source in sources.items():
+            import_into(story, member, source)
+
+
+@contextlib.contextmanager
+def preparing_sources(records: Path | None, tell: Tell) -> Iterator[dict[MemberId, Path]]:
+    """Say what each hospital imports: a sample, or somebody's records into the first."""
     if records is not None:
-        import_into(story, A, records)
+        yield {A: records}
         return
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder) / "sample"
         write_sample(sample, seed=SAMPLE_SEED, patients=SAMPLE_PATIENTS)
-        story.tell(f"Made {SAMPLE_PATIENTS} synthetic patients, some known to more than one hospital.")
-        for member, house in zip((A, B, C), sorted(sample.iterdir()), strict=False):
-            import_into(story, member, house)
+        tell(f"Made {SAMPLE_PATIENTS} synthetic patients, some known to more than one hospital.")
+        yield dict(zip((A, B, C), sorted(sample.iterdir()), strict=False))
 
 
 def import_into(story: Story, member: MemberId, source: Path) -> None:
@@ -178,6 +193,14 @@ def let_patient_consent(story: Story, alice: PatientId) -> ConsentId:
     hold(is_refused, "a request before any consent was answered")
     story.facts["refused_before_consent"] = is_refused
     story.tell("A clinician of South Hospital asks for her records and hears: «no such record».")
+    terms, until_day = write_terms()
+    consent = wallets.grant(story.home, folder, member=A, terms=terms, until_day=until_day)
+    story.tell("She consents: South Hospital may read for treatment, for a year, but nothing psychiatric.")
+    return consent
+
+
+def write_terms() -> tuple[Terms, Day]:
+    """Write what the patient consents to, and for how long."""
     until_day = Day(compute_day(read_clock_ms()) + CONSENT_DAYS)
     terms = Terms(
         decision=Ruling.PERMIT,
@@ -189,9 +212,7 @@ def let_patient_consent(story: Story, alice: PatientId) -> ConsentId:
         policy="urn:iamata:demo:treatment:1",
         exceptions=(Rule(decision=Ruling.DENY, labels=("PSY",)),),
     )
-    consent = wallets.grant(story.home, folder, member=A, terms=terms, until_day=until_day)
-    story.tell("She consents: South Hospital may read for treatment, for a year, but nothing psychiatric.")
-    return consent
+    return terms, until_day
 
 
 def let_clinicians_read(story: Story, alice: PatientId) -> None:
@@ -217,17 +238,9 @@ def let_glass_break(story: Story, patient: PatientId) -> None:
     """Let a privileged clinician find and read a patient in an emergency, and the custodian review it."""
     office, person = story.home.get_office(A), story.people[LAKE_CLINICIAN]
     author = story.get_author(LAKE_CLINICIAN, C)
-    reason = "Unconscious after a fall; medication and allergies are needed at once."
-    search = author.state(
-        emergencies.EmergencySearch,
-        custodian=A,
-        person=person,
-        demographics=story.patients[patient][0],
-        reason=reason,
-        expires_ms=Instant(read_clock_ms() + MS_PER_HOUR),
-    )
-    found = emergencies.find_in_emergency(office, search.text)
-    declared = emergencies.declare(author, patient=found, reason=reason)
+    search = write_search(author, person, story.patients[patient][0])
+    found = emergencies.find_in_emergency(office, search)
+    declared = emergencies.declare(author, patient=found, reason=WHY_GLASS)
     request = receiving.ask_in_emergency(
         story.home.get_office(C), custodian=A, person=person, purpose="BTG", emergency=declared.emergency
     )
@@ -236,7 +249,7 @@ def let_glass_break(story: Story, patient: PatientId) -> None:
         story.get_author(NORTH_REVIEWER, A),
         declared.emergency,
         ReviewOutcome.JUSTIFIED,
-        reason="Checked with the ward: the patient was unconscious.",
+        reason=WHY_JUSTIFIED,
     )
     story.facts["emergency"] = {"records": shared, "outcome": str(ReviewOutcome.JUSTIFIED)}
     story.tell(
@@ -245,10 +258,27 @@ def let_glass_break(story: Story, patient: PatientId) -> None:
     )
 
 
+def write_search(author: Author, person: PersonId, demographics: str) -> str:
+    """Sign a search for an unconscious patient."""
+    search = author.state(
+        emergencies.EmergencySearch,
+        custodian=A,
+        person=person,
+        demographics=demographics,
+        reason=WHY_GLASS,
+        expires_ms=Instant(read_clock_ms() + MS_PER_HOUR),
+    )
+    return search.text
+
+
 def show_who_looked(story: Story) -> None:
     """Let the patient list every access, and check each proof herself."""
     reads.anchor_reads(story.home.get_office(A))
-    looked = list(wallets.list_accesses(story.home, story.find_wallet(PATIENT)))
+    tell_who_looked(story, list(wallets.list_accesses(story.home, story.find_wallet(PATIENT))))
+
+
+def tell_who_looked(story: Story, looked: Sequence[CheckedAccess]) -> None:
+    """Tell what the patient's wallet found."""
     story.tell("The patient asks who looked, and her wallet checks every answer against the ledger:")
     for one in looked:
         story.tell(

@@ -8,7 +8,7 @@ from iamata.workflows import accesses, consents, disclosures, emergencies, enrol
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class LocalDesk:
@@ -42,6 +42,10 @@ class LocalDesk:
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
         """Keep the opening of a restriction."""
         consents.accept_restriction(self._office, patient, salted)
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:
+        """List what the custodian signed for a patient who has not made it their own yet."""
+        return consents.list_unconfirmed(self._office, patient)
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:
         """Tell a patient who looked."""

@@ -37,6 +37,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows.author import Author
 from iamata.workflows.erasures import finish_erasures
 from iamata.workflows.founding import FoundingMember, draw_founder, write_genesis
+from iamata.workflows.late_posting import finish_late_emergencies
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import Identity, add_identity
 
@@ -176,6 +177,7 @@ def open_home(
             member = MemberId(folder.name)
             home.offices[member] = _open_office(folder, member, home.engine, clock)
         finish_erasures(*home.offices.values())
+        finish_late_emergencies(*home.offices.values())
         yield home
     finally:
         home.close()

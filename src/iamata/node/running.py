@@ -1,6 +1,7 @@
 """Run nodes as processes of their own: each with its CometBFT where it has one, kept running together."""
 
 import contextlib
+import contextvars
 import sys
 import threading
 import time
@@ -49,7 +50,10 @@ def run_nodes(
 ) -> None:
     """Run the nodes of these homes until somebody says to stop; say when all of them answer."""
     groups = [make_group(home) for home in homes]
-    waiting = threading.Thread(target=_await_all, args=(homes, stopping, on_ready), daemon=True)
+    context = contextvars.copy_context()  # what is said there is said as here: for people, or for machines
+    waiting = threading.Thread(
+        target=context.run, args=(_await_all, homes, stopping, on_ready), daemon=True
+    )
     waiting.start()
     try:
         supervise(groups, stopping, tell)

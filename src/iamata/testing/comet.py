@@ -146,11 +146,12 @@ class PlayedComet:
         return self._connections[role]
 
     def hang_up(self) -> None:
-        """Close the connections, and lose the mempool."""
-        for connection in self._connections.values():
-            connection.close()
-        self._connections = {}
-        self.mempool.clear()
+        """Close the connections, and lose the mempool; a block that is being made is made first."""
+        with self._guard:
+            for connection in self._connections.values():
+                connection.close()
+            self._connections = {}
+            self.mempool.clear()
 
     def init_chain(self, **changes: Any) -> abci.ResponseInitChain:  # noqa: ANN401  fields of the request
         """Tell the application what CometBFT's genesis says."""

@@ -23,10 +23,10 @@ _PROGRAM: Final = (sys.executable, "-c", "from iamata.cli.main import main; main
 class RunningNode:
     """One node in a process. Its log lies beside its home."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, verb: str = "up") -> None:
         self.home = home
         self.log = home.with_name(f"{home.name}.log")
-        command = [*_PROGRAM, "node", "up", str(home), "--log", str(self.log), "--json", *arguments]
+        command = [*_PROGRAM, "node", verb, str(home), "--log", str(self.log), "--json", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603  our own program
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line:

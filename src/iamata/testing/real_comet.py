@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ class RealComet:
 
     def __init__(self, program: Path, home: Path, genesis: Genesis, *, key: KeyId, seed: bytes) -> None:
         self.rpc_address = f"127.0.0.1:{_find_port()}"
+        self.p2p_address = f"127.0.0.1:{_find_port()}"
         self._program = program
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,18 +35,26 @@ class RealComet:
         (home / "config" / "genesis.json").write_bytes(_spell_genesis(genesis))
         (home / "config" / "priv_validator_key.json").write_bytes(_spell_key(key, seed))
 
-    def start(self, application: str) -> None:
-        """Start it, and wait until its RPC answers."""
+    def start(
+        self, application: str, *, peers: str = "", settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it, and wait until its RPC answers; further settings are named as CometBFT does."""
         options = {
             "proxy_app": application,
             "rpc.laddr": f"tcp://{self.rpc_address}",
-            "p2p.laddr": f"tcp://127.0.0.1:{_find_port()}",
+            "p2p.laddr": f"tcp://{self.p2p_address}",
+            "p2p.persistent_peers": peers,
             "consensus.create_empty_blocks": "false",
         }
         flags = [f"--{name}={value}" for name, value in options.items()]
+        fixed = {"P2P_ADDR_BOOK_STRICT": "false", "P2P_ALLOW_DUPLICATE_IP": "true", **(settings or {})}
+        environment = {"HOME": str(self._home)} | {f"CMT_{name}": value for name, value in fixed.items()}
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  the program under test
-                [self._program, "start", "--home", self._home, *flags], stdout=log, stderr=log
+                [self._program, "start", "--home", self._home, *flags],
+                stdout=log,
+                stderr=log,
+                env=environment,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         host, _, port = self.rpc_address.rpartition(":")
@@ -72,9 +82,14 @@ class RealComet:
         """Return what it has said."""
         return (self._home / "log").read_text(encoding="utf-8", errors="replace")
 
-    def _run(self, command: str) -> None:
+    def read_node_id(self) -> str:
+        """Return the name by which peers know it."""
+        return self._run("show-node-id").decode("ascii").strip()
+
+    def _run(self, command: str) -> bytes:
         arguments = [str(self._program), command, "--home", str(self._home)]
-        subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603  the program under test
+        answer = subprocess.run(arguments, check=True, capture_output=True)  # noqa: S603  the program under test
+        return answer.stdout
 
 
 def _spell_genesis(genesis: Genesis) -> bytes:

@@ -9,10 +9,11 @@ from typing import Any
 from iamata.consent.terms import Terms
 from iamata.ledger.entries import Parameters, Role
 from iamata.ledger.parameters import DEFAULT_PARAMETERS
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.ledger.transactions.persons import RevokePerson
 from iamata.ledger.transactions.proposals import CastVote, OpenProposal, SuspendMember
 from iamata.model.ids import AccessId, ConsentId, MemberId, PatientId, PersonId
-from iamata.model.instants import Day
+from iamata.model.instants import MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Refused
 from iamata.testing import offices
 from iamata.testing.watching import BrittleEngine, WatchedStores
@@ -80,18 +81,20 @@ class Scene:
         """Let A answer."""
         return disclosures.answer_request(self.a, request or self.ask())
 
-    def receive(self, release: Release, *, person: Party | None = None) -> receiving.Received:
+    def receive(
+        self, release: Release, *, person: Party | None = None, request: str | None = None
+    ) -> receiving.Received:
         """Let B open what came."""
         who = PersonId((person or self.ben).id)
-        return receiving.receive(self.b, release, custodian=self.a.member, person=who)
+        return receiving.receive(self.b, release, custodian=self.a.member, person=who, request=request)
 
-    def read(self, request: str | None = None) -> list[str]:
-        """Let Ben ask and read; name the records, or nothing where A refuses."""
+    def read(self, request: str | None = None, *, person: Party | None = None) -> list[str]:
+        """Let Ben, or another, ask and read; name the records, or nothing where A refuses."""
         try:
             releases = self.answer(request)
         except Refused:
             return []
-        received = [self.receive(one) for one in releases]
+        received = [self.receive(one, person=person, request=request) for one in releases]
         return [
             record.read_header().facts.record.partition("/")[2]
             for one in received
@@ -118,6 +121,25 @@ class Scene:
         return emergencies.declare(
             person.author, patient=about, reason="Unconscious after a fall"
         ).emergency
+
+    def declare_late(self, person: Party, **changes: Any) -> str:  # noqa: ANN401  fields of the declaration
+        """Let a person break the glass for Anna at A without the ledger, for an hour."""
+        declared_ms = changes.get("declared_ms", self.world.clock())
+        fields: dict[str, Any] = {
+            "emergency": person.author.make_id(),
+            "custodian": self.a.member,
+            "patient": PatientId(self.anna.id),
+            "commitment": self.world.derive_commitment("reason"),
+            "declared_ms": Instant(declared_ms),
+            "until_ms": Instant(declared_ms + MS_PER_HOUR),
+        }
+        return person.author.state(LateDeclaration, **(fields | changes)).text
+
+    def ask_late(self, person: Party, declaration: str | None = None, *, purpose: str = "BTG") -> str:
+        """Let a person ask A through B with what they declared without the ledger."""
+        declared = self.declare_late(person) if declaration is None else declaration
+        who = PersonId(person.id)
+        return receiving.ask_late(self.b, person=who, purpose=purpose, declaration=declared)[1]
 
     def privileged(self, name: str, *, member: str = "hospital-b") -> Party:
         """Introduce a clinician who may break the glass."""

@@ -20,6 +20,7 @@ from iamata.ledger.transactions.consents import (
     WithdrawConsent,
 )
 from iamata.ledger.transactions.emergencies import DeclareEmergency, ReviewEmergency
+from iamata.ledger.transactions.late_emergencies import PostLateEmergency
 from iamata.ledger.transactions.patients import (
     AddPatientKey,
     EnrolCustodialPatient,
@@ -34,6 +35,7 @@ from iamata.model.instants import MS_PER_DAY
 
 CONFIRM_DAYS: Final = 90
 OPEN_MAX: Final = 3
+LATE_MS_MAX: Final = 30 * MS_PER_DAY
 
 
 @dataclasses.dataclass(slots=True)
@@ -70,6 +72,8 @@ class TinyModel:
         self.consents: dict[str, ModelConsent] = {}
         self.emergencies: dict[str, tuple[str, str, int]] = {}
         self.open: dict[str, list[str]] = {}
+        self.late: list[str] = []
+        """Emergencies that were posted late, over or not."""
         self.distrusted: list[str] = []
         self.votes: dict[str, tuple[Any, list[str]]] = {}
 
@@ -101,6 +105,8 @@ class TinyModel:
             self._watch_vote(body, self.administrators[key], is_executed=is_executed)
         elif isinstance(body, DeclareEmergency | ReviewEmergency):
             self._watch_emergency(body, key)
+        elif isinstance(body, PostLateEmergency):
+            self._watch_late(body, key, time_ms=time_ms)
         elif isinstance(
             body, GrantConsent | GrantCustodialConsent | ConfirmConsent | RestrictConsent | WithdrawConsent
         ):
@@ -167,6 +173,19 @@ class TinyModel:
         self.open[declarer].remove(body.emergency)
         if body.outcome is ReviewOutcome.UNJUSTIFIED:
             self.distrusted.append(declarer)
+
+    def _watch_late(self, body: PostLateEmergency, key: str, *, time_ms: int) -> None:
+        declared, declarer = body.declaration.payload, body.declaration.key
+        patient, member = self.patients[declared.patient], self.members.get(key)
+        _promise(member in self.active and member == patient.custodian == declared.custodian)
+        _promise(declarer not in (*self.members, *self.administrators))
+        _promise(time_ms - LATE_MS_MAX <= declared.declared_ms <= time_ms + MS_PER_DAY)
+        mine = self.open.setdefault(declarer, [])
+        if declared.emergency not in mine:
+            _promise(declared.emergency not in (*self.emergencies, *self.late))
+            mine.append(declared.emergency)
+            self.late.append(declared.emergency)
+        _promise(declared.emergency in self.late)
 
     def _watch_vote(self, body: OpenProposal | CastVote, member: str, *, is_executed: bool) -> None:
         _promise(member in self.active)

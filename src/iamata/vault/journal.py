@@ -1,7 +1,7 @@
 """The journal: who looked, what left, what arrived. Appended, chained, durable before answered."""
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -43,6 +43,8 @@ class JournalKind(enum.StrEnum):
     EMERGENCY = "emergency"
     SERVE = "serve"
     """The recipient's node showed to its own person what it had received."""
+    LATE = "late"
+    """Records are about to leave in an emergency before the ledger is told: on whose two signatures."""
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,11 @@ def read_entries(custody: Custody, patient: PatientId) -> Iterator[OpenedEntry]:
 def find_entries(custody: Custody, entry_id: AccessId) -> list[OpenedEntry]:
     """Return the entries about one access, in order."""
     return [open_entry(custody, row) for row in custody.journal.store.find(entry_id)]
+
+
+def read_late(custody: Custody, *, is_settled: Callable[[AccessId], bool]) -> Iterator[OpenedEntry]:
+    """Read what left before the ledger was told, oldest first, but for accesses that are settled."""
+    return (open_entry(custody, row) for row in custody.journal.store.read_late() if not is_settled(row.id))
 
 
 def open_entry(custody: Custody, row: JournalRow) -> OpenedEntry:

@@ -12,9 +12,9 @@ from iamata.model.ids import AccessId, KeyId, MemberId, NetworkId, PatientId
 from iamata.ports import Finality
 from iamata.wire.refusals import Problem
 from iamata.workflows.accesses import AccessProof
-from iamata.workflows.messages import SHARE_CODE_LENGTH_MAX, Purpose, Release
+from iamata.workflows.messages import DECLARATION_LENGTH_MAX, SHARE_CODE_LENGTH_MAX, Purpose, Release
 from iamata.workflows.receiving import Received
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 TRANSACTIONS_MAX: Final = 500
 """Transactions in one request."""
@@ -28,6 +28,8 @@ REFERENCE_LENGTH_MAX: Final = 256
 
 Jws = Annotated[str, msgspec.Meta(max_length=TRANSACTION_BYTES_MAX, pattern=r"^[A-Za-z0-9._-]*\Z")]
 """A signed statement or transaction (RFC 7515 compact)."""
+ShortJws = Annotated[str, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX, pattern=r"^[A-Za-z0-9._-]*\Z")]
+"""A signed statement that travels inside another one."""
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 
@@ -254,6 +256,12 @@ class RestrictionBody(Body):
     salted: SaltedTerms
 
 
+class Unconfirmed(Body):
+    """What the custodian signed for a patient who has not made it their own yet."""
+
+    consents: tuple[KeptTerms, ...]
+
+
 class AccessListBody(Body):
     """A patient's signed question who looked."""
 
@@ -286,11 +294,13 @@ class EnrolmentBody(Body):
 
 
 class ReadingBody(Body):
-    """What a person of the staff asks this node to fetch: by share code, or in a declared emergency."""
+    """What a person of the staff asks this node to fetch: by share code, or in an emergency."""
 
     purpose: Purpose
     share: Annotated[str, msgspec.Meta(max_length=SHARE_CODE_LENGTH_MAX)] | None = None
     emergency: AccessId | None = None
+    declaration: ShortJws | None = None
+    """What the person signed where the ledger gives no finality."""
 
 
 class Arrival(Body):

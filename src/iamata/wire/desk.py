@@ -7,7 +7,7 @@ from iamata.ledger.transaction import Possession, Signed
 from iamata.model.ids import MemberId, PatientId
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import Release
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 class Desk(Protocol):
@@ -36,6 +36,10 @@ class Desk(Protocol):
 
     def accept_restriction(self, patient: PatientId, salted: SaltedTerms) -> None:
         """Keep the opening of a restriction."""
+        ...
+
+    def list_unconfirmed(self, patient: PatientId) -> Sequence[KeptTerms]:
+        """List what the custodian signed for a patient who has not made it their own yet."""
         ...
 
     def list_accesses(self, request: str) -> Sequence[AccessProof]:

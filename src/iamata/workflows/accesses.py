@@ -8,7 +8,7 @@ import msgspec
 from iamata.crypto.jws import verify_jws
 from iamata.ledger.entries import Entry, OwnerKind
 from iamata.ledger.envelope import read_statement
-from iamata.ledger.events import AccessDisclosed
+from iamata.ledger.events import AccessDisclosed, EmergencyPostedLate
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.receipts import StateProof, check_checkpoint, check_state_proof
 from iamata.ledger.tables import ACCESSES, KEYS, PATIENTS, READ_ANCHORS, TableSpec
@@ -18,8 +18,10 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Engine, LedgerView
 from iamata.vault.anchoring import AnchorProof, is_proven, prove_anchored
 from iamata.vault.journal import EntryHeader, JournalKind, OpenedEntry, commit_entry, read_entries
+from iamata.workflows.late_evidence import check_evidence
 from iamata.workflows.messages import (
     AccessListRequest,
+    LateDetails,
     Planned,
     ReadDetails,
     ReceiptNote,
@@ -30,7 +32,13 @@ from iamata.workflows.messages import (
 )
 from iamata.workflows.office import Office
 
-SHOWN: Final = (JournalKind.READ, JournalKind.DISCLOSURE, JournalKind.EMERGENCY, JournalKind.RECEIPT)
+SHOWN: Final = (
+    JournalKind.READ,
+    JournalKind.DISCLOSURE,
+    JournalKind.EMERGENCY,
+    JournalKind.RECEIPT,
+    JournalKind.LATE,
+)
 BREAK_GLASS: Final = "BTG"
 """The purpose (v3-ActReason) of every search by demographics."""
 
@@ -70,6 +78,8 @@ class CheckedAccess(msgspec.Struct, frozen=True, kw_only=True):
     """Records were shown, or left, unless the ledger proves that they did not."""
     is_confirmed: bool
     """The recipient has confirmed them; what stays inside needs no confirmation."""
+    is_late: bool = False
+    """They left in an emergency before the ledger was told, which gave no finality."""
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +139,7 @@ def list_disclosed(engine: Engine, patient: PatientId) -> list[AccessId]:
     return [
         leaf.event.access
         for _, leaf in engine.events(0)
-        if isinstance(leaf.event, AccessDisclosed) and leaf.event.patient == patient
+        if isinstance(leaf.event, AccessDisclosed | EmergencyPostedLate) and leaf.event.patient == patient
     ]
 
 
@@ -170,6 +180,7 @@ def check_disclosure(proof: AccessProof, proofs: Sequence[AccessProof], claims: 
             said = (known.commitment, known.patient, known.custodian)
             is_same = is_same and said == (planned.commit(), details.patient, claims.custodian)
         require(is_same, Reason.FAULT_FOUND, f"access {details.access} is not what the ledger was told")
+    is_late = any(is_late_release(other, planned) for other in proofs)
     return CheckedAccess(
         kind=JournalKind.DISCLOSURE,
         at_ms=details.at_ms,
@@ -181,8 +192,9 @@ def check_disclosure(proof: AccessProof, proofs: Sequence[AccessProof], claims: 
         basis=details.basis,
         records=len(details.records),
         is_proven=known is not None,
-        is_released=known is not None or proof.access_state is None,
+        is_released=known is not None or proof.access_state is None or is_late,
         is_confirmed=any(is_receipt(other, planned, claims) for other in proofs),
+        is_late=is_late or (known is not None and known.is_late),
     )
 
 
@@ -222,6 +234,15 @@ def check_search(proof: AccessProof, claims: Claims) -> CheckedAccess:
         is_released=False,
         is_confirmed=True,
     )
+
+
+def is_late_release(proof: AccessProof, planned: Planned) -> bool:
+    """Tell whether an entry shows that a disclosure left late; refuse one that shows something else."""
+    details = planned.details
+    if proof.header.kind is not JournalKind.LATE or proof.header.id != details.access:
+        return False
+    check_evidence(read_details(proof.payload, LateDetails), details)
+    return True
 
 
 def is_receipt(proof: AccessProof, planned: Planned, claims: Claims) -> bool:

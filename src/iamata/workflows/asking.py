@@ -15,10 +15,12 @@ from iamata.crypto.commitments import SALT_BYTES
 from iamata.ledger.entries import MemberStatus, OwnerKind, Patient, Person
 from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS
 from iamata.ledger.transaction import Signed
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.ids import MemberId, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.vault.openings import Opening, find_opening, keep_opening
+from iamata.workflows.late_declarations import check_declaration
 from iamata.workflows.messages import RecordRequest, ShareCode, read_message
 from iamata.workflows.office import Office
 
@@ -36,6 +38,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     patient: Patient
     share: ShareCode | None
     """None in an emergency."""
+    declaration: Signed[LateDeclaration] | None = None
+    """Of an emergency that the person declared without the ledger."""
 
     def describe(self) -> Request:
         """Put it as a decision is asked: every capacity in which the person was authenticated."""
@@ -58,7 +62,14 @@ def check_request(office: Office, view: LedgerView, message: Signed[RecordReques
     if person is None or person.member != recipient or not person.is_active:
         raise Refused(Reason.NOT_THE_PERSON)
     share = read_share_code(office, view, request, recipient=recipient)
-    patient_id = find_emergency_patient(office, view, request) if share is None else share.patient
+    declaration = None
+    if share is not None:
+        patient_id = share.patient
+    elif isinstance(request.declaration, str):
+        declaration = check_late_request(office, view, request)
+        patient_id = declaration.payload.patient
+    else:
+        patient_id = find_emergency_patient(office, view, request)
     patient = office.find_own_patient(view, patient_id)
     if patient is None:
         raise Refused(Reason.UNKNOWN_PATIENT)
@@ -69,7 +80,15 @@ def check_request(office: Office, view: LedgerView, message: Signed[RecordReques
         patient_id=patient_id,
         patient=patient,
         share=share,
+        declaration=declaration,
     )
+
+
+def check_late_request(office: Office, view: LedgerView, request: RecordRequest) -> Signed[LateDeclaration]:
+    """Return the late emergency that a request shows; it serves emergencies, and stands alone."""
+    is_alone = request.emergency is msgspec.UNSET
+    require(is_alone and request.purpose in EMERGENCIES, Reason.PURPOSE_NOT_PERMITTED)
+    return check_declaration(office, view, request)
 
 
 def find_emergency_patient(office: Office, view: LedgerView, request: RecordRequest) -> PatientId:
@@ -90,6 +109,7 @@ def read_share_code(
     if not isinstance(request.share, str):
         return None
     is_everyday = request.purpose not in EMERGENCIES and request.emergency is msgspec.UNSET
+    is_everyday = is_everyday and request.declaration is msgspec.UNSET
     require(is_everyday, Reason.PURPOSE_NOT_PERMITTED)
     message = read_message(request.share, ShareCode, network=request.network)
     code: ShareCode = message.payload

@@ -20,6 +20,19 @@ from iamata.ports import Engine, Finality
 VALID_MS: Final = 5 * MS_PER_MINUTE
 """How long a transaction may wait for its block: half of what the rules allow, so clocks may differ."""
 FINALITY_TIMEOUT_S: Final = 60
+NO_FINALITY: Final = (
+    Reason.STORAGE_FULL,
+    Reason.TOO_BUSY,
+    Reason.ENGINE_STOPPED,
+    Reason.RULES_UNKNOWN,
+    Reason.LEDGER_FORKED,
+    Reason.FAULT_FOUND,
+    Reason.NODE_UNREACHABLE,
+    Reason.NODE_FAULT,
+    Reason.TOO_SLOW,
+    Reason.TOO_MANY_REQUESTS,
+)
+"""What a submission ends with where the ledger says neither yes nor no; it may yet become final."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,12 +78,12 @@ def await_finality(engine: Engine, raw: bytes) -> Finality:
     return settle(engine.submit(raw))
 
 
-def settle(future: "Future[Finality]") -> Finality:
+def settle(future: "Future[Finality]", *, timeout_s: float = FINALITY_TIMEOUT_S) -> Finality:
     """Await a transaction's end; raise its refusal where the ledger says no."""
     try:
-        finality = future.result(timeout=FINALITY_TIMEOUT_S)
+        finality = future.result(timeout=timeout_s)
     except FutureTimeoutError as error:
-        raise Refused(Reason.TOO_BUSY, f"no answer within {FINALITY_TIMEOUT_S} s") from error
+        raise Refused(Reason.TOO_BUSY, f"no answer within {timeout_s} s") from error
     if finality.reason != ACCEPTED:
         raise Refused(Reason(finality.reason))
     return finality

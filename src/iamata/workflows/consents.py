@@ -3,8 +3,10 @@
 from typing import Any
 
 from iamata.consent.policy import is_narrowing
+from iamata.consent.terms import decode_terms
 from iamata.crypto.jws import verify_jws
 from iamata.ledger.envelope import read_statement
+from iamata.ledger.tables import CONSENTS
 from iamata.ledger.transaction import Signed
 from iamata.ledger.transactions.consents import (
     Grant,
@@ -15,13 +17,13 @@ from iamata.ledger.transactions.consents import (
     StaffApproval,
 )
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Commitment, ConsentId, PatientId, decode_digest
+from iamata.model.ids import Commitment, ConsentId, PatientId, decode_digest, encode_digest
 from iamata.model.reasons import Reason, require
 from iamata.ports import Finality
-from iamata.vault.openings import Opening, keep_opening
+from iamata.vault.openings import Opening, keep_opening, list_openings
 from iamata.vault.policies import TERMS
 from iamata.workflows.office import Office
-from iamata.workflows.wallets import SaltedTerms
+from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 
 def accept_grant(office: Office, text: str, salted: SaltedTerms) -> Finality:
@@ -65,6 +67,26 @@ def restrict_for_patient(
     return office.author.submit(
         RestrictForPatient, consent=consent, terms=salted.commit(), evidence=evidence
     )
+
+
+def list_unconfirmed(office: Office, patient: PatientId) -> list[KeptTerms]:
+    """List what we signed for a patient who has a key now and has not made it their own yet."""
+    view, waiting = office.take_view(), []
+    for opening in list_openings(office.custody, patient):
+        entry = CONSENTS.find(view, opening.name) if opening.kind == TERMS else None
+        if entry is None or not entry.is_custodial or entry.is_confirmed:
+            continue
+        require(opening.commitment == entry.terms, Reason.CANNOT_OPEN, f"the terms of {opening.name}")
+        waiting.append(
+            KeptTerms(
+                consent=ConsentId(opening.name),
+                patient=patient,
+                terms=decode_terms(opening.payload),
+                salt=encode_digest(opening.salt),
+                until_day=entry.until_day,
+            )
+        )
+    return waiting
 
 
 def keep_terms_of(office: Office, patient: PatientId, name: str, salted: SaltedTerms) -> None:

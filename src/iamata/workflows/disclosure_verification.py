@@ -37,15 +37,25 @@ def check_disclosure(
     patient = PATIENTS.find(ledger.state.entries, details.patient)
     if patient is None or patient.is_erased:
         return [], False
-    listed = find_versions(custody, planned)
-    is_the_list = compute_list_root(one.commitment for one in listed) == details.list_root
-    expect(is_the_list, f"disclosure {details.access}: it lists other records than it names")
+    listed = check_list(custody, ledger, planned)
     consent_id = details.basis.removeprefix("consent/")
     consent = None if consent_id == details.basis else CONSENTS.find(ledger.state.entries, consent_id)
     if consent is not None:
         is_permitted = decide_again(custody, ledger, details, consent, listed)
         expect(is_permitted, f"disclosure {details.access}: its consent does not permit what left")
     return listed, consent is not None
+
+
+def check_list(custody: Custody, ledger: Replayed, planned: Planned) -> list[ListedRecord]:
+    """Return the very records that a plan lists, nothing of an erased patient; refuse any other list."""
+    details = planned.details
+    patient = PATIENTS.find(ledger.state.entries, details.patient)
+    if patient is None or patient.is_erased:
+        return []
+    listed = find_versions(custody, planned)
+    is_the_list = compute_list_root(one.commitment for one in listed) == details.list_root
+    expect(is_the_list, f"disclosure {details.access}: it lists other records than it names")
+    return listed
 
 
 def find_versions(custody: Custody, planned: Planned) -> list[ListedRecord]:

@@ -19,29 +19,25 @@ from iamata.ports import LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries, find_entries
 from iamata.vault.sharing import ReleaseContext, share
 from iamata.workflows.asking import check_request
+from iamata.workflows.author import NO_FINALITY
+from iamata.workflows.late_posting import post_pending, tell_first
 from iamata.workflows.messages import (
+    AccessDetails,
+    LateDetails,
     Planned,
     ReadDetails,
     ReceiptNote,
     RecordRequest,
     Release,
     ReleaseNote,
+    name_request,
     read_message,
     seal_plan,
 )
 from iamata.workflows.office import Office
 from iamata.workflows.planning import Leaving, find_plan, list_leaving
 
-_PASSING: Final = (
-    Reason.STORAGE_FULL,
-    Reason.TOO_BUSY,
-    Reason.ENGINE_STOPPED,
-    Reason.HOME_CORRUPT,
-    Reason.CANNOT_OPEN,
-    Reason.NODE_UNREACHABLE,
-    Reason.NODE_FAULT,
-    Reason.TOO_MANY_REQUESTS,
-)
+_PASSING: Final = (*NO_FINALITY, Reason.HOME_CORRUPT, Reason.CANNOT_OPEN)
 """Troubles of our own, which say nothing about what a request may see."""
 
 
@@ -51,9 +47,14 @@ def answer_request(office: Office, text: str) -> tuple[Release, ...]:
     message = read_message(text, RecordRequest, network=office.author.engine.network)
     try:
         asking = check_request(office, view, message)
-        announced = [one for one in list_leaving(office, view, asking) if is_announced(office, one.plan)]
-        require(bool(announced), Reason.NOT_FOUND)
-        return tuple(release(office, view, one) for one in announced)
+        leaving = list_leaving(office, view, asking)
+        if asking.declaration is not None:
+            told = list(tell_first(office, asking.declaration, leaving))
+        else:
+            told = [one for one in leaving if is_announced(office, one.plan)]
+        require(bool(told), Reason.NOT_FOUND)
+        late_request = None if asking.declaration is None else text
+        return tuple(release(office, view, one, late_request=late_request) for one in told)
     except Refused as refused:
         if refused.reason in _PASSING:
             raise Refused(refused.reason) from refused
@@ -67,6 +68,7 @@ def is_announced(office: Office, plan: Planned) -> bool:
     if known is not None:
         return known.commitment == commitment
     try:
+        post_pending(office)  # what left without the ledger comes before anything else
         office.author.submit(
             Disclose,
             access=details.access,
@@ -81,8 +83,10 @@ def is_announced(office: Office, plan: Planned) -> bool:
     return True
 
 
-def release(office: Office, view: LedgerView, leaving: Leaving) -> Release:
-    """Seal to the recipient's node what the ledger was told of."""
+def release(
+    office: Office, view: LedgerView, leaving: Leaving, *, late_request: str | None = None
+) -> Release:
+    """Seal to the recipient's node what the ledger was told of, or, late, what both nodes have signed."""
     details = leaving.plan.details
     context = ReleaseContext(
         access=details.access,
@@ -100,12 +104,23 @@ def release(office: Office, view: LedgerView, leaving: Leaving) -> Release:
         list_root=details.list_root,
         ciphertext=Digest(encode_digest(hash_leaf(ciphertext))),
         plan=Digest(encode_digest(hash_leaf(plan))),
+        request=msgspec.UNSET if late_request is None else name_request(late_request),
     )
     entry = describe_entry(
         office, JournalKind.RELEASE, details.patient, details.access, note.text.encode("ascii")
     )
-    append_entries(office.custody, [entry, *tell_others(office, leaving)])
+    late = [] if late_request is None else describe_late(office, details, late_request, note.text)
+    append_entries(office.custody, [*late, entry, *tell_others(office, leaving)])
     return Release(note=note.text, ciphertext=ciphertext, plan=plan, height=office.take_view().height)
+
+
+def describe_late(office: Office, details: AccessDetails, request: str, note: str) -> list[JournalEntry]:
+    """Put, once for each access, on whose signatures records leave before the ledger may know of it."""
+    kinds = [entry.header.kind for entry in find_entries(office.custody, details.access)]
+    if JournalKind.LATE in kinds:
+        return []
+    payload = msgspec.json.encode(LateDetails(request=request, note=note))
+    return [describe_entry(office, JournalKind.LATE, details.patient, details.access, payload)]
 
 
 def tell_others(office: Office, leaving: Leaving) -> list[JournalEntry]:

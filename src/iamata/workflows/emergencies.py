@@ -6,22 +6,24 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.fhir.demographics import DEMOGRAPHICS_SYSTEM
-from iamata.ledger.entries import MemberStatus, Person, ReviewOutcome, Role
-from iamata.ledger.tables import CURRENT, EMERGENCIES, MEMBERS, PARAMETERS, PERSONS
+from iamata.ledger.entries import ReviewOutcome
 from iamata.ledger.transaction import Statement
 from iamata.ledger.transactions.emergencies import DeclareEmergency, ReviewEmergency
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import AccessId, KeyId, MemberId, PatientId, PersonId
+from iamata.model.ids import AccessId, MemberId, PatientId, PersonId
 from iamata.model.instants import MS_PER_HOUR, Instant
-from iamata.model.reasons import Reason, Refused, require
-from iamata.ports import NO_PATIENT, LedgerView
+from iamata.model.reasons import Reason, require
+from iamata.ports import NO_PATIENT
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.opening import find_refs
 from iamata.vault.openings import Opening, keep_opening
 from iamata.vault.record import Identifier
 from iamata.workflows.author import Author
+from iamata.workflows.late_declarations import name_pending
 from iamata.workflows.messages import SearchDetails, read_message
 from iamata.workflows.office import Office
+from iamata.workflows.privileges import check_privilege
 
 REASON_LENGTH_MIN: Final = 12
 REASON_LENGTH_MAX: Final = 2_000
@@ -54,11 +56,13 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
-    """An emergency that is on the ledger, with what opens its commitment."""
+    """An emergency that is on the ledger or signed for it, with what opens its commitment."""
 
     emergency: AccessId
     grounds: Grounds
     salt: bytes
+    declaration: str | None = None
+    """Of a late one: what its person has signed, to be shown to the custodian."""
 
 
 def find_in_emergency(office: Office, text: str) -> PatientId:
@@ -70,7 +74,8 @@ def find_in_emergency(office: Office, text: str) -> PatientId:
     now_ms = office.tell_time(view)
     require(now_ms <= search.expires_ms <= now_ms + SEARCH_MS_MAX, Reason.EXPIRED)
     check_reason(search.reason)
-    person = check_privilege(view, search.person, key=message.key, now_ms=now_ms)
+    pending = name_pending(office, view, search.person)
+    person = check_privilege(view, search.person, key=message.key, now_ms=now_ms, others=pending)
     refs = find_refs(office.custody, Identifier("Patient", DEMOGRAPHICS_SYSTEM, search.demographics))
     patients = [office.compute_pseudonym(ref) for ref in refs]
     found = [one for one in patients if office.find_own_patient(view, one) is not None]
@@ -101,21 +106,6 @@ def _journal_search(office: Office, opening: Opening, details: SearchDetails, *,
     append_entries(office.custody, [entry])
 
 
-def check_privilege(view: LedgerView, person_id: PersonId, *, key: KeyId, now_ms: int) -> Person:
-    """Refuse whoever could not declare an emergency now: a search serves nobody else."""
-    person, parameters = PERSONS.find(view, person_id), PARAMETERS.find(view, CURRENT)
-    if person is None or parameters is None or key not in person.keys:
-        raise Refused(Reason.NOT_THE_PERSON)
-    member = MEMBERS.find(view, person.member)
-    require(member is not None and member.status is MemberStatus.ACTIVE, Reason.MEMBER_NOT_ACTIVE)
-    require(person.is_active and Role.EMERGENCY in person.roles, Reason.ROLE_MISSING)
-    unreviewed = [EMERGENCIES.find(view, emergency) for emergency in person.emergencies]
-    is_overdue = any(one is not None and now_ms > one.review_until_ms for one in unreviewed)
-    require(not person.is_privilege_suspended and not is_overdue, Reason.PRIVILEGE_SUSPENDED)
-    require(len(unreviewed) < parameters.emergencies_open_max, Reason.TOO_MANY_OPEN_EMERGENCIES)
-    return person
-
-
 def declare(author: Author, *, patient: PatientId, reason: str, duration_ms: int = DURATION_MS) -> Declared:
     """Break the glass with the person's own signature."""
     check_reason(reason)
@@ -129,6 +119,25 @@ def declare(author: Author, *, patient: PatientId, reason: str, duration_ms: int
         until_ms=Instant(max(author.clock(), author.engine.snapshot().time_ms) + duration_ms),
     )
     return Declared(emergency=emergency, grounds=grounds, salt=salt)
+
+
+def declare_late(
+    author: Author, *, custodian: MemberId, patient: PatientId, reason: str, duration_ms: int = DURATION_MS
+) -> Declared:
+    """Break the glass at a custodian with a signature alone; the ledger is told once it answers again."""
+    check_reason(reason)
+    grounds, salt = Grounds(purpose="BTG", reason=reason), author.entropy(SALT_BYTES)
+    emergency, declared_ms = AccessId(author.make_id()), author.clock()
+    declaration = author.state(
+        LateDeclaration,
+        emergency=emergency,
+        custodian=custodian,
+        patient=patient,
+        commitment=commit(EMERGENCY, salt, encode_struct(grounds)),
+        declared_ms=Instant(declared_ms),
+        until_ms=Instant(declared_ms + duration_ms),
+    )
+    return Declared(emergency=emergency, grounds=grounds, salt=salt, declaration=declaration.text)
 
 
 def review(author: Author, emergency: AccessId, outcome: ReviewOutcome, *, reason: str) -> None:

@@ -8,8 +8,10 @@ from iamata.consent.permits import Obligation
 from iamata.crypto import hpke
 from iamata.crypto.commitments import commit
 from iamata.crypto.jws import verify_jws
+from iamata.crypto.merkle import hash_leaf
 from iamata.ledger.envelope import read_statement
 from iamata.ledger.transaction import Signed, Statement
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import (
     AccessId,
@@ -21,6 +23,7 @@ from iamata.model.ids import (
     PatientId,
     PersonId,
     SealingKey,
+    encode_digest,
 )
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -30,6 +33,7 @@ from iamata.vault.sharing import ReleaseContext
 
 PURPOSE_LENGTH_MAX: Final = 128
 SHARE_CODE_LENGTH_MAX: Final = 4_096
+DECLARATION_LENGTH_MAX: Final = 4_096
 PLAN_BYTES_MAX: Final = PAYLOAD_BYTES_MAX
 
 Purpose = Annotated[str, msgspec.Meta(min_length=1, max_length=PURPOSE_LENGTH_MAX)]
@@ -62,6 +66,10 @@ class RecordRequest(Statement):
     )
     """The patient's share code; or, instead, the emergency that the person has declared."""
     emergency: AccessId | msgspec.UnsetType = msgspec.UNSET
+    declaration: Annotated[str, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    """Or, where the ledger gives no finality, what the person has signed instead."""
 
 
 class ReleaseNote(Statement):
@@ -76,6 +84,8 @@ class ReleaseNote(Statement):
     """Of the records."""
     plan: Digest
     """Of what opens the ledger's commitment, sealed like the records."""
+    request: Digest | msgspec.UnsetType = msgspec.UNSET
+    """Of a late release, the request that it answers, with the declaration in it: so both have signed."""
 
 
 class ReceiptNote(Statement):
@@ -108,6 +118,14 @@ def read_message(text: str, kind: type[StatementT], *, network: NetworkId) -> Si
     require(verify_jws(message.jws), Reason.BAD_SIGNATURE)
     require(message.payload.network == network, Reason.FOREIGN_NETWORK)
     return message
+
+
+def read_declaration(request: Signed[RecordRequest]) -> Signed[LateDeclaration]:
+    """Read what the person has signed inside a late request, or refuse a request without it."""
+    text = request.payload.declaration
+    if not isinstance(text, str):
+        raise Refused(Reason.MALFORMED)
+    return read_statement(text, LateDeclaration)
 
 
 class AccessDetails(
@@ -169,6 +187,16 @@ class SearchDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     commitment: Commitment
 
 
+class LateDetails(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a journal entry about a late release says: what the asking node signed, and what we did.
+
+    The person's declaration is in the request, and the request's digest in the note.
+    """
+
+    request: str
+    note: str
+
+
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One disclosure on its way: the signed note and what it speaks of, sealed to the recipient's node."""
 
@@ -185,6 +213,11 @@ def read_details(payload: bytes, kind: type[DetailsT]) -> DetailsT:
         return msgspec.json.decode(payload, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.CANNOT_OPEN, "a journal entry") from error
+
+
+def name_request(text: str) -> Digest:
+    """Name a signed request by its hash."""
+    return Digest(encode_digest(hash_leaf(text.encode("ascii"))))
 
 
 def read_plan(payload: bytes) -> Planned:

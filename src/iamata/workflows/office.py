@@ -89,6 +89,7 @@ class Office:
         emergency = EMERGENCIES.find(view, emergency_id)
         if emergency is None or (emergency.person, emergency.custodian) != (person, self.member):
             raise Refused(Reason.UNKNOWN_EMERGENCY)
+        require(emergency.declared_ms is None, Reason.BASIS_NOT_ACTIVE)
         is_open = self.tell_time(view) <= emergency.until_ms and emergency.outcome is None
         require(is_open, Reason.EMERGENCY_OVER)
         declarer = PERSONS.find(view, person)

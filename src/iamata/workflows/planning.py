@@ -144,6 +144,9 @@ def find_plan(office: Office, access: AccessId) -> Planned | None:
 
 def choose_basis(asking: Asking, permit: Permit) -> AnyBasis:
     """Name what a permit rests on in the ledger's words."""
+    if asking.declaration is not None:
+        # Whether a consent stands only a ledger that answers can say; the person answers for what leaves.
+        return EmergencyBasis(asking.declaration.payload.emergency)
     if permit.consent is not None:
         return ConsentBasis(permit.consent)
     if isinstance(asking.request.emergency, str):

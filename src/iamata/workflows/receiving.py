@@ -8,7 +8,11 @@ import msgspec
 from iamata.consent.labels import SUBSTANCE_USE
 from iamata.consent.permits import Obligation
 from iamata.crypto.merkle import hash_leaf
+from iamata.ledger.bases import EmergencyBasis, describe_basis
+from iamata.ledger.envelope import read_statement
 from iamata.ledger.tables import ACCESSES, MEMBERS
+from iamata.ledger.transaction import Signed
+from iamata.ledger.transactions.late_emergencies import LateDeclaration
 from iamata.model.ids import AccessId, Digest, MemberId, PersonId, encode_digest
 from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -21,7 +25,9 @@ from iamata.workflows.messages import (
     RecordRequest,
     Release,
     ReleaseNote,
+    name_request,
     open_plan,
+    read_declaration,
     read_message,
 )
 from iamata.workflows.office import Office
@@ -54,6 +60,14 @@ def ask_in_emergency(
     return _ask(office, custodian=custodian, person=person, purpose=purpose, emergency=emergency)
 
 
+def ask_late(office: Office, *, person: PersonId, purpose: str, declaration: str) -> tuple[MemberId, str]:
+    """Write a request that shows what the person has signed without the ledger; it names the custodian."""
+    custodian = read_statement(declaration, LateDeclaration).payload.custodian
+    return custodian, _ask(
+        office, custodian=custodian, person=person, purpose=purpose, declaration=declaration
+    )
+
+
 def fetch(
     office: Office,
     request: str,
@@ -63,11 +77,23 @@ def fetch(
     answer: Callable[[str], Sequence[Release]],
 ) -> list[Received]:
     """Hand a request to its custodian, and open what it releases."""
-    return [receive(office, one, custodian=custodian, person=person) for one in answer(request)]
+    return [
+        receive(office, one, custodian=custodian, person=person, request=request) for one in answer(request)
+    ]
 
 
-def receive(office: Office, release: Release, *, custodian: MemberId, person: PersonId) -> Received:
-    """Open a release, check it against its sender's signature and the ledger, journal who is shown it."""
+def receive(
+    office: Office,
+    release: Release,
+    *,
+    custodian: MemberId,
+    person: PersonId,
+    request: str | None = None,
+) -> Received:
+    """Open a release, check it against its sender's signature and the ledger, journal who is shown it.
+
+    A late one is held against our own request instead, where the ledger does not know of it yet.
+    """
     note = read_message(release.note, ReleaseNote, network=office.author.engine.network)
     said: ReleaseNote = note.payload
     view = office.await_height(release.height)
@@ -80,17 +106,11 @@ def receive(office: Office, release: Release, *, custodian: MemberId, person: Pe
         access=said.access, custodian=custodian, recipient=office.member, list_root=said.list_root
     )
     plan = open_plan(office.sealing_key, release.plan, context=context)
-    check_plan(view, plan, context=context, person=person)
+    check_plan(view, plan, context=context, person=person, late=find_late_request(said, request))
     records = tuple(open_release(office.sealing_key, release.ciphertext, context=context))
     check_obligations(records, plan.details.obligations)
-    entry = JournalEntry(
-        kind=JournalKind.SERVE,
-        patient=plan.details.patient,
-        id=said.access,
-        time_ms=office.tell_time(view),
-        payload=msgspec.json.encode({"person": person, "custodian": custodian, "records": len(records)}),
-    )
-    append_entries(office.custody, [entry])
+    signed = {} if said.request is msgspec.UNSET else {"request": str(request), "note": release.note}
+    journal_serving(office, plan, person=person, records=len(records), signed=signed)
     receipt = office.author.state(ReceiptNote, access=said.access, ciphertext=said.ciphertext)
     return Received(
         access=said.access,
@@ -101,9 +121,53 @@ def receive(office: Office, release: Release, *, custodian: MemberId, person: Pe
     )
 
 
-def check_plan(view: LedgerView, plan: Planned, *, context: ReleaseContext, person: PersonId) -> None:
-    """Refuse unless the ledger was told just this before it left, and this person asked for it."""
+def journal_serving(
+    office: Office, plan: Planned, *, person: PersonId, records: int, signed: dict[str, str]
+) -> None:
+    """Make durable who is shown what arrived.
+
+    Of a late release with what both nodes have `signed`, to be shown should the custodian never post it.
+    """
+    details = plan.details
+    said = {"person": person, "custodian": details.custodian, "records": records, **signed}
+    entry = JournalEntry(
+        kind=JournalKind.SERVE,
+        patient=details.patient,
+        id=details.access,
+        time_ms=office.tell_time(office.take_view()),
+        payload=msgspec.json.encode(said),
+    )
+    append_entries(office.custody, [entry])
+
+
+def find_late_request(note: ReleaseNote, request: str | None) -> Signed[RecordRequest] | None:
+    """Return the request that a late release answers, None for any other; refuse one that was not ours."""
+    if note.request is msgspec.UNSET:
+        return None
+    is_ours = request is not None and note.request == name_request(request)
+    if request is None or not is_ours:
+        raise Refused(Reason.UNKNOWN_ACCESS, "a late release that answers another request")
+    return read_statement(request, RecordRequest)
+
+
+def check_plan(
+    view: LedgerView,
+    plan: Planned,
+    *,
+    context: ReleaseContext,
+    person: PersonId,
+    late: Signed[RecordRequest] | None,
+) -> None:
+    """Refuse unless the ledger was told just this before it left, and this person asked for it.
+
+    What answers our late request may come before the ledger; but it says so, and rests on nothing else.
+    """
     details, access = plan.details, ACCESSES.find(view, context.access)
+    if late is not None:
+        check_late_plan(plan, late, context=context)
+    if access is None and late is not None:
+        require(details.person == person, Reason.NOT_THE_PERSON, "somebody else asked for it")
+        return
     if access is None or access.commitment != plan.commit():
         raise Refused(Reason.UNKNOWN_ACCESS, "the ledger does not know this disclosure")
     said = (details.access, details.custodian, details.recipient, details.list_root)
@@ -111,6 +175,20 @@ def check_plan(view: LedgerView, plan: Planned, *, context: ReleaseContext, pers
     is_same = said == meant and (access.custodian, access.patient) == (context.custodian, details.patient)
     require(is_same, Reason.UNKNOWN_ACCESS, "the ledger was told of another disclosure")
     require(details.person == person, Reason.NOT_THE_PERSON, "somebody else asked for it")
+
+
+def check_late_plan(plan: Planned, late: Signed[RecordRequest], *, context: ReleaseContext) -> None:
+    """Refuse a late release about anybody, or on any basis, but what our request's declaration names."""
+    details = plan.details
+    declared = read_declaration(late).payload
+    said = (details.access, details.custodian, details.recipient, details.list_root)
+    meant = (context.access, context.custodian, context.recipient, context.list_root)
+    is_same = said == meant and (details.patient, details.purpose) == (
+        declared.patient,
+        late.payload.purpose,
+    )
+    is_same = is_same and details.basis == describe_basis(EmergencyBasis(declared.emergency))
+    require(is_same, Reason.UNKNOWN_ACCESS, "a late release of something else")
 
 
 def check_obligations(records: Sequence[SharedRecord], obligations: Sequence[Obligation]) -> None:

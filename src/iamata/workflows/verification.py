@@ -18,7 +18,7 @@ from iamata.ledger.tables import (
     RECORD_ANCHORS,
     TableSpec,
 )
-from iamata.model.ids import Commitment, MemberId, PatientId, encode_digest
+from iamata.model.ids import AccessId, Commitment, MemberId, PatientId, encode_digest
 from iamata.ports import NO_PATIENT, Workers
 from iamata.vault.custody import Custody
 from iamata.vault.journal import JournalKind
@@ -32,7 +32,8 @@ from iamata.vault.verification import (
     verify_openings,
     verify_records,
 )
-from iamata.workflows.disclosure_verification import check_disclosure, expect
+from iamata.workflows.disclosure_verification import check_disclosure, check_list, expect
+from iamata.workflows.late_verification import LatePostings
 from iamata.workflows.messages import read_plan
 from iamata.workflows.replayed import Replayed
 from iamata.workflows.shared_verification import SharedTraces
@@ -60,6 +61,8 @@ class MemberReport:
     read_anchors: int = 0
     disclosures: int = 0
     disclosures_decided_again: int = 0
+    late_pending: tuple[AccessId, ...] = ()
+    """What left late, and the ledger is still to be told of."""
 
 
 def verify_member(custody: Custody, ledger: Replayed, workers: Workers) -> MemberReport:
@@ -152,18 +155,23 @@ def check_journal(custody: Custody, ledger: Replayed, report: MemberReport) -> N
     """Follow the journal's chain, and hold each disclosure on the ledger against it and its consent."""
     accesses = {name: one for name, one in ledger.list_entries(ACCESSES) if one.custodian == custody.member}
     report.disclosures = len(accesses)
-    traces = SharedTraces()
+    traces, late = SharedTraces(), LatePostings(custody, ledger)
     for entry in verify_journal(custody):
         report.journal_entries += 1
         if entry.header.kind is JournalKind.DISCLOSURE:
             planned = read_plan(entry.payload)
             access = accesses.pop(planned.details.access, None)
+            late.take_plan(planned, is_told=access is not None)
             if access is not None:
                 listed, is_again = check_disclosure(custody, ledger, planned, access)
                 report.disclosures_decided_again += is_again
                 traces.take_plan(planned, listed)
+        elif entry.header.kind is JournalKind.LATE:
+            planned = late.take_entry(entry)
+            traces.take_plan(planned, check_list(custody, ledger, planned))
         traces.take_entry(entry, ledger)
     traces.compare()
+    report.late_pending = tuple(late.pending)
     expect(not accesses, f"the journal lacks disclosures that the ledger holds: {', '.join(accesses)}")
 
 

@@ -13,6 +13,7 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.model.reasons import Reason
 from iamata.testing.scenes import Scene
 from iamata.testing.surface import sign
+from iamata.testing.world import Party
 
 
 @dataclasses.dataclass(slots=True)
@@ -22,6 +23,8 @@ class House:
     scene: Scene
     serving: Serving
     client: TestClient
+    carl: Party
+    """A patient of hospital B."""
 
     def get(self, target: str, key: SigningKey | None = None, **headers: str) -> httpx.Response:
         """Ask as the holder of a key, or as a stranger."""
@@ -46,6 +49,7 @@ class House:
             "other staff": self.scene.ben.author.key,
             "own staff": world.administrator("hospital-a").author.key,
             "patient": self.scene.anna.author.key,
+            "patient elsewhere": self.carl.author.key,
         }
 
 

@@ -66,9 +66,9 @@ class Door:
         """Let a bundle go on waiting while one of its lines can be admitted; its place was counted."""
         turned_away = []
         is_wanted = False
-        for line in lines:
+        for line, found in zip(lines, self._recall.read_all(lines), strict=True):
             try:
-                self._read(line, position)
+                self._admit(found, position)
                 is_wanted = True
             except Refused as one:
                 turned_away.append((line, one))
@@ -89,11 +89,11 @@ class Door:
         fresh: list[bytes] = []
         turned_away: list[tuple[bytes, Refused]] = []
         junk = 0
-        for line in lines:
+        for line, found in zip(lines, self._recall.read_all(lines), strict=True):
             if self._waiting.has_line(line):
                 continue
             try:
-                member = self._find_member(self._read(line, position).key)
+                member = self._find_member(self._admit(found, position).key)
             except Refused as one:
                 turned_away.append((line, one))
                 junk += len(line)
@@ -111,14 +111,15 @@ class Door:
         self._waiting.add(bundle, sizes, fresh)
         return Verdict(None, tuple(turned_away))
 
-    def _read(self, line: bytes, position: Position) -> SignedTransaction:
+    def _admit(self, found: SignedTransaction | Refused, position: Position) -> SignedTransaction:
         """Return a transaction that a block could take in, or refuse it."""
+        if isinstance(found, Refused):
+            raise found
         try:
-            transaction = self._recall.read(line)
-            check_admission(self._state.entries, self._state.window, position, transaction)
+            check_admission(self._state.entries, self._state.window, position, found)
         except PoisonTransactionError as poison:
             raise Refused(Reason.MALFORMED, str(poison)) from poison
-        return transaction
+        return found
 
     def _find_member(self, key: KeyId) -> str:
         member = self._members.get(key)

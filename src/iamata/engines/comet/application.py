@@ -15,7 +15,6 @@ from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.protocol import keys_pb2
 from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.times import read_ms
-from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.ledger.execution import PoisonTransactionError
 from iamata.ledger.header import Header
@@ -70,12 +69,11 @@ class Application:
         self._drafts = Drafts()
         self._pending: PendingBlock | None = None
         self._turned_away: list[tuple[bytes, Refused]] = []
-        self._checker = SignatureChecker()
 
     def close(self) -> None:
         """Take back what is not durable, and let go of the checking process."""
         self.begin_consensus()
-        self._checker.close()
+        self._recall.checker.close()
 
     def begin_consensus(self) -> None:
         """Forget what was finalized and not committed: consensus begins anew and will say it again."""
@@ -167,7 +165,7 @@ class Application:
         evidence = read_evidence(state, request.misbehavior)
         draft = self._drafts.find(position, request.txs, evidence)
         if draft is None:
-            draft = run_decided(state, self._recall, position, request.txs, evidence, checker=self._checker)
+            draft = run_decided(state, self._recall, position, request.txs, evidence)
         updates = self._compute_updates(draft)
         self._drafts.clear()
         self._pending = self._keeper.install(

@@ -85,11 +85,14 @@ class Broadcaster:
         self._thread.join()
 
     def _run(self) -> None:
-        with contextlib.suppress(Refused):  # the outbox has ended meanwhile
+        try:
             while (lines := self._outbox.take(TICK_S)) is not None:
                 for bundle in gather_bundles(lines):
                     self._send(bundle)
                 self._outbox.expire(self._clock())
+        except BaseException as error:  # noqa: BLE001  whatever it is, nobody may wait in vain
+            _LOG.critical("nothing is sent any more", exc_info=error)
+            self._outbox.end_all()
 
     def _send(self, lines: list[bytes]) -> None:
         """Send a bundle; while CometBFT is away, try again with those lines for which somebody waits."""

@@ -22,6 +22,7 @@ from iamata.engines.comet.server import AbciServer
 from iamata.engines.comet.snapshots import INTERVAL_BLOCKS, SnapshotDesk, SnapshotStore
 from iamata.engines.comet.waiting import WaitingBundles
 from iamata.engines.comet.witness import CommitWitness
+from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
@@ -65,7 +66,7 @@ class CometEngine:
         self._lock, self._keeper = _open_keeper(folder, genesis, witness)
         self.network = self._keeper.state.network
         self._outbox = Outbox()
-        self._recall = Recall()
+        self._recall = Recall(SignatureChecker())
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)

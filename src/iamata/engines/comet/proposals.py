@@ -11,7 +11,6 @@ from typing import Final
 
 from iamata.engines.comet.bundles import join_lines, split_bundle
 from iamata.engines.comet.recall import Recall
-from iamata.engines.embedded.checking import SignatureChecker
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import (
     BLOCK_TRANSACTIONS_MAX,
@@ -107,9 +106,12 @@ def check(
 ) -> Draft:
     """Run a block that somebody proposes, or refuse it: we must be able to propose each line of it."""
     lines, groups = split_all(bundles)
-    transactions = [recall.read(line) for line in lines]
+    transactions: list[SignedTransaction] = []
     seen: dict[TxId, None] = {}
-    for transaction in transactions:
+    for transaction in recall.read_all(lines):
+        if isinstance(transaction, Refused):
+            raise transaction
+        transactions.append(transaction)
         require(transaction.id not in seen, Reason.REPLAYED)
         seen[transaction.id] = None
         check_admission(state.entries, state.window, position, transaction)
@@ -117,25 +119,23 @@ def check(
     return Draft(position, tuple(transactions), groups, tuple(misbehaviours), outcome)
 
 
-def run_decided(  # noqa: PLR0913  as above
+def run_decided(
     state: LedgerState,
     recall: Recall,
     position: Position,
     bundles: Sequence[bytes],
     misbehaviours: Sequence[Misbehaviour],
-    *,
-    checker: SignatureChecker,
 ) -> Draft:
     """Run a block that is final and was not seen before, as when this node catches up, trusting nobody."""
     lines, groups = split_all(bundles)
     found = [recall.find(line) for line in lines]
     unchecked = [transaction for transaction, is_checked in found if not is_checked]
-    checker.send(unchecked)
+    recall.checker.send(unchecked)
     transactions = [transaction for transaction, _ in found]
     try:
         outcome = state.run(position, transactions, misbehaviours)
     finally:
-        verdicts = checker.receive()
+        verdicts = recall.checker.receive()
     require(all(verdicts), Reason.BAD_SIGNATURE, "in a block that validators agreed on")
     return Draft(position, tuple(transactions), groups, tuple(misbehaviours), outcome)
 
@@ -178,9 +178,10 @@ def _admit_lines(
     except Refused:
         return []
     chosen: dict[TxId, SignedTransaction] = {}
-    for line in lines:
+    for transaction in recall.read_all(lines):
+        if isinstance(transaction, Refused):
+            continue
         try:
-            transaction = recall.read(line)
             require(transaction.id not in seen and transaction.id not in chosen, Reason.REPLAYED)
             check_admission(state.entries, state.window, position, transaction)
         except (Refused, PoisonTransactionError):

@@ -4,14 +4,13 @@ Consensus shows each transaction again and again: when it arrives, after every b
 in the final block. It is read and its signatures are checked once.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from iamata.engines.embedded.checking import check_batch
+from iamata.engines.embedded.checking import SignatureChecker
 from iamata.ledger.envelope import SignedTransaction, read_transaction
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused
 
 RECALL_MAX: Final = 20_000
 """Transactions that are remembered: more than two of the largest blocks."""
@@ -20,31 +19,31 @@ RECALL_MAX: Final = 20_000
 class Recall:
     """Bounded; the oldest is forgotten first. One thread asks, any may announce."""
 
-    def __init__(self, count_max: int = RECALL_MAX) -> None:
+    def __init__(self, checker: SignatureChecker, count_max: int = RECALL_MAX) -> None:
+        self.checker = checker
+        """Checks beside the rules what comes in greater numbers."""
         self._count_max = count_max
         self._checked: dict[bytes, SignedTransaction] = {}
         self._announced: dict[bytes, SignedTransaction] = {}
 
     def announce(self, transaction: SignedTransaction) -> None:
         """Keep what was read already, so that it need not be read again; its signatures are unchecked."""
-        digest = hashlib.sha256(transaction.raw).digest()
-        if digest not in self._checked:
-            self._announced[digest] = transaction
-        if len(self._announced) > self._count_max:  # some were never shown: they must not stay for ever
-            with contextlib.suppress(KeyError, StopIteration, RuntimeError):  # the other thread took it
-                del self._announced[next(iter(self._announced))]
+        if len(self._announced) >= self._count_max:  # what nobody asked for until now
+            self._announced.clear()
+        self._announced[hashlib.sha256(transaction.raw).digest()] = transaction
 
-    def count_announced(self) -> int:
-        """Count what was announced and not shown since."""
-        return len(self._announced)
-
-    def read(self, raw: bytes) -> SignedTransaction:
-        """Return a transaction that is well formed and validly signed, or refuse it."""
-        transaction, is_checked = self.find(raw)
-        if not is_checked:
-            require(bool(check_batch([transaction])[0]), Reason.BAD_SIGNATURE)
-            self.keep([transaction])
-        return transaction
+    def read_all(self, raws: Sequence[bytes]) -> list[SignedTransaction | Refused]:
+        """Read lines of which each may be bad: return what it is, validly signed, or why it is refused."""
+        found = [self._find_or_refuse(raw) for raw in raws]
+        unchecked = [one[0] for one in found if not isinstance(one, Refused) and not one[1]]
+        self.checker.send(unchecked)
+        verdicts = self.checker.receive()
+        self._keep([one for one, is_valid in zip(unchecked, verdicts, strict=True) if is_valid])
+        answers = iter(verdicts)
+        return [
+            one if isinstance(one, Refused) else _judge(one[0], is_valid=one[1] or bool(next(answers)))
+            for one in found
+        ]
 
     def find(self, raw: bytes) -> tuple[SignedTransaction, bool]:
         """Return a well-formed transaction, and whether its signatures were checked, or refuse it."""
@@ -54,9 +53,18 @@ class Recall:
             return checked, True
         return self._announced.pop(digest, None) or read_transaction(raw), False
 
-    def keep(self, transactions: Sequence[SignedTransaction]) -> None:
-        """Remember that signatures hold."""
+    def _find_or_refuse(self, raw: bytes) -> tuple[SignedTransaction, bool] | Refused:
+        try:
+            return self.find(raw)
+        except Refused as refused:
+            return refused
+
+    def _keep(self, transactions: Sequence[SignedTransaction]) -> None:
         for transaction in transactions:
             self._checked[hashlib.sha256(transaction.raw).digest()] = transaction
         while len(self._checked) > self._count_max:
             del self._checked[next(iter(self._checked))]
+
+
+def _judge(transaction: SignedTransaction, *, is_valid: bool) -> SignedTransaction | Refused:
+    return transaction if is_valid else Refused(Reason.BAD_SIGNATURE)

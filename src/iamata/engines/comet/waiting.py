@@ -17,8 +17,8 @@ from iamata.model.ids import KeyId
 
 MEMBER_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of one member's transactions at a time: about two blocks full."""
-MEMBER_BUNDLES_MAX: Final = 2_000
-"""Of one member at a time, however small: CometBFT's mempool counts bundles too, see `files`."""
+MEMBER_BUNDLES_MAX: Final = 500
+"""With lines of one member, at a time: a tenth of what CometBFT's mempool holds, however small they are."""
 BLOCKS_UNSEEN_MAX: Final = 2
 """CometBFT shows what waits again after every block; what it does not show is not there."""
 NOBODY: Final = ""
@@ -36,8 +36,7 @@ class Waiting(msgspec.Struct, gc=False):
 class WaitingBundles:
     """Bytes and bundles by member, over the bundles that wait."""
 
-    def __init__(self, member_bytes_max: int = MEMBER_BYTES_MAX) -> None:
-        self._member_bytes_max = member_bytes_max
+    def __init__(self) -> None:
         self._bundles: dict[bytes, Waiting] = {}
         self._lines: set[bytes] = set()
         self._bytes: Counter[str] = Counter()
@@ -54,7 +53,7 @@ class WaitingBundles:
 
     def has_room(self, member: str, size: int, ahead: Counter[str]) -> bool:
         """Tell whether a member may have so much more waiting, besides what the same bundle brings."""
-        has_bytes = self._bytes[member] + ahead[member] + size <= self._member_bytes_max
+        has_bytes = self._bytes[member] + ahead[member] + size <= MEMBER_BYTES_MAX
         return has_bytes and self._counts[member] < MEMBER_BUNDLES_MAX
 
     def add(self, bundle: bytes, sizes: Counter[str], lines: Iterable[bytes]) -> None:

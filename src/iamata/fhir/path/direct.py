@@ -58,6 +58,8 @@ class Direct(NamedTuple):
     """A type of FHIR; `System.…` for what a function makes."""
     choice: Child | None = None
     """Where the path stands before an element that may have several types."""
+    keys: tuple[str, ...] | None = None
+    """The keys that the closure follows, where it does nothing else."""
 
 
 def find_direct(node: Expression, type_name: str, constants: Mapping[str, object]) -> Direct | None:
@@ -109,7 +111,7 @@ def _follow(node: Chain, type_name: str, constants: Mapping[str, object]) -> Dir
 
 
 def _start(type_name: str) -> Direct:
-    return Direct(_same, is_many=False, type_name=type_name)
+    return Direct(_same, is_many=False, type_name=type_name, keys=())
 
 
 def _step(
@@ -143,12 +145,10 @@ def _reach(before: Direct, key: str, type_name: str, *, is_list: bool, beside: s
     companion = beside if get_node_type(type_name).is_primitive else ""
     if not before.is_many:
         if is_list:
-            found: One | Many = _list_of_one(run, key, companion)
-        elif run is _same:
-            found = _get(key)
-        else:
-            found = _get_behind(run, key)
-        return Direct(found, is_many=is_list, type_name=type_name)
+            return Direct(_list_of_one(run, key, companion), is_many=True, type_name=type_name)
+        keys = None if before.keys is None else (*before.keys, key)
+        found = _get_behind(run, key) if keys is None else _get_all(keys)
+        return Direct(found, is_many=False, type_name=type_name, keys=keys)
     if is_list:
         return Direct(_lists_of_many(run, key, companion), is_many=True, type_name=type_name)
     return Direct(_gets_of_many(run, key, companion), is_many=True, type_name=type_name)
@@ -158,8 +158,19 @@ def _same(node: Any) -> Any:  # noqa: ANN401  plain JSON
     return node
 
 
-def _get(key: str) -> One:
-    return lambda node: node.get(key)
+def _get_all(keys: tuple[str, ...]) -> One:
+    """Follow keys, one behind the other."""
+    match keys:
+        case (only,):
+            return lambda node: node.get(only)
+        case (first, second):
+
+            def get(node: Any) -> Any:  # noqa: ANN401
+                owner = node.get(first)
+                return None if owner is None else owner.get(second)
+
+            return get
+    return _get_behind(_get_all(keys[:-1]), keys[-1])
 
 
 def _get_behind(run: One, key: str) -> One:
@@ -229,7 +240,7 @@ def _pick(before: Direct, place: object) -> Direct | None:
         found = run(node)
         return found[place] if len(found) > place else None
 
-    return before._replace(run=pick, is_many=False)
+    return before._replace(keys=None, run=pick, is_many=False)
 
 
 def _first(before: Direct, step: Function, constants: Mapping[str, object]) -> Direct | None:
@@ -255,13 +266,15 @@ def _where(before: Direct, step: Function, constants: Mapping[str, object]) -> D
         return None
     run = before.run
     if before.is_many:
-        return before._replace(run=lambda node: [one for one in run(node) if condition(one) is True])
+        return before._replace(
+            keys=None, run=lambda node: [one for one in run(node) if condition(one) is True]
+        )
 
     def keep(node: Any) -> Any:  # noqa: ANN401
         found = run(node)
         return found if found is not None and condition(found) is True else None
 
-    return before._replace(run=keep)
+    return before._replace(keys=None, run=keep)
 
 
 def _exists(before: Direct, step: Function, constants: Mapping[str, object]) -> Direct | None:
@@ -281,7 +294,7 @@ def _empty(before: Direct, step: Function, constants: Mapping[str, object]) -> D
     if found is None:
         return None
     run = found.run
-    return found._replace(run=lambda node: not run(node))
+    return found._replace(keys=None, run=lambda node: not run(node))
 
 
 def _extension(before: Direct, step: Function, constants: Mapping[str, object]) -> Direct | None:
@@ -290,7 +303,7 @@ def _extension(before: Direct, step: Function, constants: Mapping[str, object]) 
     if type(url) is not str or found is None:
         return None
     run = found.run
-    return found._replace(run=lambda node: [one for one in run(node) if one.get("url") == url])
+    return found._replace(keys=None, run=lambda node: [one for one in run(node) if one.get("url") == url])
 
 
 def _resource_key(before: Direct, step: Function, constants: Mapping[str, object]) -> Direct | None:
@@ -355,6 +368,8 @@ def _compare(node: Binary, type_name: str, constants: Mapping[str, object]) -> O
     if direct.type_name not in kinds:
         return None
     run, expected, wanted = direct.run, node.operator == "=", type(constant)
+    if wanted is str and expected and direct.keys is not None and len(direct.keys) == 1:
+        return _equals(direct.keys[0], constant)
 
     def compare(item: Any) -> bool | None:  # noqa: ANN401
         value = run(item)
@@ -363,6 +378,22 @@ def _compare(node: Binary, type_name: str, constants: Mapping[str, object]) -> O
         if type(value) is not wanted:
             raise TypeError
         return (value == constant) is expected
+
+    return compare
+
+
+def _equals(key: str, constant: object) -> One:
+    """Compare the text under one key with a constant text: what most conditions do."""
+
+    def compare(item: Any) -> bool | None:  # noqa: ANN401
+        value = item.get(key)
+        if value == constant:
+            return True
+        if value is None:
+            return None
+        if type(value) is not str:
+            raise TypeError
+        return False
 
     return compare
 

@@ -23,15 +23,18 @@ def take_item(items: Items, place: Place) -> Item | None:
 
 def take_value(items: Items, place: Place) -> Item | None:
     """Take the one item as a value of FHIRPath's own types, where it has one."""
-    item = take_item(items, place)
-    return None if item is None else to_value(item)
+    if len(items) == 1:
+        return to_value(items[0])
+    return take_item(items, place)
 
 
 def take_truth(items: Items, place: Place) -> bool | None:
     """Take the one Boolean; any other single value counts as true, because it is there."""
     if not items:
         return None
-    value = take_value(items, place)
+    value: Item | None = items[0]
+    if len(items) > 1 or type(value) is not bool:
+        value = take_value(items, place)
     return value if type(value) is bool else not (type(value) is Element and value.type.name == "boolean")
 
 

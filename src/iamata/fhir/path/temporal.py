@@ -145,7 +145,8 @@ def _shift_months(value: Temporal, amount: Decimal, months: int) -> Temporal:
     count = int(amount) * months
     parts = value.parts
     if len(parts) == 1:
-        return _replace(value, (_check_year(int(parts[0]) + int(Decimal(count) // MONTHS_YEAR)),))
+        years = abs(count) // MONTHS_YEAR
+        return _replace(value, (_check_year(int(parts[0]) + (years if count > 0 else -years)),))
     index = int(parts[0]) * MONTHS_YEAR + int(parts[1]) - 1 + count
     year, month = _check_year(index // MONTHS_YEAR), index % MONTHS_YEAR + 1
     if len(parts) == _MONTH:

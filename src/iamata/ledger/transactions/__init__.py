@@ -8,6 +8,7 @@ from iamata.ledger.transactions import (
     access,
     consents,
     emergencies,
+    late_emergencies,
     members,
     patients,
     persons,
@@ -47,6 +48,7 @@ HANDLERS: Final[dict[type[Transaction], Callable[[Any, Any], Any]]] = {
     access.AnchorReads: access.anchor_reads,
     emergencies.DeclareEmergency: emergencies.declare_emergency,
     emergencies.ReviewEmergency: emergencies.review_emergency,
+    late_emergencies.PostLateEmergency: late_emergencies.post_late_emergency,
 }
 """Each handler reads checks, then writes, then one event: nothing may refuse after the first write."""
 

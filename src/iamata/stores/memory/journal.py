@@ -31,6 +31,10 @@ class JournalMemory(AnchoredMemory):
         """Read the entries about a patient in order."""
         return (row for row in self.read_all() if row.patient == patient)
 
+    def read_late(self) -> Iterator[JournalRow]:
+        """Read the entries of the kind `late` in order."""
+        return (row for row in self.read_all() if row.kind == "late")
+
     def read_all(self) -> Iterator[JournalRow]:
         """Read every entry in order."""
         return iter([self._rows[sequence] for sequence in sorted(self._rows)])

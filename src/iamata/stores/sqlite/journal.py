@@ -12,7 +12,7 @@ from iamata.stores.sqlite.tables import ANCHOR_TABLE, HEAD_TABLE, AnchoredFile, 
 JOURNAL_FILE: Final = "journal.db"
 
 SCHEMA: Final = Schema(
-    version=1,
+    version=2,
     statements=(
         HEAD_TABLE,
         ANCHOR_TABLE,
@@ -26,6 +26,7 @@ SCHEMA: Final = Schema(
 ) STRICT""",
         "CREATE INDEX entry_patient ON entry (patient)",
         "CREATE INDEX entry_id ON entry (id)",
+        "CREATE INDEX entry_late ON entry (sequence) WHERE kind = 'late'",
     ),
 )
 
@@ -60,6 +61,11 @@ class JournalFile(AnchoredFile):
         """Read the entries about a patient in order."""
         query = f"SELECT {_ROW} FROM entry WHERE patient = ? ORDER BY sequence"  # noqa: S608  fixed columns
         return self.database.read(query, (patient,), JournalRow)
+
+    def read_late(self) -> Iterator[JournalRow]:
+        """Read the entries of the kind `late` in order, without looking at the others."""
+        query = f"SELECT {_ROW} FROM entry WHERE kind = 'late' ORDER BY sequence"  # noqa: S608  fixed columns
+        return self.database.read(query, (), JournalRow)
 
     def read_all(self) -> Iterator[JournalRow]:
         """Read every entry in order."""

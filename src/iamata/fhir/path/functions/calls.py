@@ -38,6 +38,8 @@ TAKES: Final[dict[str, Take]] = {
     "item": take_item,
 }
 CHARS_A_STEP: Final = 64
+TOO_LONG: Final = object()
+"""What a function of values returns instead of a string that would be too long to make."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -115,7 +117,7 @@ def on_value(
 ) -> Function:
     """Declare a function of single values: where one is missing, the result is empty.
 
-    The function may return a value, a list, or None for nothing.
+    The function may return a value, a list, None for nothing, or TOO_LONG.
     """
     take, takers = TAKES[takes], tuple(TAKES[name] for name in arguments)
 
@@ -147,6 +149,8 @@ def spend_result(result: Any, frame: Frame) -> Items:  # noqa: ANN401  whatever 
     """Make a collection of a result, and count what it costs."""
     if result is None:
         return []
+    if result is TOO_LONG:
+        refuse_length(frame)
     if type(result) is str:
         check_length(result, frame)
     elif type(result) is list:
@@ -159,21 +163,22 @@ def check_length(text: str, frame: Frame) -> str:
     """Refuse a string that grew too long."""
     frame.environment.spend(len(text) // CHARS_A_STEP)
     if len(text) > STRING_CHARS_MAX:
-        frame.environment.spend(frame.environment.steps + 1)
+        refuse_length(frame)
     return text
 
 
-def each(items: Items, frame: Frame) -> "Callable[[Run], list[tuple[Item, Items]]]":
-    """Return a function that evaluates an argument for each item, with `$this` and `$index` set."""
+def refuse_length(frame: Frame) -> None:
+    """Refuse a string that would grow too long: it costs more than there is."""
+    frame.environment.spend(frame.environment.steps + 1)
+
+
+def each(items: Items, frame: Frame, run: Run) -> list[tuple[Item, Items]]:
+    """Evaluate an argument for each item, with `$this` and `$index` set."""
     inner = frame.open()
-
-    def evaluate(run: Run) -> list[tuple[Item, Items]]:
-        frame.environment.spend(len(items))
-        found: list[tuple[Item, Items]] = []
-        for index, item in enumerate(items):
-            inner.this = [item]
-            inner.index = index
-            found.append((item, run(inner)))
-        return found
-
-    return evaluate
+    frame.environment.spend(len(items))
+    found: list[tuple[Item, Items]] = []
+    for index, item in enumerate(items):
+        inner.this = [item]
+        inner.index = index
+        found.append((item, run(inner)))
+    return found

@@ -42,7 +42,7 @@ def _where(call: Call) -> Step:
             inner.this = [item]
             inner.index = index
             answer = criteria(inner)
-            if answer and (answer[0] is True or answer[0] is not False) and take_truth(answer, place):
+            if answer and take_truth(answer, place):
                 found.append(item)
         return found
 
@@ -73,7 +73,7 @@ def _exists(call: Call) -> Step:
 
 
 def _all(items: Items, call: Call, frame: Frame) -> Items:
-    answers = each(items, frame)(call.arguments[0])
+    answers = each(items, frame, call.arguments[0])
     return [all(take_truth(answer, call.place) is True for _, answer in answers)]
 
 
@@ -128,7 +128,7 @@ def _repeat(items: Items, call: Call, frame: Frame) -> Items:
     seen, found = Seen(frame.environment.spend), []
     level = items
     while level:
-        answers = each(level, frame)(call.arguments[0])
+        answers = each(level, frame, call.arguments[0])
         level = [item for _, answer in answers for item in answer if seen.add(item)]
         found += level
     return found
@@ -138,7 +138,7 @@ def _repeat_all(items: Items, call: Call, frame: Frame) -> Items:
     found: Items = []
     level = items
     while level:
-        level = [item for _, answer in each(level, frame)(call.arguments[0]) for item in answer]
+        level = [item for _, answer in each(level, frame, call.arguments[0]) for item in answer]
         frame.environment.spend(len(level) + 1)
         found += level
     return found
@@ -216,7 +216,7 @@ def _sort(items: Items, call: Call, frame: Frame) -> Items:
     found = list(items)
     for run, written in reversed([*zip(call.arguments, call.written, strict=True)]):
         is_turned = isinstance(written, Unary) and written.operator == "-"
-        keyed = each(found, frame)(run)
+        keyed = each(found, frame, run)
         found = _order_by(
             [(item, _take_key(key, call.place)) for item, key in keyed], call.place, is_turned
         )

@@ -15,6 +15,7 @@ from iamata.fhir.path.functions.calls import (
     BOOLEAN,
     INTEGER,
     STRING,
+    TOO_LONG,
     Call,
     Function,
     always,
@@ -113,11 +114,11 @@ def _split(text: str, separator: str) -> list[str]:
     return text.split(separator) if separator else list(text)
 
 
-def _replace(text: str, pattern: str, substitute: str) -> str:
+def _replace(text: str, pattern: str, substitute: str) -> object:
     if len(substitute) > len(pattern):
         count = text.count(pattern)
         if len(text) + count * len(substitute) > STRING_CHARS_MAX:
-            return "\0" * (STRING_CHARS_MAX + 1)  # refused for its length, without being built
+            return TOO_LONG
     return text.replace(pattern, substitute)
 
 
