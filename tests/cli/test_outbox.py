@@ -1,10 +1,15 @@
 """The outbox on the command line: every act says what was sent, what waits until when, and why."""
 
+import threading
+import time
+
 import msgspec
 import pytest
 
 from iamata.model.instants import Instant
+from iamata.model.reasons import Refused
 from iamata.stores.outboxes import load_outbox, save_outbox
+from iamata.stores.private_files import hold_folder
 from iamata.testing.stage import Answer, Stage
 
 GRANT = ("--to", "member:state", "--purpose", "TREAT", "--yes")
@@ -181,3 +186,24 @@ def test_a_consent_says_which_custodian_it_does_not_reach_yet(stage: Stage) -> N
 def test_an_outbox_needs_its_wallet(stage: Stage) -> None:
     assert stage("wallet", "outbox", "--wallet", stage.folder / "nowhere").code == 4
     assert stage("wallet", "send", "--wallet", stage.folder / "nowhere").code == 4
+
+
+def test_commands_with_one_wallet_wait_for_each_other(stage: Stage) -> None:
+    """What one wrote while another asked a node was lost when that was refused: a key, it may be."""
+    is_free = threading.Event()
+
+    def work() -> None:
+        with hold_folder(stage.patient):
+            is_held.set()
+            time.sleep(0.5)
+            is_free.set()
+
+    is_held = threading.Event()
+    other = threading.Thread(target=work)
+    other.start()
+    is_held.wait()
+    with pytest.raises(Refused, match="another process"), hold_folder(stage.patient, wait_s=0):
+        pass
+    assert grant(stage).code == 0
+    assert is_free.is_set()
+    other.join()

@@ -144,3 +144,11 @@ def test_where_no_node_answers_what_is_due_stays(known_twice: Stage) -> None:
 
     assert answer.code == 7
     assert load_outbox(stage.patient) == before
+
+
+def test_no_node_is_asked_for_the_keys_at_another_custodian(known_twice: Stage) -> None:
+    with serve(known_twice, "north") as north:
+        answer = use(known_twice, north, "devices", "--custodian", "south")
+
+    assert (answer.code, answer.out) == (4, "")
+    assert "ask where south is served" in answer.err

@@ -9,7 +9,7 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.times import write_time
-from iamata.engines.comet.waiting import MEMBER_BYTES_MAX
+from iamata.engines.comet.waiting import MEMBER_BUNDLES_MAX, MEMBER_BYTES_MAX
 from iamata.ledger.bundles import list_bundles
 from iamata.ledger.misbehaviour import compute_address
 from iamata.ledger.transactions import HANDLERS
@@ -221,6 +221,18 @@ def test_one_member_cannot_fill_the_mempool(town: ValidatorTown) -> None:
     assert town.comet.check(other) == ACCEPTED
     town.comet.make_block()
     assert town.comet.check(flood) == ACCEPTED
+
+
+def test_many_small_bundles_of_one_member_do_not_crowd_out_another(town: ValidatorTown) -> None:
+    town.comet.connect()
+    flood = [
+        {"check_tx": abci.RequestCheckTx(tx=raw)} for raw in town.write_anchors(MEMBER_BUNDLES_MAX + 20)
+    ]
+
+    codes = [answer.code for answer in town.comet["mempool"].ask_all(flood)]
+
+    assert codes == [ACCEPTED] * MEMBER_BUNDLES_MAX + [Reason.TOO_BUSY] * 20
+    assert town.comet.check(town.write_anchors(1, member=1)[0]) == ACCEPTED
 
 
 def test_a_recheck_lets_go_what_is_over(town: ValidatorTown) -> None:

@@ -25,6 +25,22 @@ def ask(comet: RealComet, question: str) -> dict[str, dict[str, dict[str, dict[s
         return found
 
 
+def begin_with_a_snapshot(late: RealComet, first: RealComet, application: str) -> None:
+    """Start a CometBFT that trusts another one's first header, and asks it for a snapshot."""
+    trusted = ask(first, "commit?height=1")["signed_header"]["commit"]["block_id"]["hash"]
+    late.start(
+        application,
+        peers=f"{first.read_node_id()}@{first.p2p_address}",
+        settings={
+            "STATESYNC_ENABLE": "true",
+            "STATESYNC_RPC_SERVERS": f"{first.rpc_address},{first.rpc_address}",
+            "STATESYNC_TRUST_HEIGHT": "1",
+            "STATESYNC_TRUST_HASH": str(trusted),
+            "STATESYNC_DISCOVERY_TIME": "5s",
+        },
+    )
+
+
 @pytest.mark.slow
 def test_a_late_node_begins_with_a_snapshot_and_follows(
     tmp_path: Path, require_part: Callable[[str], Path]
@@ -34,31 +50,15 @@ def test_a_late_node_begins_with_a_snapshot_and_follows(
     key, seed = town.validator.key_id, town.validator_seed
     first = RealComet(program, tmp_path / "comet", town.genesis, key=key, seed=seed)
     other = derive_bytes("late", "validator", length=32)
-    late = RealComet(
-        program,
-        tmp_path / "comet-late",
-        town.genesis,
-        key=SigningKey.from_seed(other).key_id,
-        seed=other,
-    )
+    stranger = SigningKey.from_seed(other).key_id
+    late = RealComet(program, tmp_path / "comet-late", town.genesis, key=stranger, seed=other)
     town.broadcast = RpcBroadcast(first.rpc_address)
     try:
         first.start(f"unix://{tmp_path}/ledger.sock")
         for raw in town.write_anchors(6):
             assert town.engine.submit(raw).result(TIMEOUT_S).reason == 0
         engine = town.open("late")
-        trusted = ask(first, "commit?height=1")["signed_header"]["commit"]["block_id"]["hash"]
-        late.start(
-            f"unix://{tmp_path}/late.sock",
-            peers=f"{first.read_node_id()}@{first.p2p_address}",
-            settings={
-                "STATESYNC_ENABLE": "true",
-                "STATESYNC_RPC_SERVERS": f"{first.rpc_address},{first.rpc_address}",
-                "STATESYNC_TRUST_HEIGHT": "1",
-                "STATESYNC_TRUST_HASH": str(trusted),
-                "STATESYNC_DISCOVERY_TIME": "5s",
-            },
-        )
+        begin_with_a_snapshot(late, first, f"unix://{tmp_path}/late.sock")
         submitted = town.engine.submit(town.write_anchors(1)[0]).result(TIMEOUT_S)
         deadline = time.monotonic() + TIMEOUT_S
         while engine.snapshot().height < submitted.height and time.monotonic() < deadline:

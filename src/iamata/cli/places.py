@@ -11,6 +11,7 @@ from iamata.model.ids import NetworkId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home, open_home
 from iamata.node.places import RemotePlace, open_node
+from iamata.stores.private_files import hold_folder
 
 PlaceOption = Annotated[
     Path | None,
@@ -31,17 +32,21 @@ KeyOption = Annotated[
 def open_place(
     home: Path | None, node: str | None, wallet: Path | None, *, network: NetworkId | None = None
 ) -> Iterator[Home | RemotePlace]:
-    """Open a home, or speak to a node with a wallet's key; a node that is named goes first."""
-    if node is not None:
-        if wallet is None:
-            raise Refused(Reason.INPUT_INVALID, "a node wants to know who asks: --wallet")
-        with open_node(node, wallet, network=network) as place:
-            yield place
-        return
-    if home is None:
-        raise Refused(Reason.INPUT_INVALID, "say where with --home or --node")
-    with open_home(home) as opened:
-        yield opened
+    """Open a home, or speak to a node with a wallet's key; a node that is named goes first.
+
+    One command at a time works with a wallet: what another writes meanwhile would be lost, a key of it too.
+    """
+    with contextlib.ExitStack() as stack:
+        if wallet is not None:
+            stack.enter_context(hold_folder(wallet))
+        if node is not None:
+            if wallet is None:
+                raise Refused(Reason.INPUT_INVALID, "a node wants to know who asks: --wallet")
+            yield stack.enter_context(open_node(node, wallet, network=network))
+            return
+        if home is None:
+            raise Refused(Reason.INPUT_INVALID, "say where with --home or --node")
+        yield stack.enter_context(open_home(home))
 
 
 def get_home(place: Home | RemotePlace, what: str) -> Home:

@@ -15,6 +15,7 @@ from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.events import ProposalOpened
+from iamata.ledger.rules import NEWEST, RULES
 from iamata.ledger.tables import PROPOSALS
 from iamata.ledger.transactions.proposals import (
     Action,
@@ -120,6 +121,9 @@ def vote(
     """Vote on behalf of your member; the vote that decides carries the proposal out."""
     chosen = read_id(proposal, ProposalId)
     with open_place(home, node, wallet) as opened:
+        action = describe_proposal(opened, chosen).get("action", {})
+        if approve and "version" in action:
+            check_rules_known(action["version"])
         sign_for(opened, wallet, member).submit(CastVote, proposal=chosen, is_approval=approve)
         row = describe_proposal(opened, chosen)
     show(row, [f"Proposal {proposal}: {spell_state(row)}."])
@@ -170,11 +174,22 @@ def read_action(kind: str, subject: str) -> Action:
         return read_validator(subject)
     if kind == "upgrade":
         version, _, height = subject.partition(":")
-        return UpgradeRules(version=read_number(version), height=read_number(height))
+        number = read_number(version)
+        check_rules_known(number)
+        return UpgradeRules(version=number, height=read_number(height))
     member = read_member(subject)
     if kind == "admit":
         return AdmitMember(member=member)
     return SuspendMember(member=member) if kind == "suspend" else ReinstateMember(member=member)
+
+
+def check_rules_known(version: int) -> None:
+    """Refuse to ask for rules that this program lacks: from then on it could not even read the ledger.
+
+    What the members agreed on cannot be taken back, so a slip of a finger would end the network.
+    """
+    known = f"this program knows rules up to {NEWEST}: decide with the newer one"
+    require(version in RULES, Reason.RULES_UNKNOWN, known)
 
 
 def read_validator(subject: str) -> SetValidator:

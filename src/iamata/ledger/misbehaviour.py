@@ -65,22 +65,45 @@ def accuse(misbehaviour: Misbehaviour, state: Tables, *, time_ms: int) -> Valida
     """
     owner = state.keys.find(misbehaviour.key)
     member = None if owner is None else MemberId(owner.owner)
-    proposal = ProposalId(compute_random_id(_hash(misbehaviour)[:RANDOM_ID_BYTES]))
     is_active = member is not None and state.members[member].status is MemberStatus.ACTIVE
-    if member is not None and is_active and proposal not in state.proposals:
-        state.proposals[proposal] = Tally(
-            action=msgspec.Raw(msgspec.json.encode(SuspendMember(member=member), order="sorted")),
-            opener=member,
-            until_day=Day(compute_day(time_ms) + state.parameters.proposal_days_max),
-            approvals=(),
-        )
+    proposal: ProposalId | msgspec.UnsetType = msgspec.UNSET
+    if member is not None and is_active:
+        action = msgspec.json.encode(SuspendMember(member=member), order="sorted")
+        proposal = _choose_proposal(misbehaviour, member, action, state)
+        if proposal not in state.proposals:
+            state.proposals[proposal] = Tally(
+                action=msgspec.Raw(action),
+                opener=member,
+                until_day=Day(compute_day(time_ms) + state.parameters.proposal_days_max),
+                approvals=(),
+            )
     return ValidatorAccused(
         member=msgspec.UNSET if member is None else member,
         key=misbehaviour.key,
         kind=misbehaviour.kind,
         height=misbehaviour.height,
-        proposal=proposal if is_active else msgspec.UNSET,
+        proposal=proposal,
     )
+
+
+def _choose_proposal(
+    misbehaviour: Misbehaviour, member: MemberId, action: bytes, state: Tables
+) -> ProposalId:
+    """Name the vote by its evidence; the next name where somebody has opened another one under that.
+
+    Whoever misbehaves knows the evidence first, and could be there before it. A vote that a person
+    opened begins with the approval of the opener's member.
+    """
+    digest = _hash(misbehaviour)
+    while True:
+        proposal = ProposalId(compute_random_id(digest[:RANDOM_ID_BYTES]))
+        tally = state.proposals.find(proposal)
+        if tally is None:
+            return proposal
+        is_by_evidence = tally.opener == member and tally.approvals[:1] != (member,)
+        if is_by_evidence and bytes(tally.action) == action:
+            return proposal
+        digest = hashlib.sha256(_PREFIX + digest).digest()
 
 
 def _hash(misbehaviour: Misbehaviour) -> bytes:

@@ -59,6 +59,14 @@ def has_arrived(place: Place, waiting: Waiting) -> bool:
     return not any(one.terms in act.restrictions for one in consent.restrictions if one.is_by_custodian)
 
 
+def is_under_way(folder: Path, waiting: Waiting) -> bool:
+    """Tell whether a custodian may hold an act: only a clear refusal takes back what the wallet kept."""
+    act = waiting.act
+    if isinstance(act, GrantAct):
+        return any(one.consent == act.consent for one in load_wallet(folder).kept)
+    return isinstance(act, EnrolAct) and act.identity in load_wallet(folder).identities
+
+
 def send_grant(place: Place, folder: Path, member: MemberId, act: GrantAct) -> None:
     """Sign terms, hand them to the custodian, and await that it is bound to them."""
     wallet = load_wallet(folder)

@@ -16,7 +16,11 @@ from iamata.workflows.wallets import add_identity
 
 
 def list_keys(place: Place, folder: Path, *, member: str) -> tuple[KeyId, tuple[KeyId, ...]]:
-    """Return this wallet's key at a member, and all keys that speak for the same patient there."""
+    """Return this wallet's key at a member, and all keys that speak for the same patient there.
+
+    Asked of another member's node, it would learn a pseudonym that is none of its business.
+    """
+    require(place.has_desk(MemberId(member)), Reason.UNKNOWN_MEMBER, f"ask where {member} is served")
     identity, author = sign_as(place, load_wallet(folder), member)
     entry = PATIENTS.find(place.engine.snapshot(), identity.id)
     if entry is None:

@@ -17,7 +17,7 @@ from iamata.node.identities import UNDECIDED
 from iamata.node.places import Place
 from iamata.stores.outboxes import load_outbox, save_outbox
 from iamata.workflows import outbox as outboxes
-from iamata.workflows.outbox import Act, ActId, Waiting
+from iamata.workflows.outbox import Act, ActId, Outbox, Waiting
 
 PASSING: Final = (
     *UNDECIDED,
@@ -30,6 +30,11 @@ PASSING: Final = (
     Reason.WRONG_NODE,
 )
 """Refusals that are none for good: the act stays, and is sent again."""
+
+UNDER_WAY: Final = (
+    "it is not sent again, but its custodian was handed it without an answer, and may put it on the ledger "
+    "for two more days: look with `wallet show`, and withdraw what has come to stand there"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,17 +86,22 @@ def send_due(place: Place, folder: Path) -> list[Outcome]:
 
 
 def call_off(place: Place, folder: Path, act: ActId) -> Waiting:
-    """Take an act out of the outbox, unless the ledger has it already."""
+    """Take an act out of the outbox, unless the ledger has it already.
+
+    Where its custodian was handed it and gave no answer, say that it may bind all the same.
+    """
     box = load_outbox(folder)
     waiting = outboxes.get_waiting(box, act)
     is_here = waiting.network == place.engine.network
     require(is_here, Reason.FOREIGN_NETWORK, "it waits for another network")
     check_desk(place, waiting)
     has_arrived = not waiting.refused and acts.has_arrived(place, waiting)
+    is_under_way = not waiting.refused and acts.is_under_way(folder, waiting)
     if has_arrived:
         acts.deliver(place, folder, waiting)  # so that the wallet keeps what the ledger has
     save_outbox(folder, outboxes.take_out(box, act))
     require(not has_arrived, Reason.REPLAYED, "it was sent before it could be called off")
+    require(not is_under_way, Reason.TOO_SLOW, UNDER_WAY)
     return waiting
 
 
@@ -125,10 +135,15 @@ def _send_in_turn(place: Place, folder: Path, waiting: Waiting) -> Outcome:
     try:
         _send(place, folder, waiting)
     except Refused as refused:
-        if refused.reason not in PASSING:
-            save_outbox(folder, outboxes.mark_refused(load_outbox(folder), waiting, refused.reason))
+        save_outbox(folder, _keep_for_later(load_outbox(folder), waiting, refused, now_ms=now_ms))
         return Outcome(waiting, refused=refused)
     return Outcome(waiting, is_sent=True)
+
+
+def _keep_for_later(box: Outbox, waiting: Waiting, refused: Refused, *, now_ms: int) -> Outbox:
+    if refused.reason in PASSING:
+        return outboxes.try_later(box, waiting, now_ms=now_ms)
+    return outboxes.mark_refused(box, waiting, refused.reason)
 
 
 def _send_decided(place: Place, folder: Path, waiting: Waiting, *, now_ms: int) -> Outcome:

@@ -133,6 +133,7 @@ def grant(  # noqa: PLR0913  a grant's own fields
 def prepare_lift(place: Place, folder: Path, *, consent: ConsentId) -> tuple[MemberId, LiftAct]:
     """Name the restrictions by the custodian that a consent has now, to be decided on."""
     member, _ = find_custodian(place, folder, consent)
+    place.get_desk(member)  # or refuse, before a node is asked about what is not its own
     entry = CONSENTS.find(place.engine.snapshot(), consent)
     theirs = () if entry is None else tuple(one.terms for one in entry.restrictions if one.is_by_custodian)
     require(bool(theirs), Reason.NOTHING_TO_LIFT, consent)
@@ -146,6 +147,7 @@ def restrict(place: Place, folder: Path, *, consent: ConsentId, terms: Terms) ->
     """
     wallet = load_wallet(folder)
     member, author = find_custodian(place, folder, consent)
+    desk = place.get_desk(member)
     salted = wallets.salt_terms(terms, author)
     kept = next(one for one in wallet.kept if one.consent == consent)
     narrowed = KeptTerms(
@@ -156,7 +158,6 @@ def restrict(place: Place, folder: Path, *, consent: ConsentId, terms: Terms) ->
         until_day=kept.until_day,
         narrows=True,
     )
-    desk = place.get_desk(member)
     linked = note_sent(place, folder, member)
     with keeping(folder, wallets.keep_terms(wallet, narrowed), instead_of=wallet):
         author.submit(RestrictConsent, consent=consent, terms=salted.commit())
@@ -237,9 +238,14 @@ def list_consents(place: Place, folder: Path) -> list[tuple[KeptTerms, Consent]]
 
 
 def find_custodian(place: Place, folder: Path, consent: ConsentId) -> tuple[MemberId, Author]:
-    """Return the custodian of a consent, and the author that signs for its patient."""
-    wallet, entry = load_wallet(folder), CONSENTS.find(place.engine.snapshot(), consent)
-    if entry is None or not any(one.consent == consent for one in wallet.kept):
-        hint = "it was not sent yet" if find_grant(load_outbox(folder), consent) else consent
-        raise Refused(Reason.UNKNOWN_CONSENT, hint)
-    return entry.custodian, sign_as(place, wallet, entry.custodian)[1]
+    """Return the custodian of a consent, and the author that signs for its patient there.
+
+    The wallet knows: a node that was asked about another custodian's consent could join two pseudonyms.
+    """
+    wallet, network = load_wallet(folder), place.engine.network
+    patients = [one.patient for one in wallet.kept if one.consent == consent]
+    for identity in wallet.identities:
+        if identity.id in patients and identity.network == network and identity.kind is OwnerKind.PATIENT:
+            return identity.member, place.author(wallets.get_key(identity))
+    hint = "it was not sent yet" if find_grant(load_outbox(folder), consent) else consent
+    raise Refused(Reason.UNKNOWN_CONSENT, hint)

@@ -48,7 +48,7 @@ class RealComet:
         }
         flags = [f"--{name}={value}" for name, value in options.items()]
         fixed = {"P2P_ADDR_BOOK_STRICT": "false", "P2P_ALLOW_DUPLICATE_IP": "true", **(settings or {})}
-        environment = {**os.environ, **{f"CMT_{name}": value for name, value in fixed.items()}}
+        environment = {"HOME": str(self._home)} | {f"CMT_{name}": value for name, value in fixed.items()}
         with (self._home / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  the program under test
                 [self._program, "start", "--home", self._home, *flags],

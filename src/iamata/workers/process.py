@@ -136,7 +136,9 @@ class WorkerProcess:
 
     def _has_output(self) -> bool:
         stream = self._process.stdout if self._process is not None else None
-        return bool(select.select([_get_descriptor(stream)], [], [], 0)[0])
+        poll = select.poll()  # not select(), which knows no descriptor beyond 1,023
+        poll.register(_get_descriptor(stream), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _greet(self) -> None:
         """Take the empty frame that the process sends when it has loaded its modules."""

@@ -26,6 +26,8 @@ from iamata.workflows.wallets import Identity, KeptTerms
 
 WAITING_MAX: Final = 256
 SENT_MAX: Final = 1_024
+RETRY_MS: Final = 6 * SPACING_MS
+"""How long an act rests when its custodian could not answer."""
 FOLDER_LENGTH_MAX: Final = 4_096
 CODE_LENGTH_MAX: Final = 8_192
 
@@ -157,6 +159,14 @@ def put_off(
     (delay,) = _draw_delays(without, (waiting.member,), now_ms, entropy)
     later = msgspec.structs.replace(waiting, due_ms=Instant(now_ms + delay))
     return _replace(outbox, later), later
+
+
+def try_later(outbox: Outbox, waiting: Waiting, *, now_ms: int) -> Outbox:
+    """Return the outbox with an act whose custodian could not answer.
+
+    Tried every minute, it would keep all that waits for other custodians from being sent.
+    """
+    return _replace(outbox, msgspec.structs.replace(waiting, due_ms=Instant(now_ms + RETRY_MS)))
 
 
 def take_out(outbox: Outbox, act: ActId) -> Outbox:

@@ -1,6 +1,7 @@
 """LED-VAL-6: what consensus has seen becomes a leaf and a proposal, at every replica the same."""
 
 import msgspec
+import pytest
 
 from iamata.crypto.ed25519 import SigningKey
 from iamata.ledger.entries import MemberStatus, Tally
@@ -10,19 +11,24 @@ from iamata.ledger.misbehaviour import Misbehaviour, MisbehaviourKind, compute_a
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import MEMBERS, PROPOSALS
 from iamata.ledger.transactions.members import LeaveNetwork
-from iamata.ledger.transactions.proposals import CastVote
+from iamata.ledger.transactions.proposals import (
+    CastVote,
+    OpenProposal,
+    SetParameters,
+    SuspendMember,
+)
 from iamata.model.ids import KeyId, MemberId
-from iamata.model.instants import Instant
+from iamata.model.instants import Day, Instant, compute_day
 from iamata.testing.world import World
 
 ALL = ("hospital-a", "hospital-b", "hospital-c")
 
 
-def observe(world: World, key: KeyId) -> tuple[Leaf, list[bytes]]:
+def observe(world: World, key: KeyId, *, seen_ms: int | None = None) -> tuple[Leaf, list[bytes]]:
     """Put evidence against a key into a block that also holds a transaction."""
     state = world.memory.state
     evidence = Misbehaviour(
-        kind=MisbehaviourKind.DUPLICATE_VOTE, key=key, height=5, time_ms=Instant(world.clock())
+        kind=MisbehaviourKind.DUPLICATE_VOTE, key=key, height=5, time_ms=Instant(seen_ms or world.clock())
     )
     position = state.place(world.clock())
     outcome = state.run(position, [], [evidence])
@@ -63,6 +69,33 @@ def test_the_same_evidence_twice_opens_one_vote() -> None:
 
     assert (second.id, second.event) == (first.id, first.event)
     assert find_tally(world.memory.state, second.event) == before
+
+
+@pytest.mark.parametrize("kind", ["another action", "its own suspension"])
+def test_the_accused_cannot_be_there_before_the_vote(kind: str) -> None:
+    world = World.found("before", validators=ALL)
+    key = world.memory.state.genesis.validators[1].key
+    seen_ms = world.clock()
+    expected, _ = observe(World.found("before", validators=ALL), key, seen_ms=seen_ms)
+    taken = expected.event.proposal
+    parameters = world.memory.state.genesis.parameters
+    own = SuspendMember(member=MemberId("hospital-b"))
+    world.administrator("hospital-b").author.submit(
+        OpenProposal,
+        proposal=taken,
+        action=own if kind == "its own suspension" else SetParameters(parameters=parameters),
+        until_day=Day(compute_day(world.clock())),
+    )
+
+    first, _ = observe(world, key, seen_ms=seen_ms)
+    second, _ = observe(world, key, seen_ms=seen_ms)
+
+    assert first.id == expected.id
+    assert first.event.proposal != taken
+    tally = find_tally(world.memory.state, first.event)
+    assert tally is not None
+    assert tally.approvals == ()
+    assert second.event == first.event
 
 
 def test_a_member_that_left_is_named_and_no_more() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from iamata.consent.terms import Ruling, Terms
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.ledger.entries import MemberKind
+from iamata.ledger.entries import ConsentStatus, MemberKind
 from iamata.ledger.events import ConsentGranted, PatientEnrolled, PatientKeyAdded
 from iamata.ledger.tables import CONSENTS, PATIENTS
 from iamata.model.ids import MemberId, PatientId
@@ -274,6 +274,56 @@ def test_a_withdrawal_of_what_waits_keeps_it_from_being_sent(path: Path) -> None
         wallets.withdraw(home, get_folder(path), consent=act.consent)
 
     assert [one.member for one in load_outbox(get_folder(path)).waiting] == [SOUTH]
+
+
+def test_a_withdrawal_of_what_may_be_under_way_does_not_say_that_all_is_well(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, held = consents.accept_grant, []
+
+    def hold(*given: Any) -> None:
+        held.append(given)
+        raise Refused(Reason.TOO_SLOW)
+
+    monkeypatch.setattr(consents, "accept_grant", hold)
+    with open_home(path) as home:
+        act = prepare(home, NORTH)
+        decide(home, get_folder(path), [(NORTH, act)])
+
+        with pytest.raises(Refused, match="may put it on the ledger"):
+            wallets.withdraw(home, get_folder(path), consent=act.consent)
+
+        assert load_outbox(get_folder(path)).waiting == ()
+        honest(*held[0])
+        wallets.withdraw(home, get_folder(path), consent=act.consent)
+        entry = CONSENTS.find(home.engine.snapshot(), act.consent)
+        assert entry is not None
+        assert entry.status is ConsentStatus.WITHDRAWN
+
+
+def test_a_custodian_that_does_not_answer_does_not_hold_up_the_others(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, offset_ms = acts.send_grant, 0
+
+    def answer_in_the_south(place: Any, folder: Path, member: MemberId, act: GrantAct) -> None:
+        if member == NORTH:
+            raise Refused(Reason.TOO_BUSY)
+        honest(place, folder, member, act)
+
+    monkeypatch.setattr(acts, "send_grant", answer_in_the_south)
+    begun_ms = read_clock_ms()
+    with open_home(path, clock=lambda: begun_ms + offset_ms) as home:
+        grant_everywhere(home)
+        for day in range(1, 11):
+            for minute in range(0, 1440, 5):
+                offset_ms = day * MS_PER_DAY + minute * MS_PER_MINUTE
+                send_due(home, get_folder(path))
+            if count(home, ConsentGranted):
+                break
+
+        assert count(home, ConsentGranted) == 1
+    assert [one.member for one in load_outbox(get_folder(path)).waiting] == [NORTH]
 
 
 def test_what_is_refused_when_it_is_due_is_kept_to_be_seen(path: Path) -> None:

@@ -1,6 +1,8 @@
 """Whatever happens to the other process, every question is answered, in order, once."""
 
+import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -171,3 +173,18 @@ def test_closing_ends_the_process(workers: ProcessWorkers) -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_process_that_holds_many_files_open_is_answered() -> None:
+    """`select` fails for every descriptor beyond 1,023; a node with many connections has those."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    many = 1_200
+    with contextlib.ExitStack() as opened:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before, 2 * many), hard))
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (before, hard))
+        for _ in range(many):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        workers = opened.enter_context(closing(ProcessWorkers()))
+        await_start(workers)
+
+        assert run(workers)[0] == SQUARES

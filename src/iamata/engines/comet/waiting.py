@@ -15,21 +15,24 @@ from iamata.model.ids import KeyId
 
 MEMBER_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of one member's transactions at a time: about two blocks full."""
+MEMBER_BUNDLES_MAX: Final = 500
+"""With lines of one member, at a time: a tenth of what CometBFT's mempool holds, however small they are."""
 NOBODY: Final = ""
 """Whose keys the ledger does not know: all of them share one member's part."""
 
 
 class WaitingBundles:
-    """Bytes by member, over the bundles that wait."""
+    """Bytes and bundles by member."""
 
-    def __init__(self, member_bytes_max: int = MEMBER_BYTES_MAX) -> None:
-        self._member_bytes_max = member_bytes_max
+    def __init__(self) -> None:
         self._bundles: dict[bytes, Counter[str]] = {}
         self._bytes: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def has_room(self, member: str, size: int, ahead: Counter[str]) -> bool:
         """Tell whether a member may have so much more waiting, besides what the same bundle brings."""
-        return self._bytes[member] + ahead[member] + size <= self._member_bytes_max
+        has_bytes = self._bytes[member] + ahead[member] + size <= MEMBER_BYTES_MAX
+        return has_bytes and self._counts[member] < MEMBER_BUNDLES_MAX
 
     def add(self, bundle: bytes, sizes: Counter[str]) -> None:
         """Count a bundle that waits from now on."""
@@ -37,6 +40,7 @@ class WaitingBundles:
         if digest not in self._bundles:
             self._bundles[digest] = sizes
             self._bytes.update(sizes)
+            self._counts.update(sizes.keys())
 
     def remove(self, bundles: Iterable[bytes]) -> None:
         """Count what waits no longer."""
@@ -44,11 +48,13 @@ class WaitingBundles:
             sizes = self._bundles.pop(hashlib.sha256(bundle).digest(), None)
             if sizes is not None:
                 self._bytes -= sizes  # a counter keeps no zeros
+                self._counts -= Counter(sizes.keys())
 
     def clear(self) -> None:
         """Begin again with a mempool that is empty."""
         self._bundles.clear()
         self._bytes.clear()
+        self._counts.clear()
 
 
 def find_member(entries: Bytes, key: KeyId) -> str:
