@@ -20,7 +20,7 @@ def until_told_to_stop() -> Iterator[threading.Event]:
     stopping = threading.Event()
     source, sink = os.pipe()
     os.set_blocking(sink, False)
-    before = {number: signal.signal(number, _do_nothing) for number in SIGNALS}
+    before = {number: signal.signal(number, _let_pass) for number in SIGNALS}
     wakeup = signal.set_wakeup_fd(sink)
     thread = threading.Thread(target=_listen, args=(source, stopping), name="iamata-signals", daemon=True)
     thread.start()
@@ -35,7 +35,7 @@ def until_told_to_stop() -> Iterator[threading.Event]:
         os.close(source)
 
 
-def _do_nothing(_number: int, _frame: object) -> None:
+def _let_pass(_number: int, _frame: object) -> None:
     """Leave it to the thread, which hears of every signal by the pipe."""
 
 

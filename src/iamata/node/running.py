@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,9 @@ from iamata.wire.bodies import NodeInfo
 
 READY_S: Final = 120.0
 LOOK_S: Final = 0.2
+
+CORES: Final = "GOMAXPROCS"
+"""One core is enough for CometBFT here; with more, Go's scheduler looks for work on an idle network."""
 
 _MAIN: Final = "from iamata.cli.main import main; main()"
 """What the installed command runs; the child finds our modules where we found them."""
@@ -72,7 +76,15 @@ def make_group(home: Path) -> Group:
     if is_comet(home):
         start = (str(find_cometbft()), "start", "--home", str(home / COMET_FOLDER))
         # From the home, so that the socket's name stays short: the system allows 107 characters.
-        programs.append(Program(name="cometbft", arguments=start, folder=home, log=logs / COMET_LOG))
+        programs.append(
+            Program(
+                name="cometbft",
+                arguments=start,
+                folder=home,
+                log=logs / COMET_LOG,
+                environment={CORES: os.environ.get(CORES, "1")},
+            )
+        )
     return Group(name=home.name, programs=tuple(programs))
 
 

@@ -9,10 +9,11 @@ import collections
 import contextlib
 import dataclasses
 import logging.handlers
+import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -42,6 +43,8 @@ class Program:
     arguments: tuple[str, ...]
     folder: Path
     log: Path
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What it is told besides what we were told."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,6 +53,19 @@ class Group:
 
     name: str
     programs: tuple[Program, ...]
+
+
+def spawn(program: Program, output: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a program; a terminal's interrupt is for whoever started it alone."""
+    return subprocess.Popen(  # noqa: S603  our own programs
+        program.arguments,
+        cwd=program.folder,
+        env={**os.environ, **program.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) -> None:
@@ -117,14 +133,7 @@ class _Process:
         self._tail: collections.deque[str] = collections.deque(maxlen=1)
         program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self._process = subprocess.Popen(  # noqa: S603  our own programs
-                program.arguments,
-                cwd=program.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's interrupt is for the supervisor alone
-            )
+            self._process = spawn(program, subprocess.PIPE)
         except OSError as error:
             raise Refused(Reason.ENGINE_STOPPED, f"{program.name}: {error.strerror}") from error
         self._writer = threading.Thread(

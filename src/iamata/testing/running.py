@@ -27,6 +27,7 @@ from iamata.node.configuration import Comet, read_configuration, write_configura
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, load_genesis
 from iamata.node.keyfiles import read_key
 from iamata.node.running import find_node, make_group, spell_url
+from iamata.node.supervising import spawn
 from iamata.node.validators import create_validator_homes
 from iamata.ports import Finality
 from iamata.stores.sqlite.home import KEYS_FOLDER
@@ -62,9 +63,7 @@ class RunningNetwork:
                 if is_wanted:
                     program.log.parent.mkdir(exist_ok=True)
                     with program.log.open("ab") as log:
-                        self._processes[member, program.name] = subprocess.Popen(  # noqa: S603  our own programs
-                            program.arguments, cwd=program.folder, stdout=log, stderr=log
-                        )
+                        self._processes[member, program.name] = spawn(program, log)
 
     def kill(self, members: Sequence[str] = MEMBERS, parts: Sequence[str] = PARTS) -> None:
         """Kill without a warning."""
@@ -166,11 +165,7 @@ def start_twin(network: RunningNetwork, member: str) -> Iterator[None]:
     for program in make_group(twin).programs:
         program.log.parent.mkdir(exist_ok=True)
         with program.log.open("ab") as log:
-            processes.append(
-                subprocess.Popen(  # noqa: S603  our own programs
-                    program.arguments, cwd=program.folder, stdout=log, stderr=log
-                )
-            )
+            processes.append(spawn(program, log))
     try:
         yield
     finally:
