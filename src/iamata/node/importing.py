@@ -12,6 +12,7 @@ from iamata.intake.pipeline import Problem, Unit, read_units
 from iamata.intake.progress import Progress
 from iamata.intake.rules import load_rules
 from iamata.model.reasons import Refused
+from iamata.workers.collecting import collecting_rarely
 from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.office import Office
 from iamata.workflows.records import Importer, ImportTally
@@ -46,7 +47,7 @@ def import_files(  # noqa: PLR0913  what, where to, how, and who is told
 
     A lenient import counts the records whose structure is not FHIR R4's, and keeps them.
     """
-    with closing(ProcessWorkers()) as workers:
+    with collecting_rarely(), closing(ProcessWorkers()) as workers:
         importer, report = Importer(office, workers), ImportReport()
         describe = partial(workers.map, describe_all)
         units = read_units(

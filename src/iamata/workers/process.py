@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from typing import IO, Final
 
+from iamata.workers.collecting import collecting_rarely
+
 FRAME_BYTES_MAX: Final = 256 * 1024 * 1024
 FAILURES_MAX: Final = 3
 """After so many processes that died there is no other."""
@@ -177,7 +179,9 @@ def main(name: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to end
     module, _, function = name.partition(":")
     try:
-        serve(sys.stdin.buffer, sys.stdout.buffer, getattr(importlib.import_module(module), function))
+        answer = getattr(importlib.import_module(module), function)
+        with collecting_rarely():
+            serve(sys.stdin.buffer, sys.stdout.buffer, answer)
     finally:
         os._exit(0)  # at once, whatever happened: nobody reads what an orderly end would say
 
