@@ -165,13 +165,13 @@ class WorkerProcess:
             message = "too much for one question"
             raise OSError(message)
         descriptor, deadline_s = _get_descriptor(stream), time.monotonic() + PATIENCE_S
-        for part in (_FRAME.pack(len(body)), body):
-            rest = memoryview(part)
-            while rest:
-                try:
-                    rest = rest[os.write(descriptor, rest) :]
-                except BlockingIOError:
-                    _wait(descriptor, select.POLLOUT, deadline_s)
+        # In one piece: each write wakes the other process, which may then take this very core for a while.
+        rest = memoryview(_FRAME.pack(len(body)) + body)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                _wait(descriptor, select.POLLOUT, deadline_s)
 
 
 def main(name: str) -> None:
