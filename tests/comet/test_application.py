@@ -396,6 +396,29 @@ def test_queries_answer_from_the_durable_block(town: ValidatorTown) -> None:
     assert missing.code == Reason.NOT_FOUND
 
 
+def test_only_known_peers_stay(town: ValidatorTown) -> None:
+    friend, outsider = "0f" * 20, "0e" * 20
+    town.restart(peers=(friend,))
+    town.comet.connect()
+
+    def ask(path: str) -> int:
+        answer = town.comet["query"].ask(query=abci.RequestQuery(path=f"/p2p/filter/{path}"))
+        return int(answer.code)
+
+    assert ask("addr/198.51.100.7:26656") == ACCEPTED  # nobody knows yet whose it is
+    assert ask(f"id/{friend}") == ACCEPTED
+    assert ask(f"id/{outsider}") == Reason.UNKNOWN_SIGNER
+    assert ask("id/") == Reason.UNKNOWN_SIGNER
+    assert ask(f"id/{friend}{friend}") == Reason.UNKNOWN_SIGNER
+
+
+def test_whoever_names_no_peers_speaks_with_none(town: ValidatorTown) -> None:
+    town.comet.connect()
+    query = abci.RequestQuery(path=f"/p2p/filter/id/{'0f' * 20}")
+
+    assert town.comet["query"].ask(query=query).code == Reason.UNKNOWN_SIGNER
+
+
 def test_the_recall_does_not_believe_a_copy_with_another_signature(town: ValidatorTown) -> None:
     town.comet.connect()
     [raw] = town.write_anchors(1)

@@ -2,15 +2,19 @@
 
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.broadcasting import RpcBroadcast
+from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.model.reasons import ACCEPTED, Reason
+from iamata.testing.entropy import derive_bytes
 from iamata.testing.real_comet import RealComet
 from iamata.testing.validator import ValidatorTown
 
@@ -94,6 +98,48 @@ def test_a_sudden_death_loses_nothing(
 
     assert town.engine.snapshot().log_size >= acknowledged
     assert all(leaf.reason == ACCEPTED for _, leaf in town.engine.events(0))
+
+
+def test_an_outsider_is_let_into_no_gossip(
+    town: ValidatorTown, tmp_path: Path, require_part: Callable[[str], Path]
+) -> None:
+    """It knows the genesis and the address, and speaks CometBFT: its key is not among the peers'."""
+    program = require_part("cometbft")
+    seeds = [town.validator_seed, *(derive_bytes(name, length=32) for name in ("friend", "outsider"))]
+    first, friend, outsider = (
+        RealComet(
+            program, tmp_path / str(at), town.genesis, key=SigningKey.from_seed(seed).key_id, seed=seed
+        )
+        for at, seed in enumerate(seeds)
+    )
+    town.restart(peers=(friend.read_node_id(),))
+    peer = f"{first.read_node_id()}@{first.p2p_address}"
+    try:
+        first.start(ADDRESS.format(tmp_path), settings={"FILTER_PEERS": "true"})
+        for other in (outsider, friend):  # the outsider tries first, and tries again and again
+            other.start("kvstore", peers=peer)
+        await_peers(friend, 1)
+        refusals = first.read_log().count(outsider.read_node_id())
+
+        assert (count_peers(first), count_peers(friend), count_peers(outsider)) == (1, 1, 0)
+        assert refusals
+    finally:
+        for one in (outsider, friend, first):
+            one.stop(signal.SIGKILL)
+
+
+def count_peers(comet: RealComet) -> int:
+    rpc = CometRpc(comet.rpc_address)
+    try:
+        return int(rpc.ask("net_info", dict)["n_peers"])
+    finally:
+        rpc.close()
+
+
+def await_peers(comet: RealComet, count: int) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while count_peers(comet) < count and time.monotonic() < deadline_s:
+        time.sleep(0.1)
 
 
 def test_a_foreign_genesis_ends_consensus_with_a_clear_word(

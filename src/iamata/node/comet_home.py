@@ -2,8 +2,9 @@
 
 import dataclasses
 import socket
+import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.files import (
@@ -15,6 +16,7 @@ from iamata.engines.comet.files import (
     spell_validator_state,
 )
 from iamata.ledger.genesis import Genesis
+from iamata.model.reasons import Reason, Refused
 from iamata.node.keyfiles import FOLDER_MODE, KEY_MODE, write_new
 
 COMET_FOLDER: Final = "comet"
@@ -63,6 +65,20 @@ def write_settings(folder: Path, settings: CometSettings) -> None:
     fresh.unlink(missing_ok=True)
     write_new(fresh, spell_settings(settings), mode=KEY_MODE)
     fresh.replace(path)
+
+
+def read_peers(folder: Path) -> frozenset[str]:
+    """Return the ids of the peers that CometBFT's settings name: those with whom it may speak."""
+    path = folder / CONFIG_FOLDER / SETTINGS_FILE
+    try:
+        with path.open("rb") as file:
+            p2p: dict[str, Any] = tomllib.load(file).get("p2p", {})
+        named = f"{p2p.get('persistent_peers', '')},{p2p.get('unconditional_peer_ids', '')}"
+    except (OSError, ValueError, AttributeError) as error:
+        detail = f"{folder.name}/{CONFIG_FOLDER}/{SETTINGS_FILE} cannot be read"
+        raise Refused(Reason.HOME_CORRUPT, detail) from error
+    ids = {peer.partition("@")[0].strip().lower() for peer in named.split(",")}
+    return frozenset(ids - {""})
 
 
 def draw_ports(count: int, *, host: str = LOOPBACK) -> list[int]:

@@ -14,10 +14,11 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.genesis import compute_network_id
+from iamata.ledger.misbehaviour import compute_address
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused
 from iamata.node import validators
-from iamata.node.comet_home import COMET_FOLDER, CONFIG_FOLDER
+from iamata.node.comet_home import COMET_FOLDER, CONFIG_FOLDER, read_peers
 from iamata.node.configuration import Comet, read_configuration
 from iamata.node.consensus_keys import change_key, draw_next_key, find_key
 from iamata.node.home import LEDGER_FOLDER, load_genesis
@@ -54,6 +55,26 @@ def test_every_home_has_one_genesis_and_its_own_key(network: Path) -> None:
         assert said["chain_id"] == compute_network_id(genesis)
         assert len(said["validators"]) == len(MEMBERS)
         assert said["app_hash"] == ""
+
+
+def test_each_home_knows_the_others_as_peers_and_nobody_else(network: Path) -> None:
+    ids = {}
+    for member, _, _ in MEMBERS:
+        seed = base64.b64decode(read_json(network / member, "node_key.json")["priv_key"]["value"])[:32]
+        ids[member] = compute_address(SigningKey.from_seed(seed).key_id).hex()
+
+    for member, _, _ in MEMBERS:
+        assert read_settings(network / member)["filter_peers"] is True
+        assert read_peers(network / member / COMET_FOLDER) == set(ids.values()) - {ids[member]}
+
+
+def test_settings_that_cannot_be_read_are_refused(network: Path) -> None:
+    comet = network / "alpha" / COMET_FOLDER
+    for content in (b"[p2p", b"p2p = 1", b"[p2p]\xff"):
+        (comet / CONFIG_FOLDER / "config.toml").write_bytes(content)
+        with pytest.raises(Refused) as refused:
+            read_peers(comet)
+        assert refused.value.reason is Reason.HOME_CORRUPT
 
 
 def test_secrets_are_readable_by_their_owner_alone(network: Path) -> None:

@@ -6,7 +6,7 @@ Nobody learns of a block before it is on this node's disk.
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
@@ -49,13 +49,17 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
+        peers: Collection[str] = (),
         witness: CommitWitness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
         part: Callable[[], None] = lambda: None,
     ) -> None:
-        """`part` is called before CometBFT is cut off, for whoever would rather stop it first."""
+        """`peers` are the ids of the other CometBFT that ours may speak with.
+
+        `part` is called before CometBFT is cut off, for whoever would rather stop it first.
+        """
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness
@@ -71,7 +75,7 @@ class CometEngine:
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
         snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at, clock=clock)
-        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper), snapshots)
+        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)
         try:
             self._server.start()

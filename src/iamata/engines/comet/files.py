@@ -171,6 +171,8 @@ proxy_app = "$proxy_app"
 moniker = "$moniker"
 abci = "socket"
 log_level = "info"
+# CometBFT asks the node about each peer, which knows those named below and turns the others away.
+filter_peers = true
 
 [rpc]
 # For the node on this machine only: what others ask goes through the node.

@@ -1,5 +1,6 @@
 """CometBFT's Query: what the durable ledger holds, with a proof where one is asked for."""
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -10,8 +11,10 @@ from iamata.engines.keeping.keeper import LedgerKeeper
 from iamata.model.reasons import Reason, Refused, require
 
 ENTRY: Final = "/entry"
-FILTERS: Final = "/p2p/filter/"
-"""CometBFT asks so who may connect; whom it knows already stands in its own settings."""
+FILTER_ADDRESS: Final = "/p2p/filter/addr/"
+"""CometBFT asks so whether an address may connect, before it knows whose it is. Any may: keys decide."""
+FILTER_ID: Final = "/p2p/filter/id/"
+"""CometBFT asks so whether a peer may stay, once the peer has proven that it has the key of this id."""
 PROOF_TYPE: Final = "iamata:state"
 KEY_BYTES_MAX: Final = 256
 
@@ -19,17 +22,26 @@ KEY_BYTES_MAX: Final = 256
 class QueryDesk:
     """Answers from the newest durable block, while the next one is being made."""
 
-    def __init__(self, keeper: LedgerKeeper) -> None:
+    def __init__(self, keeper: LedgerKeeper, peers: Collection[str]) -> None:
+        """`peers` are the ids of those with whom CometBFT may speak; it speaks with nobody else."""
         self._keeper = keeper
+        self._peers = frozenset(peers)
 
     def answer(self, request: abci.RequestQuery) -> abci.ResponseQuery:
         """Return an entry of the map, or why not."""
-        if request.path.startswith(FILTERS):
+        if request.path.startswith(FILTER_ADDRESS):
             return abci.ResponseQuery()
         try:
+            if request.path.startswith(FILTER_ID):
+                return self._admit_peer(request.path.removeprefix(FILTER_ID))
             return self._read_entry(request)
         except Refused as refused:
             return abci.ResponseQuery(code=int(refused.reason), log=str(refused))
+
+    def _admit_peer(self, peer: str) -> abci.ResponseQuery:
+        """Let a known peer stay; an outsider could read every block and fill the gossip with its own."""
+        require(peer in self._peers, Reason.UNKNOWN_SIGNER, "nobody here knows this peer")
+        return abci.ResponseQuery()
 
     def _read_entry(self, request: abci.RequestQuery) -> abci.ResponseQuery:
         require(request.path == ENTRY, Reason.NOT_FOUND, f"the only path is {ENTRY}")
