@@ -271,7 +271,7 @@ def test_a_node_of_another_network_is_not_taken_for_ours(network: Network, tmp_p
 
 
 def test_logs_and_figures_name_nobody_and_nothing(network: Network, told: dict[str, Any]) -> None:
-    figures = Connection(network.north.url)._exchange("GET", "/metrics", b"", {})[1].decode()  # noqa: SLF001  as they are
+    figures = Connection(network.north.url)._exchange("GET", "/metrics", b"", {}, answer_s=10)[1].decode()  # noqa: SLF001  as they are
     spoken = [figures, *(node.log.read_text(encoding="utf-8") for node in (network.north, network.south))]
     patient, consent = told["enrol"]["patient"], told["grant"]["consent"]
 

@@ -32,7 +32,9 @@ class Wire(Connection):
         self.change: Change = lambda _, answer: answer
         self.asked: list[str] = []
 
-    def _exchange(self, method: str, target: str, body: bytes, signed: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, target: str, body: bytes, signed: dict[str, str], **_: float
+    ) -> tuple[int, bytes]:
         self.asked.append(target)
         response = self.house.client.request(method, target, content=body, headers=signed)
         if response.status_code != 200:
@@ -227,7 +229,7 @@ def test_nothing_is_asked_twice_at_one_height(engine: RemoteEngine, wire: Wire) 
 def test_an_answer_that_is_none_is_refused_by_name(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, status: int, content: bytes, reason: Reason
 ) -> None:
-    monkeypatch.setattr(wire, "_exchange", lambda *_: (status, content))
+    monkeypatch.setattr(wire, "_exchange", lambda *_, **__: (status, content))
     monkeypatch.setattr("iamata.client.connection.PAUSE_S", 0)
     engine = RemoteEngine(wire, wire.house.scene.engine.genesis)
 

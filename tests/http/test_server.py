@@ -167,32 +167,6 @@ def test_a_client_is_told_of_nobody_at_home() -> None:
     assert caught.value.reason is Reason.NODE_UNREACHABLE
 
 
-def test_an_answer_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iamata.client.connection.ANSWER_S_MAX", 0.3)
-
-    def trickle(listening: socket.socket) -> None:
-        taken, _ = listening.accept()
-        with taken, contextlib.suppress(OSError):
-            taken.recv(65_536)
-            taken.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
-            for _ in range(100):
-                taken.sendall(b" ")
-                time.sleep(0.05)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=trickle, args=(listening,))
-        thread.start()
-        connection = Connection(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        begun_s = time.monotonic()
-        with pytest.raises(Refused) as caught:
-            connection.post("/v1/requests", Health, Health(status="x"), is_signed=False)
-        connection.close()
-        thread.join()
-
-    assert caught.value.reason is Reason.NODE_UNREACHABLE
-    assert time.monotonic() - begun_s < 3
-
-
 def test_tls_is_served_and_checked(
     scene: Scene, tmp_path: Path, require_part: Callable[[str], Path]
 ) -> None:

@@ -1,6 +1,7 @@
 """One node over HTTP: requests signed, answers bounded, and a refusal arrives as the same refusal."""
 
 import ipaddress
+import math
 import os
 import ssl
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
+from iamata.client.lines import Lines, open_pool
 from iamata.crypto.ed25519 import SigningKey
 from iamata.model.ids import RANDOM_ID_BYTES, compute_random_id
 from iamata.model.instants import MS_PER_SECOND
@@ -21,7 +23,10 @@ from iamata.wire.signatures import Message, sign_request
 
 CONNECT_S_MAX: Final = 5.0
 ANSWER_S_MAX: Final = 65.0
-"""Longer than a node waits for finality, and than a long poll lasts."""
+"""Until an answer is whole to what may change something: longer than a node waits for finality."""
+READ_S_MAX: Final = 15.0
+"""Until an answer is whole to what changes nothing, beyond what the node was asked to wait: longer than a
+node waits by itself for validators to vouch for its newest block."""
 ANSWER_BYTES_MAX: Final = 128 * 1_024 * 1_024
 READ_BYTES: Final = 262_144
 CONNECTIONS_MAX: Final = 8
@@ -52,23 +57,30 @@ class Connection:
         self.key = key
         self._clock = clock
         self._entropy = entropy
-        self._pool = urllib3.PoolManager(
-            num_pools=1,
-            maxsize=CONNECTIONS_MAX,
-            block=True,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_S_MAX, read=ANSWER_S_MAX),
-            ssl_context=_trust(authorities) if self.url.startswith("https:") else None,
+        self._lines = Lines()
+        self._pool = open_pool(
+            self.url,
+            connections_max=CONNECTIONS_MAX,
+            trust=_trust(authorities) if self.url.startswith("https:") else None,
+            lines=self._lines,
         )
 
-    def get(self, path: str, kind: type[AnswerT], query: msgspec.Struct | None = None) -> AnswerT:
-        """Ask a question that changes nothing; a node that just restarts is asked again."""
+    def get(
+        self, path: str, kind: type[AnswerT], query: msgspec.Struct | None = None, *, wait_s: float = 0.0
+    ) -> AnswerT:
+        """Ask a question that changes nothing; a node that just restarts is asked again.
+
+        `wait_s` is how long the query asks the node to wait for an answer.
+        """
         target = path if query is None else f"{path}?{_spell(query)}"
+        answer_s = wait_s + READ_S_MAX
+        until_s = time.monotonic() + answer_s
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._ask("GET", target, b"", kind)
+                return self._ask("GET", target, b"", kind, answer_s=answer_s)
             except Refused as refused:
-                if refused.reason is not Reason.NODE_UNREACHABLE or attempt == ATTEMPTS:
+                is_over = attempt == ATTEMPTS or self._lines.is_cut or time.monotonic() >= until_s
+                if refused.reason is not Reason.NODE_UNREACHABLE or is_over:
                     raise
             time.sleep(PAUSE_S * attempt)
         raise AssertionError(target)
@@ -77,17 +89,26 @@ class Connection:
         self, path: str, kind: type[AnswerT], body: msgspec.Struct, *, is_signed: bool = True
     ) -> AnswerT:
         """Ask for something to be done, once; unsigned where the ledger does not know the key yet."""
-        return self._ask("POST", path, msgspec.json.encode(body), kind, is_signed=is_signed)
+        raw = msgspec.json.encode(body)
+        return self._ask("POST", path, raw, kind, answer_s=ANSWER_S_MAX, is_signed=is_signed)
 
     def close(self) -> None:
-        """Close the connections."""
-        self._pool.clear()
+        """Close the connections; what is under way on them ends as if the node were gone."""
+        self._lines.cut()
+        self._pool.close()
 
-    def _ask(
-        self, method: str, target: str, body: bytes, kind: type[AnswerT], *, is_signed: bool = True
+    def _ask(  # noqa: PLR0913  a request, and how long it may take
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        kind: type[AnswerT],
+        *,
+        answer_s: float,
+        is_signed: bool = True,
     ) -> AnswerT:
         signed = self._sign(method, target, body) if is_signed else {}
-        status, answer = self._exchange(method, target, body, signed)
+        status, answer = self._exchange(method, target, body, signed, answer_s=answer_s)
         if status == _DONE:
             return self._decode(answer, kind)
         try:
@@ -97,21 +118,25 @@ class Connection:
             raise Refused(reason, self.url) from error
         raise read_refusal(problem)
 
-    def _exchange(self, method: str, target: str, body: bytes, signed: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, target: str, body: bytes, signed: dict[str, str], *, answer_s: float
+    ) -> tuple[int, bytes]:
         headers = {"accept": "application/json", **signed}
         if body:
             headers["content-type"] = "application/json"
         try:
-            response = self._pool.request(
+            response = self._pool.urlopen(
                 method,
-                self.url + target,
+                target,
                 body=body or None,
                 headers=headers,
                 redirect=False,
                 preload_content=False,
+                timeout=urllib3.Timeout(connect=CONNECT_S_MAX, read=answer_s),
+                pool_timeout=math.ceil(answer_s),
             )
             with response:
-                answer = _read_in_time(response)
+                answer = _read_bounded(response)
                 response.drain_conn() if len(answer) <= ANSWER_BYTES_MAX else response.close()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Refused(Reason.NODE_UNREACHABLE, self.url) from error
@@ -151,16 +176,11 @@ def read_url(text: str) -> tuple[str, str]:
     return f"{scheme}://{authority}", authority.lower()
 
 
-def _read_in_time(response: urllib3.BaseHTTPResponse) -> bytes:
-    """Read an answer; a node that trickles would hold its asker for ever, as each read comes in time."""
-    until_s = time.monotonic() + ANSWER_S_MAX
+def _read_bounded(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Read an answer, or as much of it as shows that it is too long."""
     answer = bytearray()
     while len(answer) <= ANSWER_BYTES_MAX and (part := response.read1(READ_BYTES)):
         answer += part
-        if time.monotonic() > until_s:
-            response.close()
-            message = "the answer takes too long"
-            raise urllib3.exceptions.HTTPError(message)
     return bytes(answer)
 
 

@@ -14,7 +14,7 @@ from iamata.ports import Finality
 from iamata.wire import bodies
 
 STEP_S_MAX: Final = 5.0
-"""How long one request stays open: a follower that closes waits no longer than this."""
+"""How long one request stays open where nothing is new."""
 
 
 class RemoteLeader:
@@ -33,13 +33,13 @@ class RemoteLeader:
         """Return the next page of blocks, empty where none came in time."""
         if self._closing.is_set():
             raise Refused(Reason.ENGINE_STOPPED)
-        query = bodies.BlocksQuery(
-            first=first_height, limit=bodies.BLOCKS_MAX, wait_s=min(wait_s, STEP_S_MAX)
-        )
-        page = self._connection.get("/v1/ledger/blocks", bodies.BlockPage, query)
+        step_s = min(wait_s, STEP_S_MAX)
+        query = bodies.BlocksQuery(first=first_height, limit=bodies.BLOCKS_MAX, wait_s=step_s)
+        page = self._connection.get("/v1/ledger/blocks", bodies.BlockPage, query, wait_s=step_s)
         return [block.read() for block in page.blocks]
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more, and wait for no answer: the leader could take its time."""
         self._closing.set()
+        self._connection.close()
         self._engine.close()

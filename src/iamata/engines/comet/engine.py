@@ -56,10 +56,7 @@ class CometEngine:
         blocks_kept: int = 0,
         part: Callable[[], None] = lambda: None,
     ) -> None:
-        """`peers` are the ids of the other CometBFT that ours may speak with.
-
-        `part` is called before CometBFT is cut off, for whoever would rather stop it first.
-        """
+        """Let these `peers` stay, by id; call `part` before CometBFT is cut off: one may stop it first."""
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness

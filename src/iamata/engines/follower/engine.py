@@ -139,6 +139,8 @@ class FollowerEngine:
             except Refused as refused:
                 if refused.reason is Reason.RULES_UNKNOWN:
                     raise
+                if self._closing.is_set():  # which ends what was asked
+                    return
                 self._note(refused)
                 self._closing.wait(pause_s)
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
