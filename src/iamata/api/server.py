@@ -74,7 +74,7 @@ class StrictProtocol(H11Protocol):
 
 
 class NodeServer(uvicorn.Server):
-    """Serves until it is told to stop; then lets long polls go, and answers what it has accepted."""
+    """Serves until told to stop, or it is over; then lets long polls go, and answers what is accepted."""
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class NodeServer(uvicorn.Server):
         *,
         on_ready: Callable[[], None],
         let_go: Callable[[], None],
+        is_over: Callable[[], bool] = lambda: False,
         tls: tuple[str, str] | None = None,
     ) -> None:
         certificate, key = tls or (None, None)
@@ -108,6 +109,7 @@ class NodeServer(uvicorn.Server):
         )
         self._on_ready = on_ready
         self._let_go = let_go
+        self._is_over = is_over
 
     def serve_until_stopped(self, listening: socket.socket) -> None:
         """Serve on a socket until a signal says to stop; the process then goes on, to close files."""
@@ -124,6 +126,10 @@ class NodeServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look whether serving goes on, ten times a second."""
+        return await super().on_tick(counter) or self._is_over()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let long polls go before waiting for answers that are under way."""

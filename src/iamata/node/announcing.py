@@ -25,6 +25,11 @@ class AnnouncingEngine:
         self._hear = hear
 
     @property
+    def is_halted(self) -> bool:
+        """Tell whether the ledger met what it cannot go on after: only a new process may go on."""
+        return isinstance(self._engine, CometEngine) and self._engine.is_halted
+
+    @property
     def trouble(self) -> Refused | None:
         """Say why the ledger does not grow, None where it does, or where the engine cannot tell."""
         return self._engine.trouble if isinstance(self._engine, FollowerEngine | CometEngine) else None

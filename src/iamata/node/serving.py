@@ -23,6 +23,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
+from iamata.ports import Engine
 from iamata.workflows.office import Office
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -36,7 +37,10 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], None]) -> None:
-    """Open a home and serve one of its members; return after a signal, with everything closed."""
+    """Open a home and serve one of its members; return after a signal, with everything closed.
+
+    Refuse when the ledger halted: CometBFT would be turned away for ever, and a new process may go on.
+    """
     configuration = read_configuration(path)
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
@@ -46,9 +50,17 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
             create_app(serving),
             on_ready=lambda: on_ready(served),
             let_go=serving.watch.close,
+            is_over=lambda: is_halted(home.engine),
             tls=_find_tls(path, configuration),
         )
         server.serve_until_stopped(listening)
+        is_whole = not is_halted(home.engine)
+        require(is_whole, Reason.ENGINE_STOPPED, "the ledger halted; the node's log says after what")
+
+
+def is_halted(engine: Engine) -> bool:
+    """Tell whether a ledger cannot go on in this process."""
+    return isinstance(engine, AnnouncingEngine) and engine.is_halted
 
 
 def choose_office(home: Home, member: str | None) -> Office:
