@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from iamata.engines.comet.witness import Witness
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.light.verifying import check_light_block, trust_genesis
 from iamata.model.ids import Digest
@@ -95,6 +96,24 @@ def test_without_a_quorum_nothing_is_vouched_for(
         witness.close()
 
     assert refused.value.reason is Reason.TOO_BUSY
+
+
+@pytest.mark.slow
+def test_a_header_from_the_future_is_taken_when_its_time_has_come(
+    network: CometNetwork, tmp_path: Path
+) -> None:
+    height = network.store("future=1")
+    now_ms = [network.genesis.created_ms - 60_000]
+    witness = Witness(tmp_path, network.genesis, network.connect(), clock=lambda: now_ms[0])
+    try:
+        time.sleep(0.5)
+        early = witness.height
+        now_ms[0] = read_clock_ms()
+        await_height(witness, height)
+    finally:
+        witness.close()
+
+    assert early == 0
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from iamata.cli.commands import verb
 from iamata.cli.output import note, show, spell_table
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
-from iamata.ledger.light.verifying import TRUST_MS
+from iamata.ledger.light.verifying import TRUST_MS, is_fresh
 from iamata.model.instants import MS_PER_DAY, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import NODE_FILE
@@ -98,7 +98,7 @@ def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
     elif not votes.is_result_vouched:
         lines.append("What the last block came to is named by the next header, which is not here yet.")
     age_days, period_days = (now_ms - votes.time_ms) // MS_PER_DAY, TRUST_MS // MS_PER_DAY
-    if age_days < period_days:
+    if is_fresh(votes.time_ms, now_ms=now_ms):
         return [*lines, f"The newest votes are within the trust period of {period_days} days."]
     return [
         *lines,

@@ -34,7 +34,7 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
     home = home.resolve()
     log = home / LOGS_FOLDER / COMET_LOG
     starting = StartingBroadcast(home, folder=home / COMET_FOLDER, log=log, rpc=settings.rpc)
-    witness = Witness(folder, genesis, CometRpc(settings.rpc))
+    witness = Witness(folder, genesis, CometRpc(settings.rpc), clock=clock)
     try:
         return CometEngine(
             folder,

@@ -14,6 +14,7 @@ from iamata.crypto.hpke import derive_sealing_key
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.follower.following import FORK_FILE, find_fork
 from iamata.engines.keeping.commits import SCHEMA as COMMITS_SCHEMA
 from iamata.engines.keeping.commits import CommitFile
@@ -116,7 +117,7 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
 
 def begin_vouching(genesis: Genesis, find_light: FindLight) -> Vouching | None:
     """Prepare to check votes, where validators order."""
-    return Vouching(genesis, find_light) if genesis.validators else None
+    return Vouching(genesis, find_light, now_ms=read_clock_ms()) if genesis.validators else None
 
 
 def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed, VoteReport | None]:

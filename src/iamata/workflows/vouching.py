@@ -20,7 +20,7 @@ from iamata.ledger.light.blocks import (
     order_validators,
     read_light_block,
 )
-from iamata.ledger.light.verifying import check_light_block, count_faulty, trust_genesis
+from iamata.ledger.light.verifying import check_clock, check_light_block, count_faulty, trust_genesis
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import CURRENT, VALIDATORS
 from iamata.model.reasons import Reason, Refused, require
@@ -47,8 +47,10 @@ class VoteReport:
 class Vouching:
     """Follows a replay with the light blocks of the same heights, from the genesis on."""
 
-    def __init__(self, genesis: Genesis, find_light: Callable[[int], bytes | None]) -> None:
+    def __init__(self, genesis: Genesis, find_light: Callable[[int], bytes | None], *, now_ms: int) -> None:
+        """`now_ms` is the reader's clock: votes for a time to come would be fresh for ever."""
         first = order_validators(genesis.validators)
+        self._now_ms = now_ms
         self._find_light = find_light
         self._trust = trust_genesis(genesis)
         self._app_hash = str(LedgerState(genesis).app_hash)
@@ -91,6 +93,7 @@ class Vouching:
         try:
             light = read_light_block(raw)
             require(light.header.height == height, Reason.FAULT_FOUND, "they are for another height")
+            check_clock(light, now_ms=self._now_ms)
             self._trust = check_light_block(light, self._trust)
         except Refused as refused:
             raise _find_fault(height, f"its votes: {refused}") from refused

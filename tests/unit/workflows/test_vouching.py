@@ -12,7 +12,7 @@ from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.bundles import list_bundles
 from iamata.ledger.envelope import read_transaction
 from iamata.ledger.light.blocks import NO_ITEMS_HASH, LightBlock, order_validators
-from iamata.ledger.light.verifying import trust_genesis
+from iamata.ledger.light.verifying import DRIFT_MS, trust_genesis
 from iamata.ledger.misbehaviour import Misbehaviour, MisbehaviourKind
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import CURRENT, VALIDATORS
@@ -84,9 +84,9 @@ def install(state: LedgerState, bundle: list[bytes], evidence: tuple[Misbehaviou
 BLOCKS, LIGHTS = write_chain()
 
 
-def verify(blocks: list[StoredBlock], lights: list[LightBlock]) -> VoteReport:
+def verify(blocks: list[StoredBlock], lights: list[LightBlock], *, late_ms: int = 0) -> VoteReport:
     kept = {light.header.height: encode_struct(light) for light in lights}
-    vouching = Vouching(GENESIS, kept.get)
+    vouching = Vouching(GENESIS, kept.get, now_ms=BLOCKS[-1].time_ms + late_ms)
     replay(GENESIS, blocks, SignatureChecker(), see=vouching.take)
     return vouching.sum_up()
 
@@ -101,6 +101,13 @@ def test_votes_of_the_replayed_validators_hold() -> None:
 
 def test_what_the_last_block_came_to_is_vouched_for_by_the_next() -> None:
     assert not verify(BLOCKS[:6], LIGHTS[:6]).is_result_vouched
+
+
+def test_votes_for_a_time_to_come_are_a_fault() -> None:
+    verify(BLOCKS, LIGHTS, late_ms=-DRIFT_MS)
+
+    with pytest.raises(Refused, match=r"block 7: its votes: .*from the future"):
+        verify(BLOCKS, LIGHTS, late_ms=-DRIFT_MS - 1)
 
 
 def test_blocks_without_votes_at_the_end_are_counted() -> None:

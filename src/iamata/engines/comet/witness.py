@@ -7,15 +7,17 @@ of the newest state waits for it: a moment, as CometBFT makes that next block by
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from iamata.engines.comet.rpc import CometRpc
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.light.verifying import (
     Trust,
+    check_clock,
     check_light_block,
     find_steps,
     is_within_reach,
@@ -54,8 +56,11 @@ class CommitWitness(Protocol):
 class Witness:
     """A thread that asks CometBFT for every commit, and the file that it keeps them in."""
 
-    def __init__(self, folder: Path, genesis: Genesis, rpc: CometRpc) -> None:
+    def __init__(
+        self, folder: Path, genesis: Genesis, rpc: CometRpc, *, clock: Callable[[], int] = read_clock_ms
+    ) -> None:
         self._rpc = rpc
+        self._clock = clock
         self._root = trust_genesis(genesis)
         self._file = CommitFile(folder, is_writer=True)
         self._trust = self._find_trust()
@@ -136,6 +141,7 @@ class Witness:
             if self._is_closing:
                 return
             light = self._rpc.read_light_block(height)
+            check_clock(light, now_ms=self._clock())
             trust = check_light_block(light, self._trust)
             self._file.add(light)
             with self._changed:

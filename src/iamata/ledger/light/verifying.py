@@ -91,12 +91,9 @@ def check_light_block(light: LightBlock, trust: Trust) -> Trust:
     return checked
 
 
-def check_freshness(trust: Trust, *, now_ms: int, period_ms: int = TRUST_MS) -> None:
-    """Refuse to lean on what was trusted so long ago that its validators may have lost their keys since."""
-    is_fresh = trust.time.ms + period_ms > now_ms
-    require(
-        is_fresh, Reason.EXPIRED, f"what is trusted at height {trust.height} is older than the trust period"
-    )
+def is_fresh(time_ms: int, *, now_ms: int, period_ms: int = TRUST_MS) -> bool:
+    """Tell whether votes of that time still count alone: not so old that keys may have been lost since."""
+    return time_ms + period_ms > now_ms
 
 
 def check_clock(light: LightBlock, *, now_ms: int) -> None:
