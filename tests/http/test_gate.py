@@ -4,13 +4,15 @@ import pytest
 
 from house import House, read_reason
 from iamata.api import limits
+from iamata.api.gate import Knock
 from iamata.api.nonces import Nonces
 from iamata.api.rates import Rates
 from iamata.model.ids import KeyId, Nonce
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.surface import sign
+from iamata.wire.bodies import Submission
 from iamata.wire.refusals import get_status
-from iamata.wire.signatures import Proof
+from iamata.wire.signatures import Message, Proof
 
 TARGET = "/v1/ledger/position"
 
@@ -115,6 +117,78 @@ def test_a_stranger_is_slowed_down(house: House) -> None:
     assert codes[-1] == 429
     house.scene.world.clock.advance(1_000)
     assert house.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signature": "garbage"},
+        {"signature-input": "x"},
+        {"signature": "iamata=:AAAA:", "signature-input": "iamata=();created=1"},
+    ],
+)
+def test_whoever_signs_with_rubbish_is_a_stranger(house: House, changes: dict[str, str]) -> None:
+    reasons = [
+        read_reason(house.client.get(TARGET, headers=changes)) for _ in range(limits.STRANGER_BURST + 1)
+    ]
+
+    assert Reason.TOO_MANY_REQUESTS not in reasons[:-1]
+    assert reasons[-1] is Reason.TOO_MANY_REQUESTS
+    assert house.get(TARGET, house.scene.b.author.key).status_code == 200
+
+
+def test_a_replay_counts_as_a_strangers_request(house: House) -> None:
+    headers = sign(house.scene.b.author.key, "GET", TARGET, clock=house.scene.world.clock)
+    house.client.get(TARGET, headers=headers)
+    for _ in range(limits.STRANGER_BURST):
+        assert read_reason(house.client.get(TARGET, headers=headers)) is Reason.REPLAYED
+
+    assert read_reason(house.client.get(TARGET, headers=headers)) is Reason.TOO_MANY_REQUESTS
+
+
+def test_each_transaction_of_a_stranger_counts(house: House) -> None:
+    half = Submission(transactions=("a.b.c",) * (limits.STRANGER_BURST // 2))
+
+    codes = [house.post("/v1/transactions", half).status_code for _ in range(2)]
+    last = house.post("/v1/transactions", Submission(transactions=("a.b.c",)))
+
+    assert codes == [200, 200]
+    assert read_reason(last) is Reason.TOO_MANY_REQUESTS
+
+
+def test_each_transaction_of_a_key_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, two = house.scene.b.author.key, Submission(transactions=("a.b.c",) * 2)
+    rates = Rates(per_s=1, burst=5, clock_s=lambda: 0.0)
+    monkeypatch.setattr(house.serving.gate, "_submissions", rates)
+
+    codes = [house.post("/v1/transactions", two, key).status_code for _ in range(3)]
+
+    assert codes == [200, 200, 429]
+    assert house.get(TARGET, key).status_code == 200
+    assert house.post("/v1/transactions", two).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v2/nothing"), ("DELETE", "/v1/node")])
+def test_who_asks_for_what_is_not_there_is_slowed_down_too(
+    house: House, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    monkeypatch.setattr(house.serving.gate, "_addresses", Rates(per_s=1, burst=2, clock_s=lambda: 0.0))
+
+    codes = [house.client.request(method, path).status_code for _ in range(3)]
+
+    assert codes[0] == codes[1] in {404, 405}
+    assert codes[2] == 429
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "198.51.100.7"])
+def test_what_a_proxy_passed_on_is_not_local(address: str) -> None:
+    def is_local(**fields: str) -> bool:
+        message = Message(method="GET", authority="x", path="/metrics", query="", fields=fields)
+        return Knock(message=message, body=b"", address=address).is_local
+
+    assert is_local() == (address != "198.51.100.7")
+    assert not is_local(forwarded="for=192.0.2.1")
+    assert not is_local(**{"x-forwarded-for": "192.0.2.1"})
 
 
 def test_rates_fill_up_again_and_never_beyond_the_burst() -> None:

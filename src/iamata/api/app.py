@@ -23,6 +23,7 @@ from iamata.api.pages import write_page
 from iamata.api.routes import ROUTES, Route
 from iamata.api.serving import Serving
 from iamata.model.reasons import Reason, Refused
+from iamata.wire.bodies import Submission
 from iamata.wire.refusals import describe, get_status
 from iamata.workflows.late_posting import finish_late_emergencies
 
@@ -122,7 +123,9 @@ def _read_arguments(
     arguments: dict[str, Any] = {}
     for name in kinds.keys() - {"return"}:
         if name == "body":
-            arguments[name] = decode_body(knock.body, kinds[name])
+            arguments[name] = body = decode_body(knock.body, kinds[name])
+            if isinstance(body, Submission):
+                serving.gate.charge(knock, caller, transactions=len(body.transactions))
         elif name == "query":
             arguments[name] = decode_query(request, kinds[name])
         else:
@@ -144,8 +147,13 @@ def _refuse(serving: Serving, reason: Reason) -> Response:
     return Response(body, status_code=get_status(reason), media_type=JSON, headers=headers)
 
 
-async def _refuse_unrouted(serving: Serving, reason: Reason, _: Request, __: Exception) -> Response:
+async def _refuse_unrouted(serving: Serving, reason: Reason, request: Request, _: Exception) -> Response:
     """Answer what reaches no route, or was our bug; the server logs that one with its place."""
+    if reason is not Reason.NODE_FAULT:  # which a route has slowed down already
+        try:
+            serving.gate.slow_down(_get_address(request))
+        except Refused as refused:
+            reason = refused.reason
     response = _refuse(serving, reason)
     _note(serving, "none", response.status_code, reason, 0)
     return response

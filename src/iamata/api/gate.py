@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Collection
+from typing import Final
 
 import msgspec
 
@@ -11,9 +12,12 @@ from iamata.api.nonces import Nonces
 from iamata.api.rates import Rates
 from iamata.model.ids import MemberId
 from iamata.model.instants import MS_PER_SECOND
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Engine
 from iamata.wire.signatures import Message, check_request
+
+FORWARDED: Final = ("forwarded", "x-forwarded-for")
+"""What a reverse proxy adds (RFC 7239, and what was usual before): the request came from elsewhere."""
 
 
 class Knock(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +34,9 @@ class Knock(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it came from this machine."""
-        return is_loopback(self.address)
+        """Tell whether it came from this machine, and was not passed on by a proxy that runs here."""
+        is_passed_on = any(name in self.message.fields for name in FORWARDED)
+        return is_loopback(self.address) and not is_passed_on
 
 
 class Gate:
@@ -56,6 +61,9 @@ class Gate:
         self._addresses = Rates(per_s=limits.ADDRESS_PER_S, burst=limits.ADDRESS_BURST, clock_s=clock_s)
         self._strangers = Rates(per_s=limits.STRANGER_PER_S, burst=limits.STRANGER_BURST, clock_s=clock_s)
         self._keys = Rates(per_s=limits.KEY_PER_S, burst=limits.KEY_BURST, clock_s=clock_s)
+        self._submissions = Rates(
+            per_s=limits.KEY_TRANSACTIONS_PER_S, burst=limits.KEY_TRANSACTIONS_BURST, clock_s=clock_s
+        )
 
     def slow_down(self, address: str) -> None:
         """Refuse an address that asks too often, before anything is read or checked."""
@@ -63,11 +71,26 @@ class Gate:
 
     def admit(self, knock: Knock, access: Access) -> Caller | None:
         """Return who asks, None where nobody says so, or refuse whom the route does not serve."""
-        caller = self._identify(knock) if knock.is_signed else None
-        if caller is None and not knock.is_local:
-            self._strangers.take(knock.address)
+        try:
+            caller = self._identify(knock) if knock.is_signed else None
+        except Refused:
+            self._slow_stranger(knock, 1)  # whoever signs with rubbish is one too
+            raise
+        if caller is None:
+            self._slow_stranger(knock, 1)
         check_access(access, caller, member=self._member, is_local=knock.is_local)
         return caller
+
+    def charge(self, knock: Knock, caller: Caller | None, *, transactions: int) -> None:
+        """Refuse who hands in too many transactions; of a stranger the first is paid by the request."""
+        if caller is None:
+            self._slow_stranger(knock, transactions - 1)
+        else:
+            self._submissions.take(caller.key, transactions)
+
+    def _slow_stranger(self, knock: Knock, count: int) -> None:
+        if not knock.is_local:
+            self._strangers.take(knock.address, count)
 
     def _identify(self, knock: Knock) -> Caller:
         # A request that was signed for another node is none for this one, whoever passes it on.

@@ -36,13 +36,16 @@ VIEW_S_MAX: Final = 30.0
 
 STRANGER_PER_S: Final = 100.0
 STRANGER_BURST: Final = 500
-"""Requests without a signature, for each address."""
+"""Requests without a signature that holds, for each address; each transaction in one counts."""
 ADDRESS_PER_S: Final = 2_000.0
 ADDRESS_BURST: Final = 4_000
 """All requests of an address, before any signature is looked at."""
 KEY_PER_S: Final = 500.0
 KEY_BURST: Final = 1_000
 """Requests that one key has signed."""
+KEY_TRANSACTIONS_PER_S: Final = 5_000.0
+KEY_TRANSACTIONS_BURST: Final = 20_000
+"""Transactions in requests that one key has signed: a member's key hands on what all of its staff write."""
 BUCKETS_MAX: Final = 10_000
 """Callers whose rate is remembered at once."""
 NONCES_MAX: Final = 200_000

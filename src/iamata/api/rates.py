@@ -18,16 +18,16 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def take(self, name: str) -> None:
-        """Take a token, or refuse where none is left."""
+    def take(self, name: str, count: int = 1) -> None:
+        """Take some tokens, or refuse where fewer are left, and take none."""
         now_s = self._clock_s()
         with self._guard:
             tokens, at_s = self._buckets.pop(name, (float(self._burst), now_s))
             # A clock that was set back takes nothing away, or it would shut everybody out for as long.
             passed_s = max(0.0, now_s - at_s)
             tokens = min(float(self._burst), tokens + passed_s * self._per_s)
-            is_free = tokens >= 1
-            self._buckets[name] = (tokens - is_free, now_s)
+            is_free = tokens >= count
+            self._buckets[name] = (tokens - count * is_free, now_s)
             if len(self._buckets) > BUCKETS_MAX:
                 self._buckets.popitem(last=False)
         require(is_free, Reason.TOO_MANY_REQUESTS)
