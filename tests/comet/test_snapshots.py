@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iamata.engines.comet import snapshots
+from iamata.engines.comet import snapshots, taking
 from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.snapshots import encode_beginning
@@ -104,6 +104,52 @@ def test_a_node_begins_with_a_snapshot_and_goes_on(
     comet.hang_up()
     late.close()
     assert town.open("late").snapshot().app_hash == ours.app_hash
+
+
+def test_an_offer_of_more_than_a_snapshot_may_hold_is_refused_at_once(town: ValidatorTown) -> None:
+    town.comet.connect()
+    fill(town, blocks=2)
+    snapshot, _, app_hash = make_snapshot(town)
+    _, comet = join(town)
+
+    for chunks, expected in (
+        (taking.CHUNKS_MAX, ACCEPT),
+        (taking.CHUNKS_MAX + 1, abci.ResponseOfferSnapshot.REJECT),
+    ):
+        hashes = bytes(32) * chunks
+        offered = abci.Snapshot(
+            height=snapshot.height,
+            format=snapshot.format,
+            chunks=chunks,
+            hash=hashlib.sha256(hashes).digest(),
+            metadata=hashes,
+        )
+        assert give(comet, offered, [], app_hash) == [expected]
+    assert taking.CHUNKS_MAX * taking.CHUNK_BYTES_MAX == taking.SNAPSHOT_BYTES_MAX
+
+
+def test_an_offered_chunk_that_is_a_giant_ends_the_snapshot(
+    town: ValidatorTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.comet.connect()
+    fill(town)
+    snapshot, chunks, app_hash = make_snapshot(town)
+    _, comet = join(town)
+    monkeypatch.setattr(taking, "CHUNK_BYTES_MAX", len(chunks[0]) - 1)
+
+    assert give(comet, snapshot, chunks[:1], app_hash) == [ACCEPT, REJECT_SNAPSHOT]
+
+
+def test_a_snapshot_that_nobody_would_take_is_not_made(
+    town: ValidatorTown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES_MAX", 100)
+    town.restart(snapshot_blocks=1)
+    town.comet.connect()
+    town.comet.make_block()
+    town.engine._store.wait()  # noqa: SLF001  until it would be on the disk
+
+    assert not town.comet["snapshot"].ask(list_snapshots=abci.RequestListSnapshots()).snapshots
 
 
 def test_what_was_replayable_before_is_replayed_after(town: ValidatorTown) -> None:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from iamata.engines.comet.protocol import abci_pb2 as abci
-from iamata.engines.comet.taking import Offer, Taking
+from iamata.engines.comet.taking import CHUNK_BYTES_MAX, SNAPSHOT_BYTES_MAX, Offer, Taking
 from iamata.engines.keeping.beginning import Beginning
 from iamata.engines.keeping.keeper import LedgerKeeper
 from iamata.ledger.light.verifying import DRIFT_MS
@@ -28,8 +28,7 @@ from iamata.model.reasons import Reason, Refused, require
 FORMAT: Final = 1
 INTERVAL_BLOCKS: Final = 1_000
 KEPT_MAX: Final = 2
-CHUNK_BYTES: Final = 8 * 1024 * 1024
-"""CometBFT takes chunks of up to 16 MB."""
+CHUNK_BYTES: Final = CHUNK_BYTES_MAX
 HASHES: Final = "hashes"
 """The file with the SHA-256 of each chunk, one after the other: the snapshot's metadata."""
 
@@ -84,12 +83,16 @@ class SnapshotStore:
 
     def _write(self, beginning: Beginning) -> None:
         height = beginning.blocks[-1].height
+        raw = encode_beginning(beginning)
+        if len(raw) > SNAPSHOT_BYTES_MAX:
+            _LOG.warning("the snapshot of block %d is larger than anybody takes", height)
+            return
         half = self._folder / f"{height}.half"
         try:
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir(parents=True, mode=0o700)
             hashes = b""
-            for index, chunk in enumerate(split_chunks(encode_beginning(beginning))):
+            for index, chunk in enumerate(split_chunks(raw)):
                 (half / str(index)).write_bytes(chunk)
                 hashes += hashlib.sha256(chunk).digest()
             (half / HASHES).write_bytes(hashes)
@@ -156,22 +159,24 @@ class SnapshotDesk:
         taking = self._taking
         if taking is None:
             return answer(result=answer.ABORT)
-        if not taking.take(request.index, request.chunk):
-            _LOG.warning("chunk %d of a snapshot is not what was offered", request.index)
-            return answer(
-                result=answer.RETRY, refetch_chunks=[request.index], reject_senders=[request.sender]
-            )
-        if not taking.is_whole:
-            return answer(result=answer.ACCEPT)
-        self._taking = None
         try:
-            beginning = taking.open()
-            self._check_clock(beginning)
-            self._adopt(beginning, height=taking.offer.height, app_hash=taking.offer.app_hash)
+            is_offered = taking.take(request.index, request.chunk)
+            if taking.is_whole:
+                self._taking = None
+                self._begin(taking)
         except Refused as refused:
+            self._taking = None
             _LOG.warning("a snapshot was refused: %s", refused)
             return answer(result=answer.REJECT_SNAPSHOT, reject_senders=[request.sender])
-        return answer(result=answer.ACCEPT)
+        if is_offered:
+            return answer(result=answer.ACCEPT)
+        _LOG.warning("chunk %d of a snapshot is not what was offered", request.index)
+        return answer(result=answer.RETRY, refetch_chunks=[request.index], reject_senders=[request.sender])
+
+    def _begin(self, taking: Taking) -> None:
+        beginning = taking.open()
+        self._check_clock(beginning)
+        self._adopt(beginning, height=taking.offer.height, app_hash=taking.offer.app_hash)
 
     def _check_clock(self, beginning: Beginning) -> None:
         """Refuse a snapshot from the future: to whoever began there, every transaction would be late."""

@@ -10,8 +10,11 @@ from iamata.engines.keeping.beginning import Beginning
 from iamata.model.ids import DIGEST_BYTES, Digest, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 
-CHUNKS_MAX: Final = 4_096
-"""Of 8 MB each: more than a map that fits into memory."""
+CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
+"""CometBFT takes chunks of up to 16 MB."""
+SNAPSHOT_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
+"""It is put together in memory, before anything in it can be believed."""
+CHUNKS_MAX: Final = SNAPSHOT_BYTES_MAX // CHUNK_BYTES_MAX
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Offer:
     @classmethod
     def read(cls, *, height: int, chunks: int, name: bytes, hashes: bytes, app_hash: bytes) -> "Offer":
         """Read what CometBFT has heard from a peer, or refuse it."""
-        is_sized = 0 < chunks <= CHUNKS_MAX and len(hashes) == chunks * DIGEST_BYTES
+        is_sized = chunks > 0 and len(hashes) == chunks * DIGEST_BYTES
+        require(chunks <= CHUNKS_MAX, Reason.TOO_LARGE, f"{chunks} chunks; {CHUNKS_MAX} are taken")
         is_named = hashlib.sha256(hashes).digest() == name
         require(is_sized and is_named and len(app_hash) == DIGEST_BYTES, Reason.MALFORMED, "an offer")
         split = [hashes[at : at + DIGEST_BYTES] for at in range(0, len(hashes), DIGEST_BYTES)]
@@ -46,10 +50,11 @@ class Taking:
         return len(self._chunks) == len(self.offer.hashes)
 
     def take(self, index: int, chunk: bytes) -> bool:
-        """Take a chunk in, and tell whether it is the one that was offered."""
+        """Take a chunk in, and tell whether it is the one that was offered; refuse an offered giant."""
         hashes = self.offer.hashes
         is_offered = index < len(hashes) and hashlib.sha256(chunk).digest() == hashes[index]
         if is_offered:
+            require(len(chunk) <= CHUNK_BYTES_MAX, Reason.TOO_LARGE, f"chunk {index} of a snapshot")
             self._chunks[index] = chunk
         return is_offered
 
