@@ -2,7 +2,8 @@
 
 A node and its CometBFT are such a group: when the connection between them breaks, CometBFT gives up by
 itself, and a node without it orders nothing. A group that dies at once again and again is given up, and
-the last line of its log says why. What the programs print goes to files that are rotated.
+the last line of its log says why; the other groups go on without it, as a network goes on without a node.
+What the programs print goes to files that are rotated.
 """
 
 import collections
@@ -69,7 +70,7 @@ def spawn(program: Program, output: int | IO[bytes]) -> "subprocess.Popen[bytes]
 
 
 def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) -> None:
-    """Run groups until somebody says to stop, or one of them cannot be kept running."""
+    """Run groups until somebody says to stop, or none of them can be kept running; refuse then."""
     running = [_RunningGroup(group, tell) for group in groups]
     try:
         for one in running:
@@ -77,6 +78,8 @@ def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) ->
         while not stopping.wait(LOOK_S):
             for one in running:
                 one.look()
+            if all(one.given_up for one in running):
+                raise Refused(Reason.ENGINE_STOPPED, "; ".join(one.given_up for one in running))
     finally:
         _stop_all([process for one in running for process in one.take_processes()])
 
@@ -91,6 +94,12 @@ class _RunningGroup:
         self._begun_s = 0.0
         self._starts = 0
         self._next_s = 0.0
+        self._given_up = ""
+
+    @property
+    def given_up(self) -> str:
+        """Say why it is not started any more, nothing where it is."""
+        return self._given_up
 
     def start(self) -> None:
         """Start every program."""
@@ -102,6 +111,8 @@ class _RunningGroup:
     def look(self) -> None:
         """Start again what is due; where one program has ended, end the others."""
         now_s = time.monotonic()
+        if self._given_up:
+            return
         if not self._processes:
             if now_s >= self._next_s:
                 self.start()
@@ -114,7 +125,9 @@ class _RunningGroup:
             self._starts = 0
         story = f"{self._group.name}: {dead.describe_end()}"
         if self._starts >= STARTS_MAX:
-            raise Refused(Reason.ENGINE_STOPPED, f"{story}. It was started {self._starts} times")
+            self._given_up = f"{story}. It was started {self._starts} times"
+            self._tell(f"{self._given_up} and is given up")
+            return
         pause_s = min(PAUSE_FIRST_S * 2 ** max(self._starts - 1, 0), PAUSE_MAX_S)
         self._next_s = now_s + pause_s
         self._tell(f"{story}. Everything of {self._group.name} starts again in {pause_s:g} s")

@@ -115,6 +115,36 @@ def test_who_dies_at_every_start_is_given_up_and_its_last_words_are_told(tmp_pat
     assert not any(is_alive(pid) for pid in await_pids(tmp_path, "one", 1))
 
 
+def test_a_group_that_is_given_up_takes_no_other_along(tmp_path: Path) -> None:
+    failing = run_python("comet", "raise SystemExit('the port is taken')", tmp_path)
+    supervised = Supervised(Group("north", (failing,)), Group("south", (sleep("two", tmp_path),)))
+    [other] = await_pids(tmp_path, "two", 1)
+    for _ in range(1_000):
+        if any("is given up" in line for line in supervised.told):
+            break
+        time.sleep(0.02)
+
+    assert "north: comet ended with 1, saying: the port is taken" in supervised.told[-1]
+    assert f"It was started {supervising.STARTS_MAX} times and is given up" in supervised.told[-1]
+    assert is_alive(other)
+    told = len(supervised.told)
+    os.kill(other, signal.SIGKILL)  # and it is still looked after
+    await_pids(tmp_path, "two", 2)
+    assert len(supervised.told) == told + 1
+    supervised.stop()
+    assert supervised.refused is None
+
+
+def test_when_every_group_is_given_up_the_reasons_of_all_are_told(tmp_path: Path) -> None:
+    north, south = (run_python(name, f"raise SystemExit('{name} fell')", tmp_path) for name in ("n", "s"))
+    supervised = Supervised(Group("north", (north,)), Group("south", (south,)))
+
+    refused = supervised.await_end()
+
+    assert "north: n ended with 1, saying: n fell" in refused.detail
+    assert "south: s ended with 1, saying: s fell" in refused.detail
+
+
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     missing = Program("comet", ("/no/such/program",), tmp_path, tmp_path / "log")
 
