@@ -51,7 +51,7 @@ def import_(
             "added": tally.added,
             "unchanged": tally.unchanged,
             "already_there": report.already_there,
-            "irregular": report.irregular,
+            "irregular": tally.irregular,
             "patients_enrolled": tally.patients_enrolled,
             "anchors": tally.anchors,
             "records_per_s": round(tally.added / seconds),
@@ -63,9 +63,9 @@ def import_(
             f"Patients enrolled: {tally.patients_enrolled:,}. Anchors on the ledger: {tally.anchors:,}.",
         ],
     )
-    if report.irregular:
+    if tally.irregular:
         note(
-            f"Kept although they break FHIR's structure: {report.irregular:,}. `records validate` says how."
+            f"Kept although they break FHIR's structure: {tally.irregular:,}. `records validate` says how."
         )
     complain_of(report.problems)
 

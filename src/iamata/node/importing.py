@@ -25,8 +25,6 @@ class ImportReport:
     tally: ImportTally = dataclasses.field(default_factory=ImportTally)
     already_there: int = 0
     """Entries that asked only for what was there."""
-    irregular: int = 0
-    """Records that were kept although their structure is not what FHIR R4 says."""
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
 
@@ -75,6 +73,5 @@ def _take(importer: Importer, unit: Unit, report: ImportReport, see: Callable[[P
         problem = Problem(source=unit.source, index=None, reason=refused.reason, detail=refused.detail)
         report.problems.append(problem)
         return
-    report.irregular += sum(prepared.is_irregular for prepared in unit.prepared)
     for prepared in unit.prepared:
         see(prepared)

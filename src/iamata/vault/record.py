@@ -40,6 +40,8 @@ class PreparedRecord(msgspec.Struct, frozen=True, kw_only=True):
     facts: RecordFacts
     body: bytes
     identifiers: tuple[Identifier, ...] = ()
+    is_irregular: bool = False
+    """Whether it is to be kept although its structure is not what FHIR R4 says."""
 
 
 class RecordHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -34,6 +34,8 @@ class SealedBatch(msgspec.Struct, frozen=True, kw_only=True):
     added: int
     """Records, each counted once however many patients it has."""
     unchanged: int
+    irregular: int
+    """Of those that were added."""
 
 
 def seal(
@@ -53,7 +55,8 @@ def seal(
     with custody.records.lock:
         custody.make_data_keys(patient for record in records for patient in record.patients)
         head = custody.records.read_head()
-        chosen = _choose_new(custody, records, after=head.last)
+        irregular: set[tuple[bytes, int]] = set()
+        chosen = _note_irregular(_choose_new(custody, records, after=head.last), irregular)
         sealed = list(_seal_all(custody, chosen, workers))
         if sealed:
             custody.records.store.add(
@@ -63,7 +66,8 @@ def seal(
             )
     rows = tuple(row for row, _, _ in sealed)
     added = len({(row.lookup, row.version) for row in rows})
-    return SealedBatch(rows=rows, added=added, unchanged=len(records) - added)
+    unchanged = len(records) - added
+    return SealedBatch(rows=rows, added=added, unchanged=unchanged, irregular=len(irregular))
 
 
 def find_owners(custody: Custody, refs: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -99,6 +103,16 @@ def _choose_new(
                 sequence += 1
                 yield record, RecordRow(sequence, patient, lookup, version, fingerprint, b"", b"")
             known[lookup] = KnownRecord(record.patients, version, (*held.fingerprints, fingerprint))
+
+
+def _note_irregular(
+    chosen: Iterator[tuple[PreparedRecord, RecordRow]], noted: set[tuple[bytes, int]]
+) -> Iterator[tuple[PreparedRecord, RecordRow]]:
+    """Pass on what was chosen, and note each irregular record once however many patients it has."""
+    for record, row in chosen:
+        if record.is_irregular:
+            noted.add((row.lookup, row.version))
+        yield record, row
 
 
 def _seal_all(

@@ -29,6 +29,8 @@ class ImportTally:
 
     added: int = 0
     unchanged: int = 0
+    irregular: int = 0
+    """Of those that were added, the ones whose structure is not what FHIR R4 says."""
     patients_enrolled: int = 0
     anchors: int = 0
     units_erased: int = 0
@@ -95,6 +97,7 @@ class Importer:
         sealed = seal(self._office.custody, self._units, workers=self._workers)
         self.tally.added += sealed.added
         self.tally.unchanged += sealed.unchanged
+        self.tally.irregular += sealed.irregular
         self._units.clear()
         self._identified.clear()
         self._owners.clear()
@@ -138,6 +141,7 @@ class Importer:
             facts=prepared.facts,
             body=prepared.body,
             identifiers=tuple(list_identifiers(prepared)),
+            is_irregular=prepared.is_irregular,
         )
 
     def _name_patient(self, ref: str) -> PatientId:

@@ -83,7 +83,7 @@ def test_what_breaks_fhirs_structure_is_refused_with_its_place_or_kept_and_count
 
     report, _ = import_into(home, path)
 
-    assert (report.tally.added, report.irregular) == (1, 0)
+    assert (report.tally.added, report.tally.irregular) == (1, 0)
     (problem,) = report.problems
     assert (problem.index, problem.reason) == (1, Reason.RESOURCE_INVALID)
     expected = "a code of the value set administrative-gender is expected"
@@ -91,7 +91,25 @@ def test_what_breaks_fhirs_structure_is_refused_with_its_place_or_kept_and_count
 
     report, _ = import_into(home, path, is_lenient=True)
 
-    assert (report.tally.added, report.irregular, report.problems) == (1, 1, [])
+    assert (report.tally.added, report.tally.irregular, report.problems) == (1, 1, [])
+
+    again, _ = import_into(home, path, is_lenient=True)
+
+    assert (again.tally.added, again.tally.unchanged, again.tally.irregular) == (0, 2, 0)
+
+
+def test_an_irregular_record_of_two_patients_counts_once_and_only_when_it_is_added(
+    home: Path, tmp_path: Path
+) -> None:
+    folder = write_family(tmp_path / "family")
+    path = folder / "Observation.ndjson"
+    first = msgspec.json.decode(path.read_bytes().splitlines()[0])
+    odd = msgspec.json.encode(first | {"id": "odd", "status": "unheard-of"})
+    path.write_bytes(path.read_bytes() + b"\n" + odd)
+
+    tallies = [import_into(home, folder, is_lenient=True)[0].tally for _ in range(2)]
+
+    assert [(one.added, one.unchanged, one.irregular) for one in tallies] == [(8, 0, 1), (0, 8, 0)]
 
 
 def test_a_line_about_a_stranger_is_reported_until_the_patient_comes(home: Path, tmp_path: Path) -> None:
