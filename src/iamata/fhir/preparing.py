@@ -25,7 +25,7 @@ from iamata.fhir.references import FindIdentifier, NotYetKnown, References
 from iamata.fhir.resources import Identifier, read_type
 from iamata.model.reasons import Reason, Refused, require
 
-RESOURCES_PER_QUESTION: Final = 128
+RESOURCES_PER_QUESTION: Final = 64
 BYTES_PER_QUESTION: Final = 256 * 1024
 """How many resources are described at a time, and how much of them."""
 

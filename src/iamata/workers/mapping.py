@@ -18,8 +18,8 @@ from iamata.model.reasons import Refused
 from iamata.ports import AnswerT, QuestionT
 from iamata.workers.process import WorkerProcess
 
-UNDER_WAY_MAX: Final = 4
-"""Questions that the process has at a time: one in work, a few more so that it never waits."""
+UNDER_WAY_MAX: Final = 2
+"""Questions that the process has at a time: one that it works on, and the next."""
 AHEAD_MAX: Final = 8
 """Questions that are answered already, or under way, while the oldest one's answer is awaited."""
 
