@@ -51,11 +51,12 @@ class AbciServer:
         self._worker = ThreadPoolExecutor(1, "iamata-rules")
         self._readers = ThreadPoolExecutor(READERS, "iamata-query")
         self._holders: dict[Role, _Connection] = {}
-        self._connections: dict[_Connection, asyncio.Task[None]] = {}
+        self._connections: dict[_Connection, None] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="iamata-abci", daemon=True)
         self._server: asyncio.Server | None = None
         self._is_halted = False
+        self._is_closing = False
 
     def start(self) -> None:
         """Listen; refuse an address that is taken, or that others than this machine could reach."""
@@ -103,30 +104,31 @@ class AbciServer:
         return await asyncio.start_server(self._meet, host, int(port))
 
     async def _end(self) -> None:
+        self._is_closing = True
         if self._server is not None:
             self._server.close()
-        tasks = list(self._connections.values())
-        for connection in list(self._connections):
+        for connection in self._connections:
             connection.cut()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_TIMEOUT_S)
+        # Whoever was just let in, too: what is cut is not closed before its own task has seen it end.
+        deadline_s = self._loop.time() + STOP_TIMEOUT_S
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            left_s = deadline_s - self._loop.time()
+            if left_s <= 0:
+                return
+            await asyncio.wait(others, timeout=left_s)
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
-        if self._is_halted or len(self._connections) >= CONNECTIONS_MAX:
-            why = "the ledger has stopped" if self._is_halted else f"{CONNECTIONS_MAX} connections are open"
-            _LOG.error("consensus was turned away: %s", why)
-            connection.cut()
-            return
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  a coroutine that runs has one
-        self._connections[connection] = task
+        self._connections[connection] = None
         try:
+            self._let_in()
             await self._serve(connection)
         except (FramingError, DecodeError, OutOfOrderError) as error:
             _LOG.error("%s was cut off: %s", connection, error)
         except (ConnectionError, asyncio.IncompleteReadError):
             _LOG.info("%s ended", connection)
+        except Refused as refused:
+            _LOG.error("consensus was turned away: %s", refused.detail)
         finally:
             del self._connections[connection]
             for role in [role for role, holder in self._holders.items() if holder is connection]:
@@ -134,6 +136,13 @@ class AbciServer:
             connection.cut()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    def _let_in(self) -> None:
+        """Refuse one connection too many, and all of them once the ledger has stopped."""
+        is_open = not (self._is_halted or self._is_closing)
+        require(is_open, Reason.ENGINE_STOPPED, "the ledger has stopped")
+        is_room = len(self._connections) <= CONNECTIONS_MAX
+        require(is_room, Reason.TOO_BUSY, f"{CONNECTIONS_MAX} connections are open")
 
     async def _serve(self, connection: "_Connection") -> None:
         frames = FrameReader()
