@@ -56,22 +56,20 @@ PeersOption = Annotated[
 LeaderOption = Annotated[
     str | None, typer.Option("--leader", metavar="URL", help="Follow this node's ledger.")
 ]
+ServedHomeArgument = Annotated[Path, typer.Argument(help="The home to serve.", envvar="IAMATA_HOME")]
+ServedMemberOption = Annotated[
+    str | None, typer.Option("--member", metavar="ID", help="Which member, where the home serves several.")
+]
+LogOption = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Log to this file; otherwise to the error stream."),
+]
 
 app = make_noun("A member's node, which others reach over HTTP.")
 
 
 @verb(app, "up")
-def up(
-    home: Annotated[Path, typer.Argument(help="The home to serve.", envvar="IAMATA_HOME")],
-    member: Annotated[
-        str | None,
-        typer.Option("--member", metavar="ID", help="Which member, where the home serves several."),
-    ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option("--log", metavar="FILE", help="Log to this file; otherwise to the error stream."),
-    ] = None,
-) -> None:
+def up(home: ServedHomeArgument, member: ServedMemberOption = None, log: LogOption = None) -> None:
     """Serve a home until you press Ctrl-C, with its CometBFT where it has one, and keep both running."""
     if not is_comet(home):
         serve(home, member, log)
@@ -87,17 +85,7 @@ def up(
 
 
 @verb(app, "serve")
-def serve(
-    home: Annotated[Path, typer.Argument(help="The home to serve.", envvar="IAMATA_HOME")],
-    member: Annotated[
-        str | None,
-        typer.Option("--member", metavar="ID", help="Which member, where the home serves several."),
-    ] = None,
-    log: Annotated[
-        Path | None,
-        typer.Option("--log", metavar="FILE", help="Log to this file; otherwise to the error stream."),
-    ] = None,
-) -> None:
+def serve(home: ServedHomeArgument, member: ServedMemberOption = None, log: LogOption = None) -> None:
     """Serve a home as `up` does, but start no CometBFT: for where something else keeps it running."""
     set_up_logs(log)
 

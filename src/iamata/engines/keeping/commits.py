@@ -4,20 +4,18 @@ Written once and never changed: of one height there is one header, and the votes
 do. They are the node's evidence, for checkpoints and exports; what is not final is never in it.
 """
 
-import os
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from iamata.engines.keeping.connecting import connect
 from iamata.engines.keeping.faults import refuse_damage, refusing_faults
 from iamata.ledger.light.blocks import LightBlock, read_light_block
 from iamata.model.canonical import encode_struct
 from iamata.model.reasons import Reason, Refused
 
 COMMITS_FILE: Final = "commits.db"
-BUSY_TIMEOUT_S: Final = 5
 
 SCHEMA: Final = (
     """CREATE TABLE light (
@@ -34,14 +32,8 @@ class CommitFile:
     """One connection, for one thread at a time."""
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
-        path = folder / COMMITS_FILE
-        if is_writer:
-            _create_privately(path)
         self._guard = threading.Lock()
-        with refusing_faults(COMMITS_FILE):
-            self._db = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
-            )
+        self._db = connect(folder / COMMITS_FILE, is_writer=is_writer)
         try:
             with refusing_faults(COMMITS_FILE):
                 self._set_up(is_writer=is_writer)
@@ -139,10 +131,3 @@ def read_kept(raw: bytes) -> LightBlock:
         return read_light_block(raw)
     except Refused as refused:
         raise Refused(Reason.HOME_CORRUPT, f"{COMMITS_FILE}: {refused}") from refused
-
-
-def _create_privately(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise Refused(Reason.HOME_NOT_FOUND, f"{path}: {error.strerror}") from error

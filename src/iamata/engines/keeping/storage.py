@@ -1,22 +1,19 @@
 """The ledger's file: blocks, the map's segments and the log's tiles, one durable transaction a block."""
 
 import contextlib
-import os
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from iamata.engines.keeping.connecting import connect
 from iamata.engines.keeping.faults import refuse_damage, refusing_faults
 from iamata.engines.keeping.segments import Segment, SegmentIndex, decode_segment, encode_segment
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.misbehaviour import Misbehaviour
-from iamata.model.reasons import Reason, Refused
 
 LEDGER_FILE: Final = "ledger.db"
-BUSY_TIMEOUT_S: Final = 5
 
 SCHEMA: Final = (
     """CREATE TABLE block (
@@ -48,12 +45,7 @@ class LedgerFile:
     """One connection to the ledger's file; the writer has its own, each reader borrows another."""
 
     def __init__(self, folder: Path, *, is_writer: bool) -> None:
-        if is_writer:
-            _create_privately(folder / LEDGER_FILE)
-        with refusing_faults(LEDGER_FILE):
-            self._db = sqlite3.connect(
-                folder / LEDGER_FILE, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S
-            )
+        self._db = connect(folder / LEDGER_FILE, is_writer=is_writer)
         try:
             with refusing_faults(LEDGER_FILE):
                 self._set_up(is_writer=is_writer)
@@ -241,14 +233,6 @@ class LedgerFile:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-
-def _create_privately(path: Path) -> None:
-    """Create the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise Refused(Reason.HOME_NOT_FOUND, f"{path}: {error.strerror}") from error
 
 
 def _read_block(  # noqa: PLR0913, PLR0917  the columns of a row
