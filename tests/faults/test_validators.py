@@ -135,9 +135,10 @@ def test_with_two_of_four_down_nothing_becomes_final_until_they_are_back(network
 @pytest.mark.slow
 def test_a_key_in_two_places_is_seen_and_becomes_a_proposal(network: RunningNetwork) -> None:
     """LED-VAL-6."""
-    network.kill(["hospital-d"])
+    network.stop()
     with start_twin(network, "hospital-d"):
-        network.start(["hospital-d"])
+        network.start()
+        network.await_height(1)
         writing = Writing(network, "hospital-a")
         try:
             accused = await_accusation(network)

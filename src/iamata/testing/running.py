@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,12 +16,12 @@ import msgspec
 from iamata.client.connection import Connection
 from iamata.client.engine import RemoteEngine
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
-from iamata.engines.comet.files import spell_node_key
+from iamata.engines.comet.files import spell_node_key, spell_peer
 from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.transactions.access import AnchorReads
-from iamata.model.ids import DIGEST_BYTES, MemberId, encode_digest
+from iamata.model.ids import DIGEST_BYTES, KeyId, MemberId, encode_digest
 from iamata.model.reasons import Refused
 from iamata.node.comet_home import COMET_FOLDER, CONFIG_FOLDER, NODE_KEY_FILE, SETTINGS_FILE, draw_ports
 from iamata.node.configuration import Comet, read_configuration, write_configuration
@@ -145,7 +146,11 @@ class Load:
 
 @contextlib.contextmanager
 def start_twin(network: RunningNetwork, member: str) -> Iterator[None]:
-    """Run a second copy of a home that is down, as nobody may: one key is then in two places."""
+    """Run a second copy of a home, as nobody may: one key is then in two places.
+
+    The network is down when this begins. The others are told of the second machine, as of a standby
+    that its member announced; without that they would not let it in, and nothing would be seen.
+    """
     home, twin = network.get_home(member), network.folder.parent / "twin"
     shutil.copytree(home, twin, ignore=shutil.ignore_patterns("*.sock", "logs"))
     configuration = read_configuration(twin)
@@ -156,7 +161,10 @@ def start_twin(network: RunningNetwork, member: str) -> Iterator[None]:
     text = settings.read_text().replace(engine.p2p, p2p).replace(engine.rpc, rpc)
     settings.write_text(text)
     seed = os.urandom(SEED_BYTES)
-    (settings.parent / NODE_KEY_FILE).write_bytes(spell_node_key(SigningKey.from_seed(seed), seed))
+    node_key = SigningKey.from_seed(seed)
+    (settings.parent / NODE_KEY_FILE).write_bytes(spell_node_key(node_key, seed))
+    for other in set(MEMBERS) - {member}:
+        _let_in(network.get_home(other), node_key.key_id)
     fresh = Comet(rpc=rpc, p2p=p2p)
     write_configuration(
         twin, msgspec.structs.replace(configuration, engine=fresh, port=int(port.rpartition(":")[2]))
@@ -172,3 +180,11 @@ def start_twin(network: RunningNetwork, member: str) -> Iterator[None]:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def _let_in(home: Path, node: KeyId) -> None:
+    settings = home / COMET_FOLDER / CONFIG_FOLDER / SETTINGS_FILE
+    text, name = settings.read_text(), "unconditional_peer_ids"
+    (named,) = re.findall(f'^{name} = "(.*)"$', text, re.MULTILINE)
+    told = f"{named},{spell_peer(node, '').rstrip('@')}"
+    settings.write_text(text.replace(f'{name} = "{named}"', f'{name} = "{told}"'))
