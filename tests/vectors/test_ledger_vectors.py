@@ -15,6 +15,7 @@ import ledger_persons
 import ledger_proposals
 import ledger_records
 import ledger_rules
+import ledger_studies
 import ledger_validators
 from iamata.ledger.transactions import HANDLERS
 from iamata.model.reasons import Reason
@@ -36,11 +37,15 @@ CASES = [
         ledger_emergencies,
         ledger_late_emergencies,
         ledger_rules,
+        ledger_studies,
         ledger_validators,
     )
     for case in topic.CASES.all
 ]
-LEDGER_REASONS = [reason for reason in Reason if reason < Reason.NO_CONSENT]
+CASES += ledger_studies.OLDER.all
+LEDGER_REASONS = [
+    reason for reason in Reason if reason < Reason.NO_CONSENT or reason >= Reason.UNKNOWN_STUDY
+]
 UNREACHED = (
     Reason.UNKNOWN_ACCESS,
     Reason.UNKNOWN_RECIPIENT,
