@@ -6,15 +6,18 @@ import pytest
 
 import ledger_access
 import ledger_consents
+import ledger_datasets
 import ledger_emergencies
 import ledger_envelope
 import ledger_late_emergencies
 import ledger_members
+import ledger_models
 import ledger_patients
 import ledger_persons
 import ledger_proposals
 import ledger_records
 import ledger_rules
+import ledger_runs
 import ledger_studies
 import ledger_validators
 from iamata.ledger.transactions import HANDLERS
@@ -38,6 +41,9 @@ CASES = [
         ledger_late_emergencies,
         ledger_rules,
         ledger_studies,
+        ledger_datasets,
+        ledger_runs,
+        ledger_models,
         ledger_validators,
     )
     for case in topic.CASES.all

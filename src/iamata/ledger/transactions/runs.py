@@ -17,7 +17,7 @@ from iamata.ledger.entries import (
     Study,
 )
 from iamata.ledger.events import RunAttested, RunFailed, RunStarted
-from iamata.ledger.transaction import Transaction
+from iamata.ledger.transaction import Transaction, is_ascending
 from iamata.ledger.transactions.studies import SITES_MAX, require_permit
 from iamata.model.ids import DatasetId, Digest, MemberId, PersonId, RunId, StudyId
 from iamata.model.instants import MS_PER_DAY, Day, Instant
@@ -136,8 +136,7 @@ def check_datasets(tx: StartRun, ctx: Context) -> list[MemberId]:
         require(is_ready, Reason.DATASET_NOT_ACTIVE)
         ctx.require_active(dataset.custodian)
         custodians.append(dataset.custodian)
-    is_in_order = custodians == sorted(set(custodians))
-    require(is_in_order, Reason.MALFORMED, "one dataset a custodian, in the custodians' order")
+    require(is_ascending(custodians), Reason.MALFORMED, "one dataset a custodian, in the custodians' order")
     return custodians
 
 

@@ -7,7 +7,7 @@ import msgspec
 from iamata.ledger.context import Context
 from iamata.ledger.entries import EhdsPurpose, MemberKind, OwnerKind, Quantity, Role, Study, StudyStatus
 from iamata.ledger.events import PermitRevoked, StudyProposed, StudyReviewed
-from iamata.ledger.transaction import Transaction
+from iamata.ledger.transaction import Transaction, is_ascending
 from iamata.model.ids import Commitment, Digest, MemberId, StudyId
 from iamata.model.instants import MS_PER_DAY, Day, Instant
 from iamata.model.reasons import Reason, require
@@ -66,8 +66,8 @@ def propose_study(tx: ProposeStudy, ctx: Context) -> StudyProposed:
     require(tx.is_prohibited_use_excluded, Reason.PURPOSE_PROHIBITED)
     is_public_body = ctx.state.members[person.member].kind is MemberKind.REGULATOR
     require(is_public_body or tx.purpose not in PUBLIC_PURPOSES, Reason.PURPOSE_PROHIBITED)
-    require(list(tx.uses) == sorted(set(tx.uses)), Reason.MALFORMED, "uses are sorted, each once")
-    require(list(tx.sites) == sorted(set(tx.sites)), Reason.MALFORMED, "sites are sorted, each once")
+    require(is_ascending(tx.uses), Reason.MALFORMED, "uses are sorted, each once")
+    require(is_ascending(tx.sites), Reason.MALFORMED, "sites are sorted, each once")
     for site in tx.sites:
         ctx.require_active(site)
     require(ctx.block_day <= tx.until_day <= ctx.block_day + PERMIT_DAYS_MAX, Reason.EXPIRED)
