@@ -154,6 +154,18 @@ class Reason(enum.IntEnum):
     NODE_FAULT = 708
     ADDRESS_TAKEN = 709
 
+    # 85x: what cannot be learned from
+    SCHEMA_INVALID = 850
+    TABLE_CLASHES = 851
+    VALUE_MISSING = 852
+    VALUE_OUT_OF_BOUNDS = 853
+    TOO_FEW_PATIENTS = 854
+    COLUMN_CONSTANT = 855
+    COLUMNS_COLLINEAR = 856
+    ONE_CLASS_ONLY = 857
+    NOT_CONVERGED = 858
+    MODEL_CHANGED = 859
+
 
 ACCEPTED: Final = 0
 
