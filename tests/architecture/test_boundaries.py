@@ -12,6 +12,7 @@ HOMES: Final = {
     "cryptography": ("crypto/",),
     "google": ("engines/comet/",),
     "nacl": ("crypto/",),
+    "numpy": ("learning/",),
     "sqlite3": ("engines/keeping/", "stores/", "views/"),
     "prometheus_client": ("api/metrics.py",),
     "rich": ("cli/",),

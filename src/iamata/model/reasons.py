@@ -154,6 +154,17 @@ class Reason(enum.IntEnum):
     NODE_FAULT = 708
     ADDRESS_TAKEN = 709
 
+    # 87x: secure sums
+    VALUE_NOT_ENCODABLE = 870
+    TOO_FEW_SITES = 871
+    QUERY_ALREADY_ANSWERED = 872
+    ANOTHER_ROUND = 873
+    VIEWS_DIFFER = 874
+    OUT_OF_TURN = 875
+    SITE_LEFT_OUT = 876
+    SHARES_DO_NOT_FIT = 877
+    ROUND_ABORTED = 878
+
 
 ACCEPTED: Final = 0
 

@@ -33,6 +33,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.WRONG_METHOD: "This address does not know this method.",
         Reason.WRONG_NODE: "The request was made for another node.",
         Reason.FAULT_FOUND: "A proof or a stored part does not verify.",
+        Reason.VALUE_NOT_ENCODABLE: "A value to be summed is no number, or beyond its bound.",
     },
     ReasonClass.FORBIDDEN: {
         Reason.BAD_SIGNATURE: "A signature does not fit what it signs.",
@@ -104,6 +105,11 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.EMERGENCY_ALREADY_EXISTS: "An emergency has this id.",
         Reason.HOME_ALREADY_EXISTS: "There is something here already, and nothing was overwritten.",
         Reason.WALLET_ALREADY_EXISTS: "This wallet exists already, or has a key for this member.",
+        Reason.QUERY_ALREADY_ANSWERED: "The round was begun before, or its query answered over others.",
+        Reason.ANOTHER_ROUND: "The message belongs to another query, round or site.",
+        Reason.VIEWS_DIFFER: "The sites were not shown the same messages, or came to different sums.",
+        Reason.OUT_OF_TURN: "The message is not the one that the round waits for.",
+        Reason.ROUND_ABORTED: "The site has left this round and takes no further part in it.",
     },
     ReasonClass.LATE: {
         Reason.EXPIRED: "It came after its own end; write it anew.",
@@ -128,6 +134,9 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.TOO_SLOW: "The request took too long to arrive.",
         Reason.NODE_FAULT: "The node met a fault of its own; its log says which.",
         Reason.ADDRESS_TAKEN: "Another process listens at this address; stop it, or choose another port.",
+        Reason.TOO_FEW_SITES: "Fewer sites are left in the round than may learn a sum.",
+        Reason.SITE_LEFT_OUT: "The round went on without this site.",
+        Reason.SHARES_DO_NOT_FIT: "The shares of a secret do not restore what was announced.",
     },
 }
 """Every reason, once, under its class. The class is decided here and nowhere else."""
