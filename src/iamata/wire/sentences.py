@@ -43,6 +43,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.ONE_CLASS_ONLY: "Everybody has the same outcome, so there is nothing to tell apart.",
         Reason.NOT_CONVERGED: "The coefficients did not settle within the allowed rounds.",
         Reason.MODEL_CHANGED: "The model file is not the one that its id names, or is no model.",
+        Reason.VALUE_NOT_ENCODABLE: "A value to be summed is no number, or beyond its bound.",
     },
     ReasonClass.FORBIDDEN: {
         Reason.BAD_SIGNATURE: "A signature does not fit what it signs.",
@@ -132,6 +133,11 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.ALREADY_ATTESTED: "This site has said what it computed.",
         Reason.SITES_DISAGREE: "The sites do not all attest the same model.",
         Reason.BUDGET_EXHAUSTED: "More privacy would be spent than was granted.",
+        Reason.QUERY_ALREADY_ANSWERED: "The round was begun before, or its query answered over others.",
+        Reason.ANOTHER_ROUND: "The message belongs to another query, round or site.",
+        Reason.VIEWS_DIFFER: "The sites were not shown the same messages, or came to different sums.",
+        Reason.OUT_OF_TURN: "The message is not the one that the round waits for.",
+        Reason.ROUND_ABORTED: "The site has left this round and takes no further part in it.",
     },
     ReasonClass.LATE: {
         Reason.EXPIRED: "It came after its own end; write it anew.",
@@ -157,6 +163,9 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.TOO_SLOW: "The request took too long to arrive.",
         Reason.NODE_FAULT: "The node met a fault of its own; its log says which.",
         Reason.ADDRESS_TAKEN: "Another process listens at this address; stop it, or choose another port.",
+        Reason.TOO_FEW_SITES: "Fewer sites are left in the round than may learn a sum.",
+        Reason.SITE_LEFT_OUT: "The round went on without this site.",
+        Reason.SHARES_DO_NOT_FIT: "The shares of a secret do not restore what was announced.",
     },
 }
 """Every reason, once, under its class. The class is decided here and nowhere else."""
