@@ -141,6 +141,12 @@ def decode_sum(query: Query, total: Integers) -> Values:
     return values
 
 
+def round_rows(values: Floats, bits: int) -> Floats:
+    """Round each row's value to a multiple of 2^-bits, so that any sum of rows is exact."""
+    rounded: Floats = np.ldexp(np.rint(np.ldexp(values, bits)), -bits)
+    return rounded
+
+
 def choose_bits(rows: float, *, largest: float = 1.0) -> int:
     """Choose the finest scale in which a sum over so many rows of values up to `largest` fits a share."""
     room = SHARE_MAX // (2 * max(1, int(np.ceil(rows * largest))))
