@@ -108,10 +108,16 @@ def grow(stage: Stage) -> Programme[Grown]:
 
 def split_off(site: Site, settings: Boosting) -> NDArray[np.bool_]:
     """Tell which rows are kept back: by a hash of the patient, so that no table's order matters."""
+    key = f"kept back {settings.validation!r} {settings.seed}"
+    known = site.memory.get(key)
+    if isinstance(known, np.ndarray):
+        return known
     limit = int(settings.validation * 2.0**56)
     prefix = f"iamata/1/validation\x00{settings.seed}\x00"
     hashes = (hashlib.sha256(f"{prefix}{patient}".encode()).digest() for patient in site.table.patients)
-    return np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
+    found = np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
+    site.memory[key] = found
+    return found
 
 
 def compute_histograms(
