@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
@@ -27,6 +28,14 @@ SIZES: Final = {"cleveland": (199, 104), "hungarian": (172, 89), "switzerland": 
 FLAMBY_SEED: Final = 43
 TRAIN_FRACTION: Final = 0.66
 
+BOUNDS: Final = {
+    "age": {"low": 35.0, "high": 75.0},
+    "trestbps": {"low": 90.0, "high": 170.0},
+    "chol": {"low": 60.0, "high": 380.0},
+    "thalach": {"low": 90.0, "high": 190.0},
+    "oldpeak": {"low": -1.2, "high": 3.2},
+}
+"""About what adults in a cardiology department have: from general knowledge, not from these rows."""
 SCHEMA: Final = Schema(
     columns=(
         Numeric(name="age", low=18, high=100, missing="refuse"),  # years
@@ -45,9 +54,24 @@ SCHEMA: Final = Schema(
 """FLamby leaves a 0 for what was not measured as it is, and so do we, to be comparable."""
 
 
-def load_hospitals(folder: Path = FOLDER) -> dict[str, Table]:
+CLIPPED: Final = msgspec.structs.replace(
+    SCHEMA,
+    columns=tuple(
+        msgspec.structs.replace(
+            column,
+            missing="mean",
+            outside="missing" if isinstance(column, Categorical) else "clip",
+            **BOUNDS.get(column.name, {}),
+        )
+        for column in SCHEMA.columns
+    ),
+)
+"""The same columns for differential privacy: values are clipped to public bounds, and never refused."""
+
+
+def load_hospitals(folder: Path = FOLDER, schema: Schema = SCHEMA) -> dict[str, Table]:
     """Read the four hospitals' complete rows, or fail where a file is not the one that FLamby pins."""
-    return {name: _load(folder / f"processed.{name}.data", name) for name in MD5}
+    return {name: _load(folder / f"processed.{name}.data", name, schema) for name in MD5}
 
 
 def split_as_flamby(table: Table, seed: int = FLAMBY_SEED) -> tuple[Table, Table]:
@@ -79,7 +103,7 @@ def split_all(hospitals: dict[str, Table], seed: int) -> Iterator[tuple[Table, T
         yield train, test
 
 
-def _load(path: Path, name: str) -> Table:
+def _load(path: Path, name: str, schema: Schema) -> Table:
     raw = path.read_bytes()
     if hashlib.md5(raw, usedforsecurity=False).hexdigest() != MD5[name]:
         message = f"{path.name} is not the file that FLamby pins"
@@ -88,10 +112,10 @@ def _load(path: Path, name: str) -> Table:
     kept = [line for line in lines if "?" not in (*line[:10], line[13])]
     columns: dict[str, list[float | str]] = {
         column.name: [_spell(line[place], is_word=isinstance(column, Categorical)) for line in kept]
-        for place, column in enumerate(SCHEMA.columns)
+        for place, column in enumerate(schema.columns)
     }
     columns["disease"] = [float(float(line[13]) > 0) for line in kept]
-    return parse_table(SCHEMA, columns, [f"{name}-{number}" for number in range(len(kept))])
+    return parse_table(schema, columns, [f"{name}-{number}" for number in range(len(kept))])
 
 
 def _spell(cell: str, *, is_word: bool) -> float | str:

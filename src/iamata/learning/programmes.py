@@ -55,9 +55,9 @@ class Site:
 class Noise:
     """What differential privacy asks of a query: the sum needs noise of this size.
 
-    `sensitivity` is the most that adding or leaving out one patient can change the scaled vector, in the
-    Euclidean norm; `rho` is the zero-concentrated privacy that may be spent (Bun and Steinke 2016), so
-    that the noise of standard deviation sensitivity / sqrt(2 rho) suffices.
+    `sensitivity` is the most that adding or leaving out one patient can change the whole numbers that
+    travel, in the Euclidean norm; `rho` is the zero-concentrated privacy that may be spent (Bun and
+    Steinke 2016), so that noise of standard deviation sensitivity / sqrt(2 rho) suffices.
     """
 
     sensitivity: float
@@ -139,6 +139,12 @@ def decode_sum(query: Query, total: Integers) -> Values:
         values[part.name] = np.ldexp(whole, -part.bits)
         start += part.length
     return values
+
+
+def round_rows(values: Floats, bits: int) -> Floats:
+    """Round each row's value to a multiple of 2^-bits, so that any sum of rows is exact."""
+    rounded: Floats = np.ldexp(np.rint(np.ldexp(values, bits)), -bits)
+    return rounded
 
 
 def choose_bits(rows: float, *, largest: float = 1.0) -> int:

@@ -84,6 +84,11 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
         require(False, Reason.SCHEMA_INVALID, f"no column {name}")  # noqa: FBT003  refuses always
         raise AssertionError
 
+    def list_categories(self, name: str) -> tuple[str, ...]:
+        """Return a column's categories; none where it has numbers."""
+        column = self.get_column(name)
+        return column.categories if isinstance(column, Categorical) else ()
+
 
 def _require_sound(column: Column) -> None:
     match column:

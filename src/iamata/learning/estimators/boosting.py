@@ -6,6 +6,7 @@ kept back, chosen by a hash of their pseudonym and a public seed; when trees hel
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -14,9 +15,11 @@ import numpy as np
 
 from iamata.learning.estimators.bins import Bins, choose_bins
 from iamata.learning.estimators.design import PATIENTS_MIN
+from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.growing import Boosting, Stage, grow, split_off
-from iamata.learning.estimators.tree import Tree
-from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values
+from iamata.learning.estimators.tree import Tree, score_trees
+from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
+from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, round_rows
 from iamata.learning.schemas import Schema
 from iamata.model.reasons import Reason, require
 
@@ -26,6 +29,9 @@ OFFSET_BITS: Final = 20
 """To how many bits a logarithm is kept: libraries disagree about its last ones, and sites must not."""
 
 
+CELLS: Final = 1_024
+CALIBRATION_GROUPS: Final = 10
+CALIBRATION_ROWS_MIN: Final = 20
 COUNTS: Final = ("rows", "patients", "yes", "kept_back")
 
 
@@ -37,6 +43,8 @@ class Boosted(msgspec.Struct, frozen=True, kw_only=True):
     trees: tuple[Tree, ...]
     losses: tuple[float, ...]
     """The mean loss of those kept back after 0, 1, 2 … trees, stopped ones included."""
+    calibration: tuple[Calibration, ...]
+    """What happened to those kept back, by their log-odds."""
     rounds: int
 
 
@@ -55,11 +63,17 @@ def boost(schema: Schema, settings: Boosting) -> Programme[Boosted]:
             break
         stage = stage.add(grown.tree)
     best = _find_best(losses) if settings.validation > 0 else len(stage.trees)
+    stage = replace(stage, trees=stage.trees[:best])
+    calibration: tuple[Calibration, ...] = ()
+    if settings.validation > 0:
+        calibration = yield from _calibrate(stage)
+        exchanges += 1
     return Boosted(
         bins=bins,
         offset=stage.offset,
-        trees=stage.trees[:best],
+        trees=stage.trees,
         losses=tuple(losses) if settings.validation > 0 else (),
+        calibration=calibration,
         rounds=exchanges,
     )
 
@@ -82,6 +96,29 @@ def _start(settings: Boosting, bins: tuple[Bins, ...]) -> Programme[Stage]:
     require(settings.validation == 0 or kept_back >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, "kept back")
     offset = round(math.log(yes / (rows - yes)) * 2**OFFSET_BITS) / 2**OFFSET_BITS
     return Stage(settings=settings, bins=bins, offset=offset, rows=rows, kept_back=kept_back)
+
+
+def compute_kept_back(stage: Stage, _given: Given, site: Site) -> Values:
+    """Count a site's rows that were kept back by outcome and cell of score."""
+    table = site.table.select(split_off(site, stage.settings))
+    score = round_rows(expit(score_trees(table, stage.offset, stage.trees)), stage.bits)
+    cells, outcome = find_cells(score, CELLS), table.outcome == 1
+    yes, no = (np.bincount(cells[side], minlength=CELLS).astype(float) for side in (outcome, ~outcome))
+    expected = np.bincount(cells, weights=score, minlength=CELLS)
+    return {"yes": yes, "no": no, "expected": expected}
+
+
+def _calibrate(stage: Stage) -> Programme[tuple[Calibration, ...]]:
+    parts = (Part("yes", CELLS), Part("no", CELLS), Part("expected", CELLS, stage.bits))
+    given = {**stage.describe(), "count": len(stage.trees)}
+    sums = yield Query("kept_back", parts, partial(compute_kept_back, stage), given)
+    found = calibrate(
+        (sums["yes"], sums["no"]),
+        sums["expected"],
+        groups=CALIBRATION_GROUPS,
+        rows_min=CALIBRATION_ROWS_MIN,
+    )
+    return tuple(found)
 
 
 def _find_best(losses: list[float]) -> int:

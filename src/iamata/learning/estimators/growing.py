@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from iamata.learning.estimators.bins import Bins, Codes, encode_table
 from iamata.learning.estimators.families import LOGISTIC
 from iamata.learning.estimators.splitting import Growth, Histogram, choose_split, compute_value
-from iamata.learning.estimators.tree import Node, Tree
-from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits
+from iamata.learning.estimators.tree import Node, Tree, score_trees
+from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.tables import Floats, Table
 from iamata.model.canonical import encode_canonical
 
@@ -108,10 +108,16 @@ def grow(stage: Stage) -> Programme[Grown]:
 
 def split_off(site: Site, settings: Boosting) -> NDArray[np.bool_]:
     """Tell which rows are kept back: by a hash of the patient, so that no table's order matters."""
+    key = f"kept back {settings.validation!r} {settings.seed}"
+    known = site.memory.get(key)
+    if isinstance(known, np.ndarray):
+        return known
     limit = int(settings.validation * 2.0**56)
     prefix = f"iamata/1/validation\x00{settings.seed}\x00"
     hashes = (hashlib.sha256(f"{prefix}{patient}".encode()).digest() for patient in site.table.patients)
-    return np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
+    found = np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
+    site.memory[key] = found
+    return found
 
 
 def compute_histograms(
@@ -133,15 +139,15 @@ def compute_histograms(
     gradients, curvatures, rows = (np.concatenate(piece) for piece in pieces)
     return {
         "loss": np.array([work.loss]),
-        "gradient": np.ldexp(gradients, -stage.bits),
-        "curvature": np.ldexp(curvatures, -stage.bits),
+        "gradient": gradients,
+        "curvature": curvatures,
         "rows": rows,
     }
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What a site remembers between queries about one stage. Whole numbers, so that sums are exact."""
+    """What a site remembers between queries about one stage. Rows are rounded, so that sums are exact."""
 
     stage: Stage
     scores: Floats
@@ -166,9 +172,7 @@ def _prepare(stage: Stage, site: Site) -> _Work:
         scores = known.scores + stage.trees[-1].predict(site.table)
         table, codes = known.table, known.codes
     else:
-        scores = sum(
-            (tree.predict(site.table) for tree in stage.trees), np.full(len(kept_back), stage.offset)
-        )
+        scores = score_trees(site.table, stage.offset, stage.trees)
         table = site.table.select(~kept_back)
         codes = encode_table(table, stage.bins)
     work = _weigh(stage, site.table, kept_back, scores=scores, learning=(table, codes))
@@ -191,15 +195,10 @@ def _weigh(
         scores=scores,
         table=learning[0],
         codes=learning[1],
-        gradient=_round(LOGISTIC.compute_mean(learned) - learning[0].outcome, stage.bits),
-        curvature=_round(LOGISTIC.compute_weight(learned), stage.bits),
-        loss=float(np.ldexp(_round(losses, stage.bits).sum(), -stage.bits)),
+        gradient=round_rows(LOGISTIC.compute_mean(learned) - learning[0].outcome, stage.bits),
+        curvature=round_rows(LOGISTIC.compute_weight(learned), stage.bits),
+        loss=float(round_rows(losses, stage.bits).sum()),
     )
-
-
-def _round(values: Floats, bits: int) -> Floats:
-    rounded: Floats = np.rint(np.ldexp(values, bits))
-    return rounded
 
 
 def _ask(stage: Stage, nodes: list[Node], open_nodes: list[int]) -> Query:

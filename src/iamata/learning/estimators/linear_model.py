@@ -8,6 +8,7 @@ import numpy as np
 from iamata.learning.estimators.design import build_matrix
 from iamata.learning.estimators.families import FAMILIES
 from iamata.learning.estimators.newton import LinearFit, get_outcome_range
+from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.programmes import Site
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
@@ -15,20 +16,6 @@ from iamata.model.reasons import Reason, require
 
 NORMAL_95: Final = 1.959963984540054
 """The quantile of the normal distribution that leaves 2.5 % above."""
-
-
-class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model says of one row. It is no medical device."""
-
-    value: float
-    """A probability, an expected count, or a number in the outcome's unit."""
-    low: float
-    high: float
-    """Where the expected value lies with 95 % confidence, should the model's form be right."""
-    offset: float
-    """The linear predictor of nobody in particular: every column at its mean."""
-    contributions: dict[str, float]
-    """What each column adds to the linear predictor."""
 
 
 class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
@@ -42,7 +29,10 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
         return self._to_outcome(self._build(table) @ np.array(self.fit.coefficients))
 
     def explain(self, table: Table) -> list[Prediction]:
-        """Return for each row the expected outcome, its interval, and what each column contributes."""
+        """Return for each row the expected outcome, its interval, and what each column contributes.
+
+        The interval is where the expected outcome lies (not a single patient's), should the form be right.
+        """
         matrix = self._build(table)
         coefficients = np.array(self.fit.coefficients)
         predictor = matrix @ coefficients

@@ -7,6 +7,7 @@ import numpy as np
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.parameters import Parameters
+from iamata.learning.estimators.private import PrivateSettings, fit_private
 from iamata.learning.federations import Federation
 from iamata.learning.tables import Floats, Integers, Table
 
@@ -58,6 +59,22 @@ class LogisticRegression(_Regression):
     def predict(self, table: Table) -> Integers:
         """Return 1 where yes is the likelier."""
         return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
+
+
+class PrivateLogisticRegression(LogisticRegression):
+    """Predict yes or no within a budget of differential privacy, if who carries the sums adds the noise."""
+
+    def __init__(self, *, rho: float, norm_max: float = 3.0) -> None:
+        self.rho = rho
+        self.norm_max = norm_max
+
+    def fit(self, federation: Federation) -> Self:
+        """Fit over all sites within the budget."""
+        settings = PrivateSettings(rho=self.rho, norm_max=self.norm_max)
+        schema = federation.schema
+        fit = federation.run(lambda: fit_private(schema, settings))
+        self.model_ = LinearModel(schema=schema, fit=fit)
+        return self
 
 
 class PoissonRegression(_Regression):

@@ -1,10 +1,11 @@
 """A decision tree in a flat list: how rows find their leaf, and what each column did on the way."""
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from iamata.learning.schemas import Categorical, Schema
 from iamata.learning.tables import Floats, Integers, Table
 
 
@@ -73,12 +74,14 @@ def answer(split: Split, table: Table) -> NDArray[np.bool_]:
     if split.cut is not None:
         is_left = values <= split.cut
     else:
-        codes = [list_categories(table.schema, split.column).index(one) for one in split.categories]
+        codes = [table.schema.list_categories(split.column).index(one) for one in split.categories]
         is_left = np.isin(values, codes)
     return np.where(np.isnan(values), split.is_missing_left, is_left)
 
 
-def list_categories(schema: Schema, name: str) -> tuple[str, ...]:
-    """Return a column's categories; none where it has numbers."""
-    column = schema.get_column(name)
-    return column.categories if isinstance(column, Categorical) else ()
+def score_trees(table: Table, offset: float, trees: Sequence[Tree]) -> Floats:
+    """Return the log-odds of each row after all trees."""
+    scores = np.full(len(table), offset)
+    for tree in trees:
+        scores = scores + tree.predict(table)
+    return scores
