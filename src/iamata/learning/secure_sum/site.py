@@ -4,7 +4,7 @@
 
 Each answer is signed over the transcript of all that was accepted before it. What contradicts ends the
 round for this site, for good: `receive` refuses, and refuses ever after. Keep `seal_state` durably
-before an answer leaves; whoever restores it says the same again, and a delivery that was accepted
+before an answer leaves; whoever restores the latest says the same again, and a delivery that was accepted
 before gets the last answer once more.
 
 A site reveals one share for each peer, never both: which one follows from the single set of survivors
@@ -139,6 +139,11 @@ class Site:
         return seal_progress(self._progress, sealing, nonce=nonce)
 
     @property
+    def plan(self) -> Plan:
+        """What the site sums, and with whom."""
+        return self._progress.plan
+
+    @property
     def member(self) -> MemberId:
         """Who sits here."""
         return self._progress.plan.seats[self._progress.seat].member
@@ -165,7 +170,7 @@ class Site:
 
     @property
     def opening(self) -> tuple[bytes, bytes]:
-        """Salt and bytes of the vector that the site has committed to, for an auditor."""
+        """Salt and bytes of the vector that the site has committed to, for an auditor (`auditing`)."""
         return self._material.salt, self._progress.vector
 
     def find_sum(self) -> Sum | None:
@@ -245,7 +250,7 @@ class Site:
         require(len(messages) >= plan.threshold, Reason.TOO_FEW_SITES, PHASES[phase])
 
     def _abort(self, refusal: Refused) -> None:
-        """Leave the round; what only it needed is forgotten."""
+        """Leave the round; what peers entrusted to this site is forgotten."""
         self._progress = msgspec.structs.replace(
             self._progress,
             refused=int(refusal.reason),

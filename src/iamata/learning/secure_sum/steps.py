@@ -64,10 +64,8 @@ def take_shares(progress: Progress, material: Material, messages: Sequence[Share
         masking, self_mask, part = _open_shares(progress, material, one)
         shares[one.sender] = PeerShares(masking, self_mask)
         parts.append(part)
-    vector = _mask_vector(progress, material, [one.sender for one in messages])
-    message = Masked(
-        plan=progress.seen[0], sender=progress.seat, seen=progress.last, vector=spell_residues(vector)
-    )
+    vector = compute_masked(progress, material, [one.sender for one in messages])
+    message = Masked(plan=progress.seen[0], sender=progress.seat, seen=progress.last, vector=vector)
     return msgspec.structs.replace(progress, shares=shares, group=join_group(parts)), message
 
 
@@ -117,7 +115,19 @@ def take_sums(progress: Progress, _: Material, messages: Sequence[Sums]) -> Step
     """Believe the sum once enough sites have come to it, and none to another."""
     own = [one.total for one in messages if one.sender == progress.seat]
     require(all(one.total == own[0] for one in messages), Reason.VIEWS_DIFFER, "sums")
-    return msgspec.structs.replace(progress, is_final=True, vector=b"", shares={}, group=b""), None
+    return msgspec.structs.replace(progress, is_final=True, shares={}, group=b""), None
+
+
+def compute_masked(progress: Progress, material: Material, peers: Sequence[int]) -> bytes:
+    """Compute what this site sends of its vector, masked against these peers."""
+    vector = read_residues(progress.vector, progress.plan.length).copy()
+    masks.add_mask(vector, masks.derive_self_key(material.self_mask, seen=progress.seen[1]))
+    for peer in peers:
+        if peer != progress.seat:
+            key = _derive_pair_key(progress, material.masking, own=progress.seat, peer=peer)
+            apply = masks.add_mask if progress.seat < peer else masks.subtract_mask
+            apply(vector, key)
+    return spell_residues(vector)
 
 
 def _open_shares(progress: Progress, material: Material, message: Shares) -> tuple[bytes, bytes, bytes]:
@@ -136,17 +146,6 @@ def _open_shares(progress: Progress, material: Material, message: Shares) -> tup
     part = opened[2 * SHARE_BYTES :]
     require(hash_secret("group", part) == message.group, Reason.SHARES_DO_NOT_FIT, member)
     return opened[:SHARE_BYTES], opened[SHARE_BYTES : 2 * SHARE_BYTES], part
-
-
-def _mask_vector(progress: Progress, material: Material, peers: Sequence[int]) -> Residues:
-    vector = read_residues(progress.vector, progress.plan.length).copy()
-    masks.add_mask(vector, masks.derive_self_key(material.self_mask, seen=progress.seen[1]))
-    for peer in peers:
-        if peer != progress.seat:
-            key = _derive_pair_key(progress, material.masking, own=progress.seat, peer=peer)
-            apply = masks.add_mask if progress.seat < peer else masks.subtract_mask
-            apply(vector, key)
-    return vector
 
 
 def _open_reveals(progress: Progress, message: Reveals) -> list[bytes]:
