@@ -1,5 +1,6 @@
 """Whole rounds of secure sums, byte for byte: replayed from the file alone."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from iamata.model.reasons import Reason
 from iamata.testing.rounds import make_plan, make_seed
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "vectors" / "secure-sum"
+TESTS: Final = Path(__file__).resolve().parents[1]
 SPEC: Final = Path(__file__).resolve().parents[2] / "spec" / "secure-sum.md"
 
 
@@ -71,6 +73,14 @@ def test_every_reason_that_the_spec_names_exists() -> None:
 
     assert names
     assert set(names) <= {reason.name for reason in Reason}
+
+
+def test_every_rule_is_numbered_once_and_cited_by_a_test() -> None:
+    rules = re.findall(r"^- \*\*(SUM-[A-Z]+-\d)\*\* ", SPEC.read_text(encoding="utf-8"), re.MULTILINE)
+    tests = "".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
+
+    assert len(rules) == len(set(rules)) > 0
+    assert set(rules) == set(re.findall(r"SUM-[A-Z]+-\d", tests))
 
 
 def build(name: str) -> Round:

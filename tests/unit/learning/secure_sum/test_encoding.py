@@ -72,6 +72,7 @@ def test_the_largest_sum_of_all_sites_does_not_wrap() -> None:
     "value", [np.nan, np.inf, -np.inf, 1_000.001, -1_000.001, 1e300, -1e300, 2.0**43, -(2.0**43)]
 )
 def test_what_is_no_number_or_beyond_the_bound_is_refused(value: float) -> None:
+    """SUM-VEC-2."""
     assert refuse(PART, np.array([value])) is Reason.VALUE_NOT_ENCODABLE
 
 

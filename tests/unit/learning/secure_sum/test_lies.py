@@ -73,6 +73,7 @@ def tamper(site: Site, at: int, **changes: object) -> Site:
 
 @pytest.mark.parametrize("phase", [KEYS, SHARES, MASKED, SURVIVORS, REVEALS])
 def test_sites_that_were_shown_different_messages_part(phase: int) -> None:
+    """SUM-MSG-4."""
     opened = open_round(phases=phase)
     delivery = collect(opened)
     opened.sites[0].receive(delivery[:3])
@@ -88,6 +89,7 @@ def test_sites_that_were_shown_different_messages_part(phase: int) -> None:
 
 
 def test_no_two_sets_of_survivors_are_unmasked() -> None:
+    """SUM-PHASE-3."""
     opened = open_round(10, phases=MASKED)
     delivery = collect(opened)
     for at, site in enumerate(opened.sites):  # one half is told that the last has gone
@@ -104,6 +106,7 @@ def test_no_two_sets_of_survivors_are_unmasked() -> None:
 
 
 def test_a_site_never_reveals_both_shares_of_a_peer() -> None:
+    """SUM-PHASE-4, SUM-MSG-5."""
     opened = open_round(5, phases=MASKED)
     masked = collect(opened)
     site = opened.sites[0]
@@ -157,6 +160,7 @@ def _is_received(site: Site, delivery: Sequence[bytes]) -> bool:
 
 
 def test_deliveries_out_of_their_order_do_no_harm() -> None:
+    """SUM-MSG-5."""
     opened = open_round(phases=SHARES)
     early = opened.sites[0]
     shares = collect(opened)

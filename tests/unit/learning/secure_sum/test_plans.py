@@ -25,6 +25,7 @@ def test_a_plan_among_three_or_more_is_fine(sites: int) -> None:
 
 
 def test_a_plan_among_two_is_refused() -> None:
+    """SUM-PLAN-2."""
     plan = make_plan(3)
 
     assert refuse(rewrite(plan, seats=plan.seats[:2], threshold=2)) is Reason.TOO_FEW_SITES
@@ -32,10 +33,12 @@ def test_a_plan_among_two_is_refused() -> None:
 
 @pytest.mark.parametrize("threshold", [0, 6, 11])
 def test_a_threshold_out_of_range_is_refused(threshold: int) -> None:
+    """SUM-PLAN-3."""
     assert refuse(rewrite(make_plan(10), threshold=threshold)) is Reason.TOO_FEW_SITES
 
 
 def test_seats_stand_in_order_once() -> None:
+    """SUM-PLAN-2."""
     plan = make_plan(4)
 
     assert refuse(rewrite(plan, seats=plan.seats[::-1])) is Reason.NOT_CANONICAL
@@ -45,6 +48,7 @@ def test_seats_stand_in_order_once() -> None:
 
 
 def test_a_sum_that_could_overflow_is_refused() -> None:
+    """SUM-PLAN-4."""
     part = Part(length=1, scale_bits=41, magnitude_max=2**20)
 
     check_plan(make_plan(3, parts=[part]))
@@ -74,6 +78,7 @@ def test_everything_in_a_plan_changes_its_digest() -> None:
 
 
 def test_a_nonce_is_good_once() -> None:
+    """SUM-PLAN-5."""
     plan = make_plan(4)
     earlier = [Attempt(nonce=plan.nonce, query=make_plan(4, query=1).query)]
 
@@ -83,6 +88,7 @@ def test_a_nonce_is_good_once() -> None:
 
 
 def test_a_query_is_asked_again_only_over_the_same_sites_all_of_them() -> None:
+    """SUM-PLAN-5."""
     members = tuple(seat.member for seat in make_plan(4).seats)
     again = make_plan(4, nonce=1)
     whole = Attempt(nonce=make_plan(4).nonce, query=again.query, revealed=members)
