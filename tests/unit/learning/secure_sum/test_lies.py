@@ -288,17 +288,48 @@ def test_a_point_that_would_make_masks_known_is_refused() -> None:
     assert refuse(opened.sites[0], [site.answer for site in opened.sites]) is Reason.WEAK_KEY
 
 
-def test_shares_that_do_not_restore_what_was_announced_are_refused() -> None:
-    opened = open_round(phases=REVEALS - 1)
+def let_one_lie(sites: int, share: bytes) -> Round:
+    """Let the second site reveal something else of everybody's self-mask."""
+    opened = open_round(sites, phases=SURVIVORS)
     liar = open_progress(opened.sites[1].seal_state(KEY, nonce=NONCE), KEY)
-    swapped = {peer: msgspec.structs.replace(one, self_mask=bytes(66)) for peer, one in liar.shares.items()}
+    swapped = {peer: msgspec.structs.replace(one, self_mask=share) for peer, one in liar.shares.items()}
     opened.sites[1] = tamper(opened.sites[1], 1, shares=swapped)
     opened.advance(1)
+    return opened
 
+
+LIES = [bytes(66), b"\xff" * 66]
+
+
+@pytest.mark.parametrize("share", LIES)
+def test_shares_that_do_not_restore_what_was_announced_are_refused(share: bytes) -> None:
+    opened = let_one_lie(3, share)
     delivery = collect(opened)
 
     for site in opened.sites:
         assert refuse(site, delivery) is Reason.SHARES_DO_NOT_FIT
+
+
+@pytest.mark.parametrize("share", LIES)
+@pytest.mark.parametrize("sites", [4, 7])
+def test_one_that_lies_is_left_out_where_more_than_enough_have_revealed(sites: int, share: bytes) -> None:
+    totals = let_one_lie(sites, share).finish()
+
+    assert [total.integers[0].tolist() for total in totals] == [[sites * (sites + 1) // 2] * 3] * sites
+
+
+def test_what_does_not_open_is_left_out_too() -> None:
+    opened = open_round(4, phases=REVEALS)
+    opened.sites[1] = tamper(opened.sites[1], 1, sent=forge_reveals(opened))
+
+    assert len(opened.finish()) == 4
+
+
+def forge_reveals(opened: Round) -> bytes:
+    raw = opened.sites[1].answer
+    message = read(opened, raw)
+    assert isinstance(message, Reveals)
+    return resign(opened, raw, sealed=bytes(len(message.sealed)))
 
 
 def test_shares_sealed_for_another_do_not_open() -> None:
