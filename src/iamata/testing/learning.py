@@ -4,11 +4,12 @@ What is learned follows a known law: the outcome's log-odds are -1 + 2·marker +
 smokes, so a test can hold coefficients against it and against a fit on all rows at once.
 """
 
+import math
+import random
 import threading
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.learning.protocols import Learned, Protocol, Regression
@@ -60,12 +61,12 @@ def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fi
 
 def draw_rows(count: int, seed: int) -> list[Row]:
     """Draw the rows of so many patients by the law above."""
-    chance = np.random.default_rng(seed)
+    chance = random.Random(seed)
     rows: list[Row] = []
     for _ in range(count):
-        marker, smokes = float(chance.normal()), bool(chance.random() < SMOKERS)
+        marker, smokes = chance.gauss(0.0, 1.0), chance.random() < SMOKERS
         odds = -1.0 + 2.0 * marker + 1.5 * smokes
-        is_ill = bool(chance.random() < 1.0 / (1.0 + np.exp(-odds)))
+        is_ill = chance.random() < 1.0 / (1.0 + math.exp(-odds))
         rows.append({"marker": marker, "smokes": "yes" if smokes else "no", "ill": int(is_ill)})
     return rows
 
