@@ -53,9 +53,13 @@ class TableWriter:
         self._schema = schema
         self._sink = sink
 
+    def check(self, values: Values) -> pa.RecordBatch:
+        """Refuse a value that is not of its column's type."""
+        return make_batch(self._columns, self._schema, values)
+
     def add(self, values: Values) -> None:
         """Add rows, given as columns; a value that is not of its column's type is refused."""
-        batch = make_batch(self._columns, self._schema, values)
+        batch = self.check(values)
         if batch.num_rows:
             self._sink.add(batch, values)
             self.rows += batch.num_rows

@@ -1,13 +1,16 @@
 """Run a view over files or over a member's vault, into one table."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from iamata.columns.files import open_table
+from iamata.columns.arrow import Values
+from iamata.columns.files import TableWriter, open_table
+from iamata.fhir.exact import Exact
 from iamata.fhir.views.compiling import CompiledView
 from iamata.fhir.views.definition import VIEW_BYTES_MAX
+from iamata.fhir.views.naming import name_resource
 from iamata.intake.limits import Limits
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
@@ -49,6 +52,8 @@ def tabulate_files(
 ) -> TableReport:
     """Run a view over all that is below some paths; what cannot be read is reported, the rest goes on."""
     report = TableReport()
+    for path in paths:  # one letter too few, and an empty table would take the place of the wanted one
+        require(path.exists(), Reason.FILE_NOT_FOUND, str(path))
     with open_table(target, view.columns) as table:
         chunks = read_resources(
             paths, view.view.resource, limits=Limits(), progress=progress, read=view.read
@@ -57,11 +62,21 @@ def tabulate_files(
             if isinstance(chunk, Problem):
                 report.problems.append(chunk)
             else:
-                table.add(view.make_columns(chunk))
+                _add(table, view.make_columns(chunk), view, chunk)
                 report.resources += len(chunk)
                 report.rows = table.rows
                 tell(report)
     return report
+
+
+def _add(table: TableWriter, values: Values, view: CompiledView, nodes: Iterable[Exact]) -> None:
+    """Add the columns of some resources, or refuse the first with a value that its column cannot hold."""
+    try:
+        table.add(values)
+    except Refused as refused:
+        raise name_resource(
+            refused, nodes, lambda node: table.check(view.make_columns([node]))
+        ) from refused
 
 
 def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
@@ -74,7 +89,7 @@ def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
         questions = ask_for_columns(definition, read_many(office, wanted))
         for asked, answers in workers.map(tabulate_rows, questions):
             for answer in answers:
-                table.add(read_columns(answer))
+                _add(table, read_columns(answer), view, (view.read(body) for body in asked.open()))
             report.resources += asked.count()
             report.rows = table.rows
             tell(report)

@@ -35,6 +35,10 @@ class RowsToTabulate(msgspec.Struct, frozen=True, array_like=True):
         """Count the rows."""
         return sum(len(one.rows) for one in self.rows)
 
+    def open(self) -> Iterator[bytes]:
+        """Open every row."""
+        return (body for rows in self.rows for body in open_rows(rows))
+
 
 def ask_for_columns(definition: bytes, rows: Iterable[RowsToOpen]) -> Iterator[RowsToTabulate]:
     """Put rows together into questions."""
@@ -51,8 +55,7 @@ def ask_for_columns(definition: bytes, rows: Iterable[RowsToOpen]) -> Iterator[R
 def tabulate_rows(asked: RowsToTabulate) -> list[bytes]:
     """Open every row, and make the columns."""
     view = compile_view(asked.definition)
-    bodies = [body for rows in asked.rows for body in open_rows(rows)]
-    return [_ENCODER.encode(view.make_columns([view.read(body) for body in bodies]))]
+    return [_ENCODER.encode(view.make_columns([view.read(body) for body in asked.open()]))]
 
 
 def read_columns(answer: bytes) -> list[list[Any]]:

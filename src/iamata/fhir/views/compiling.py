@@ -11,6 +11,7 @@ from iamata.fhir.path.elements import Element, Json, get_node_type
 from iamata.fhir.path.evaluation import Types
 from iamata.fhir.views.columns import ColumnType, find_column_type
 from iamata.fhir.views.definition import Column, Select, View
+from iamata.fhir.views.naming import name_resource
 from iamata.fhir.views.paths import (
     Cell,
     Focus,
@@ -94,9 +95,15 @@ class CompiledView:
         return self._rows(focus)
 
     def make_columns(self, nodes: Sequence[Any]) -> Sequence[Sequence[Value]]:
-        """Make the columns of many resources at once."""
+        """Make the columns of many resources at once; a refusal names the resource."""
         resource = self.view.resource
         nodes = [node for node in nodes if node.get("resourceType") == resource]
+        try:
+            return self._make_columns(nodes)
+        except Refused as refused:
+            raise name_resource(refused, nodes, self.make_rows) from refused
+
+    def _make_columns(self, nodes: Sequence[Any]) -> Sequence[Sequence[Value]]:
         if self._is_flat:
             columns: list[list[Value]] = [[] for _ in self._columns]
             for place in range(0, len(nodes), TOGETHER):
