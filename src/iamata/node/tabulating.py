@@ -17,6 +17,7 @@ from iamata.intake.progress import Progress
 from iamata.intake.reading import read_resources
 from iamata.model.ids import PersonId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.workers.collecting import collecting_rarely
 from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.bulk_reads import BulkReading, read_many
 from iamata.workflows.office import Office
@@ -54,7 +55,7 @@ def tabulate_files(
     report = TableReport()
     for path in paths:  # one letter too few, and an empty table would take the place of the wanted one
         require(path.exists(), Reason.FILE_NOT_FOUND, str(path))
-    with open_table(target, view.columns) as table:
+    with collecting_rarely(), open_table(target, view.columns) as table:
         chunks = read_resources(
             paths, view.view.resource, limits=Limits(), progress=progress, read=view.read
         )
@@ -85,7 +86,11 @@ def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
     """Run a view over a vault: of each patient, just what the person may read for the purpose."""
     report, view = TableReport(), compile_view(definition)
     wanted = BulkReading(person=person, purpose=purpose, resource_type=view.view.resource)
-    with open_table(target, view.columns) as table, closing(ProcessWorkers()) as workers:
+    with (
+        collecting_rarely(),
+        open_table(target, view.columns) as table,
+        closing(ProcessWorkers()) as workers,
+    ):
         questions = ask_for_columns(definition, read_many(office, wanted))
         for asked, answers in workers.map(tabulate_rows, questions):
             for answer in answers:
