@@ -63,7 +63,8 @@ def tabulate_files(
             if isinstance(chunk, Problem):
                 report.problems.append(chunk)
             else:
-                _add(table, view.make_columns(chunk), view, chunk)
+                for columns in view.make_batches(chunk):
+                    _add(table, columns, view, chunk)
                 report.resources += len(chunk)
                 report.rows = table.rows
                 tell(report)
@@ -71,13 +72,16 @@ def tabulate_files(
 
 
 def _add(table: TableWriter, values: Values, view: CompiledView, nodes: Iterable[Exact]) -> None:
-    """Add the columns of some resources, or refuse the first with a value that its column cannot hold."""
+    """Add columns made of some resources, or refuse the first with a value that its column cannot hold."""
+
+    def check(node: Exact) -> None:
+        for columns in view.make_batches([node]):
+            table.check(columns)
+
     try:
         table.add(values)
     except Refused as refused:
-        raise name_resource(
-            refused, nodes, lambda node: table.check(view.make_columns([node]))
-        ) from refused
+        raise name_resource(refused, nodes, check) from refused
 
 
 def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
@@ -94,7 +98,8 @@ def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
         questions = ask_for_columns(definition, read_many(office, wanted))
         for asked, answers in workers.map(tabulate_rows, questions):
             for answer in answers:
-                _add(table, read_columns(answer), view, (view.read(body) for body in asked.open()))
+                for columns in read_columns(answer):
+                    _add(table, columns, view, (view.read(body) for body in asked.open()))
             report.resources += asked.count()
             report.rows = table.rows
             tell(report)

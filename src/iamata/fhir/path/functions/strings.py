@@ -33,7 +33,7 @@ _JSON_ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _JSON_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _REGEX_WORK_A_STEP: Final = 512
 """Characters times instructions: in the worst case each character meets every instruction."""
-_COMPILING_A_STEP: Final = 16
+_COMPILING_A_STEP: Final = 2
 """Instructions that a step pays for when a regular expression is compiled, which it mostly is already."""
 
 
