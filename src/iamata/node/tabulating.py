@@ -45,7 +45,7 @@ def read_definition(path: Path) -> bytes:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
     except OSError as error:
-        raise Refused(Reason.CANNOT_OPEN, str(path)) from error
+        raise Refused(Reason.INPUT_INVALID, f"{path}: {error.strerror}") from error
 
 
 def tabulate_files(
