@@ -1,8 +1,6 @@
 """Four real validators, killed and starved: the ledger goes on or waits, never forks, and loses nothing."""
 
-import contextlib
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,16 +9,10 @@ from typing import Final
 import msgspec
 import pytest
 
-from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.events import ValidatorAccused
-from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.misbehaviour import MisbehaviourKind
-from iamata.model.ids import TxId
-from iamata.model.reasons import Refused
-from iamata.node.home import LEDGER_FOLDER, load_genesis
-from iamata.node.verification import verify_ledger
+from iamata.testing.proving import Writing, list_ids, verify_all
 from iamata.testing.running import COMET, MEMBERS, NODE, RunningNetwork, start_twin
-from iamata.workflows.replaying import ReplayReport
 
 KILLS: Final = 6
 """Enough to meet a node at work in different places; more would only take longer."""
@@ -40,47 +32,6 @@ def network(require_part: Callable[[str], Path], tmp_path: Path) -> Iterator[Run
         yield running
     finally:
         running.kill()
-
-
-class Writing:
-    """A thread that writes at one node without a pause, and remembers what was acknowledged."""
-
-    def __init__(self, network: RunningNetwork, member: str) -> None:
-        self.acknowledged: list[TxId] = []
-        self._load = network.connect(member)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> list[TxId]:
-        self._stopping.set()
-        self._thread.join()
-        self._load.close()
-        return self.acknowledged
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            futures = [self._load.submit() for _ in range(5)]
-            for future in futures:
-                with contextlib.suppress(Refused):
-                    self.acknowledged.append(future.result().id)
-
-
-def verify_all(network: RunningNetwork) -> dict[str, ReplayReport]:
-    """Check every copy of the ledger, its votes included; the journals never heard of what was written."""
-    reports = {}
-    for member in MEMBERS:
-        home = network.get_home(member)
-        reports[member], _, votes = verify_ledger(home / LEDGER_FOLDER, load_genesis(home))
-        assert votes is not None
-        assert votes.headers > 0
-    return reports
-
-
-def list_ids(network: RunningNetwork, member: str) -> set[TxId]:
-    file = LedgerFile(network.get_home(member) / LEDGER_FOLDER, is_writer=False)
-    with contextlib.closing(file):
-        return {decode_leaf(leaf).id for block in file.read_blocks() for leaf in block.leaves}
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,7 @@ from iamata.node.configuration import Comet, read_configuration, write_configura
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, load_genesis
 from iamata.node.keyfiles import read_key
 from iamata.node.running import find_node, make_group, spell_url
-from iamata.node.supervising import spawn
+from iamata.node.supervising import Program, spawn
 from iamata.node.validators import create_validator_homes
 from iamata.ports import Finality
 from iamata.stores.sqlite.home import KEYS_FOLDER
@@ -49,6 +49,8 @@ class RunningNetwork:
         self.folder = folder
         founders = [(MemberId(one), one.title(), MemberKind.HOSPITAL) for one in MEMBERS]
         create_validator_homes(folder, "Validators", founders, first_port=first_port)
+        self.place: Callable[[str, Program], Program] = lambda _, program: program
+        """How a member's program is started, where a test wants it otherwise."""
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
 
     def get_home(self, member: str) -> Path:
@@ -64,7 +66,7 @@ class RunningNetwork:
                 if is_wanted:
                     program.log.parent.mkdir(exist_ok=True)
                     with program.log.open("ab") as log:
-                        self._processes[member, program.name] = spawn(program, log)
+                        self._processes[member, program.name] = spawn(self.place(member, program), log)
 
     def kill(self, members: Sequence[str] = MEMBERS, parts: Sequence[str] = PARTS) -> None:
         """Kill without a warning."""
