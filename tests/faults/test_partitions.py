@@ -46,6 +46,7 @@ def network(islands: tuple[RunningNetwork, Islands]) -> RunningNetwork:
     hosts.heal()
     running.start()
     running.await_height(1)
+    running.await_comet()
     return running
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.leaves import decode_leaf
@@ -13,6 +15,10 @@ from iamata.node.verification import verify_ledger
 from iamata.testing.running import MEMBERS, RunningNetwork
 from iamata.workflows.replaying import ReplayReport
 
+LIFE_S_MAX: Final = 240.0
+BATCH: Final = 5
+"""Transactions that are under way at a time."""
+
 
 class Writing:
     """A thread that writes at one node without a pause, and remembers what was acknowledged."""
@@ -21,7 +27,7 @@ class Writing:
         self.acknowledged: list[TxId] = []
         self._load = network.connect(member)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> list[TxId]:
@@ -32,8 +38,11 @@ class Writing:
         return self.acknowledged
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            futures = [self._load.submit() for _ in range(5)]
+        deadline_s = time.monotonic() + LIFE_S_MAX  # for a test that failed before it said stop
+        while not self._stopping.is_set() and time.monotonic() < deadline_s:
+            futures = []
+            with contextlib.suppress(Refused):
+                futures += [self._load.submit() for _ in range(BATCH)]
             for future in futures:
                 with contextlib.suppress(Refused):
                     self.acknowledged.append(future.result().id)

@@ -118,6 +118,15 @@ class RunningNetwork:
                 raise TimeoutError(message)
             time.sleep(LOOK_S)
 
+    def await_comet(self, members: Sequence[str] = MEMBERS) -> None:
+        """Wait until these CometBFT answer: nodes may answer before."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while any(self.read_comet_height(one) < 0 for one in members):
+            if time.monotonic() > deadline_s:
+                message = "CometBFT never answered"
+                raise TimeoutError(message)
+            time.sleep(LOOK_S)
+
     def connect(self, member: str) -> "Load":
         """Speak to a node with its own member's key."""
         return Load(self.get_home(member), member)
