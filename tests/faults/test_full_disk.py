@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-from iamata.testing.proving import Writing, prove
+from iamata.testing.proving import Writing, compare
 from iamata.testing.running import MEMBERS, RunningNetwork
 
 PORT: Final = 8820
@@ -110,4 +110,5 @@ def test_a_full_disk_stops_one_node_which_says_so_and_catches_up_when_there_is_r
         network.await_height(begun + 10)
         acknowledged = writing.stop()
         network.await_height(network.read_height("hospital-a"))
-    prove(network, acknowledged)
+    network.stop()
+    compare(network, acknowledged)

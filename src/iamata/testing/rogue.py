@@ -6,6 +6,7 @@ A test starts them in place of `iamata node serve`. Each of these changes the pr
 import itertools
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,14 @@ def lie() -> None:
 def open_door() -> None:
     """Run a node that lets its own member fill the mempool."""
     WaitingBundles.has_room = lambda *_: True  # type: ignore[method-assign]
+    main()
+
+
+def shift_clock(shift_s: int) -> None:
+    """Run a node whose machine's clock is off."""
+    told = time.time_ns
+    vars(time)["time_ns"] = lambda: told() + shift_s * 1_000_000_000
+    vars(time)["time"] = lambda: time.time_ns() / 1_000_000_000
     main()
 
 

@@ -28,7 +28,7 @@ from iamata.node.configuration import Comet, read_configuration, write_configura
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, load_genesis
 from iamata.node.keyfiles import read_key
 from iamata.node.running import find_node, make_group, spell_url
-from iamata.node.supervising import Program, spawn
+from iamata.node.supervising import STOP_S, Program, spawn
 from iamata.node.validators import create_validator_homes
 from iamata.ports import Finality
 from iamata.stores.sqlite.home import KEYS_FOLDER
@@ -81,12 +81,15 @@ class RunningNetwork:
             process.wait()
 
     def stop(self) -> None:
-        """Stop everything in good order."""
+        """Stop everything in good order; a CometBFT that does not is killed, as its supervisor would."""
         for process in self._processes.values():
             process.terminate()
-        for process in self._processes.values():
+        for (_, part), process in self._processes.items():
             try:
-                process.wait(PATIENCE_S)
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                if part == NODE:
+                    raise
             finally:
                 process.kill()
                 process.wait()
