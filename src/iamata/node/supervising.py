@@ -3,8 +3,9 @@
 A node and its CometBFT are such a group: when the connection between them breaks, CometBFT gives up by
 itself, and a node without it orders nothing. A group that dies at once again and again is given up, and
 the last line of its log says why; the other groups go on without it, as a network goes on without a node.
-Who lives on after saying that it can do no more counts as dead. What the programs print goes to files that
-are rotated; where the disk is full, lines are lost there, and the last one is still told.
+Who lives on after saying that it can do no more counts as dead. When the supervisor itself is killed, a
+guard ends its programs. What they print goes to files that are rotated; where the disk is full, lines are
+lost there, and the last one is still told.
 """
 
 import collections
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from iamata.model.reasons import Reason, Refused
+from iamata.node.guarding import Guard
 
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 LOG_FILES: Final = 4
@@ -76,7 +78,8 @@ def spawn(program: Program, output: int | IO[bytes]) -> "subprocess.Popen[bytes]
 
 def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) -> None:
     """Run groups until somebody says to stop, or none of them can be kept running; refuse then."""
-    running = [_RunningGroup(group, tell) for group in groups]
+    guard = Guard(stop_s=STOP_S)
+    running = [_RunningGroup(group, guard, tell) for group in groups]
     try:
         for one in running:
             one.start()
@@ -87,13 +90,15 @@ def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) ->
                 raise Refused(Reason.ENGINE_STOPPED, "; ".join(one.given_up for one in running))
     finally:
         _stop_all([process for one in running for process in one.take_processes()])
+        guard.close()
 
 
 class _RunningGroup:
     """A group, what runs of it now, and how often it died."""
 
-    def __init__(self, group: Group, tell: Tell) -> None:
+    def __init__(self, group: Group, guard: Guard, tell: Tell) -> None:
         self._group = group
+        self._guard = guard
         self._tell = tell
         self._processes: list[_Process] = []
         self._begun_s = 0.0
@@ -111,7 +116,7 @@ class _RunningGroup:
         self._begun_s = time.monotonic()
         self._starts += 1
         for program in self._group.programs:
-            self._processes.append(_Process(program))
+            self._processes.append(_Process(program, self._guard))
 
     def look(self) -> None:
         """Start again what is due; where one program has ended, end the others."""
@@ -146,8 +151,9 @@ class _RunningGroup:
 class _Process:
     """One process, and the thread that writes down what it says."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, guard: Guard) -> None:
         self._program = program
+        self._guard = guard
         self._tail: collections.deque[str] = collections.deque(maxlen=1)
         self._has_given_up = False
         program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,6 +161,7 @@ class _Process:
             self._process = spawn(program, subprocess.PIPE)
         except OSError as error:
             raise Refused(Reason.ENGINE_STOPPED, f"{program.name}: {error.strerror}") from error
+        guard.keep(self._process.pid)
         self._writer = threading.Thread(
             target=self._write_log, name=f"iamata-log-{program.name}", daemon=True
         )
@@ -187,6 +194,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._guard.let_go(self._process.pid)
         self._writer.join(STOP_S)
 
     def _write_log(self) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -209,3 +210,33 @@ def test_a_log_that_cannot_be_written_stops_nobody(
 
     assert "saying: no room" in refused.detail
     assert capfd.readouterr().err == ""
+
+
+SUPERVISOR = """
+import pathlib, sys, threading
+from iamata.node import supervising
+from iamata.node.supervising import Group, Program, supervise
+
+folder = pathlib.Path.cwd()
+supervising.STOP_S = 0.5
+programs = [
+    Program(name=str(at), arguments=(sys.executable, "-I", "-c", code), folder=folder, log=folder / str(at))
+    for at, code in enumerate(sys.argv[1:])
+]
+supervise([Group("a", tuple(programs))], threading.Event(), print)
+"""
+
+
+def test_programs_end_when_their_supervisor_is_killed_even_one_that_does_not_want_to(
+    tmp_path: Path,
+) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER.format(name="deaf")
+    command = [sys.executable, "-c", SUPERVISOR, SLEEPER.format(name="one"), deaf]
+    with subprocess.Popen(command, cwd=tmp_path) as supervisor:  # noqa: S603  our own program
+        pids = await_pids(tmp_path, "one", 1) + await_pids(tmp_path, "deaf", 1)
+        supervisor.kill()
+
+    deadline_s = time.monotonic() + 20
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < deadline_s, "they outlived their supervisor"
+        time.sleep(0.05)
