@@ -186,8 +186,10 @@ def test_a_member_that_floods_takes_no_other_members_room(
                 most[member] = max(most[member], count_waiting(rpc))
     finally:
         flood.stop()
-        for one in (*loads, *rpcs.values()):
-            one.close()
+        for load in loads:
+            load.close()
+        for rpc in rpcs.values():
+            rpc.close()
 
     assert most[ROGUE] > MEMBER_BUNDLES_MAX, "this was no flood"
     assert all(most[one] <= MEMBER_BUNDLES_MAX + OTHERS_MAX for one in HONEST), most

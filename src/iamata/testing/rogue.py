@@ -24,7 +24,7 @@ from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.ledger.state import LedgerState
 from iamata.ledger.transactions import HANDLERS
 from iamata.ledger.transactions.access import AnchorReads, anchor_reads
-from iamata.model.ids import AnchorId, Nonce, compute_random_id, encode_digest
+from iamata.model.ids import AnchorId, Digest, Nonce, compute_random_id, encode_digest
 from iamata.model.instants import MS_PER_MINUTE, Instant
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY
 from iamata.node.keyfiles import read_key
@@ -107,7 +107,7 @@ class Liar:
             nonce=Nonce(compute_random_id(number[16:])),
             expires_ms=Instant(position.time_ms + expires_ms),
             anchor=AnchorId(compute_random_id(number[16:])),
-            root=encode_digest(number),
+            root=Digest(encode_digest(number)),
             count=count,
         )
         return sign_transaction(body, self._key)
