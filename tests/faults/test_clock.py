@@ -12,6 +12,7 @@ from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.model.reasons import ACCEPTED, Reason
+from iamata.node import home
 from iamata.node.configuration import Comet, read_configuration
 from iamata.node.home import LEDGER_FOLDER
 from iamata.node.supervising import Program
@@ -22,6 +23,7 @@ from iamata.testing.running import MEMBERS, RunningNetwork
 PORT: Final = 8830
 OFF: Final = MEMBERS[3]
 HOUR_S: Final = 3_600
+MS_PER_S: Final = 1_000
 NEAR_MS: Final = 30_000
 """How far a block's time may be from ours, while four validators share two cores."""
 
@@ -47,7 +49,10 @@ def network(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningNetwork]:
     folder = tmp_path_factory.mktemp("clocks")
-    running = RunningNetwork(folder / "net", first_port=PORT)
+    with pytest.MonkeyPatch.context() as earlier:
+        # CometBFT sleeps until its genesis' time: by a clock that is behind that would be an hour.
+        earlier.setattr(home, "read_clock_ms", lambda: read_clock_ms() - 2 * HOUR_S * MS_PER_S)
+        running = RunningNetwork(folder / "net", first_port=PORT)
     try:
         yield running
     finally:
