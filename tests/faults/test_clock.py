@@ -70,6 +70,18 @@ def check_at(network: RunningNetwork, member: str, line: bytes) -> int:
         rpc.close()
 
 
+def find_newest_vote_s(network: RunningNetwork, heights: range) -> int:
+    """Tell the latest time in any vote for these blocks."""
+    engine = read_configuration(network.get_home("hospital-a")).engine
+    assert isinstance(engine, Comet)
+    rpc = CometRpc(engine.rpc)
+    try:
+        lights = [rpc.read_light_block(height) for height in heights]
+    finally:
+        rpc.close()
+    return max(vote.time.seconds for light in lights for vote in light.votes if vote is not None)
+
+
 def read_times_ms(network: RunningNetwork, *, first_height: int) -> list[int]:
     file = LedgerFile(network.get_home("hospital-a") / LEDGER_FOLDER, is_writer=False)
     try:
@@ -99,6 +111,8 @@ def test_an_hour_off_moves_no_block_and_keeps_nobody_else_waiting(
     network.await_height(begun + 8)  # a turn of each to propose, and more
     codes = [check_at(network, member, load.write()) for member in ("hospital-a", OFF)]
 
+    newest_s = find_newest_vote_s(network, range(begun + 1, begun + 8))
+
     network.kill([OFF])
     network.place = lambda _, program: program
     network.start()
@@ -107,6 +121,8 @@ def test_an_hour_off_moves_no_block_and_keeps_nobody_else_waiting(
     load.close()
     prove(network, acknowledged)
     times_ms = read_times_ms(network, first_height=begun + 2)
+    is_seen_ahead = newest_s * MS_PER_S > begun_ms + HOUR_S * MS_PER_S // 2
+    assert is_seen_ahead == (shift_s > 0)  # nobody votes with a time before the block's
     assert codes == [ACCEPTED, code]
     assert times_ms == sorted(times_ms)
     assert begun_ms - NEAR_MS < times_ms[0]
