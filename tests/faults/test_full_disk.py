@@ -18,7 +18,7 @@ PORT: Final = 8820
 OTHERS: Final = MEMBERS[:3]
 VICTIM: Final = MEMBERS[3]
 DISK_MB: Final = 64
-SAID_S: Final = 60.0
+SAID_S: Final = 150.0
 NO_ROOM: Final = "no space left on device|disk is full|STORAGE_FULL"
 """As CometBFT says it, SQLite, and the node."""
 PIECE: Final = bytes(64 * 1024)
