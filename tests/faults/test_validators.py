@@ -71,7 +71,7 @@ def verify_all(network: RunningNetwork) -> dict[str, ReplayReport]:
     reports = {}
     for member in MEMBERS:
         home = network.get_home(member)
-        reports[member], _, votes = verify_ledger(home / LEDGER_FOLDER, load_genesis(home))
+        reports[member], _, votes = verify_ledger(home / LEDGER_FOLDER, [load_genesis(home)])
         assert votes is not None
         assert votes.headers > 0
     return reports

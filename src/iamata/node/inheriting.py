@@ -1,0 +1,121 @@
+"""What a new home takes over from an old one that stands still: ledger, stores, keys and wallets.
+
+Copied, not moved: the old home stays whole until its owner removes it.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from iamata.crypto.ed25519 import SigningKey
+from iamata.engines.keeping.commits import COMMITS_FILE, CommitFile
+from iamata.engines.keeping.keeper import LedgerKeeper
+from iamata.engines.keeping.lock import LedgerLock
+from iamata.engines.keeping.storage import LEDGER_FILE
+from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.header import sign_header
+from iamata.ledger.succession import Lineage
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import MemberId
+from iamata.model.reasons import Reason, require
+from iamata.node.home import (
+    GENESIS_FILE,
+    GENESIS_MODE,
+    LEDGER_FOLDER,
+    MEMBERS_FOLDER,
+    WALLETS_FOLDER,
+    list_member_folders,
+)
+from iamata.node.keyfiles import FOLDER_MODE, write_new
+from iamata.node.lineage import write_lineage
+from iamata.node.served import write_served
+from iamata.stores.checkpoints import CHECKPOINTS_FILE
+from iamata.stores.outboxes import load_outbox, save_outbox
+from iamata.stores.sqlite.inspection import SIDES
+from iamata.stores.wallets import load_wallet, save_wallet
+from iamata.workflows import outbox as outboxes
+from iamata.workflows import wallets
+
+_COPIED: Final = tuple(name + side for name in (LEDGER_FILE, COMMITS_FILE) for side in ("", *SIDES))
+
+
+def copy_home(source: Path, home: Path, longest: Path, members: Sequence[MemberId]) -> None:
+    """Copy some members' folders and wallets out of a home, and the longest copy of the ledger."""
+    home.mkdir(mode=FOLDER_MODE, parents=True)
+    (home / LEDGER_FOLDER).mkdir(mode=FOLDER_MODE)
+    for name in _COPIED:
+        if (longest / LEDGER_FOLDER / name).exists():
+            shutil.copy2(longest / LEDGER_FOLDER / name, home / LEDGER_FOLDER / name)
+    (home / MEMBERS_FOLDER).mkdir(mode=FOLDER_MODE)
+    for member in members:
+        shutil.copytree(source / MEMBERS_FOLDER / member, home / MEMBERS_FOLDER / member)
+    (home / WALLETS_FOLDER).mkdir(mode=FOLDER_MODE)
+    for folder in sorted((source / WALLETS_FOLDER).glob("*/")):
+        if find_keeper(folder, source) in members:
+            # What was checked of the old network's headers says nothing about the new one's.
+            ignored = shutil.ignore_patterns(CHECKPOINTS_FILE)
+            shutil.copytree(folder, home / WALLETS_FOLDER / folder.name, ignore=ignored)
+
+
+def find_keeper(wallet: Path, home: Path) -> str:
+    """Say in whose new home a wallet goes on: of the first member that knows it, or the home's first."""
+    served = [folder.name for folder in list_member_folders(home)]
+    known = [one.member for one in load_wallet(wallet).identities if one.member in served]
+    return [*known, *served][0]
+
+
+def begin_embedded(folder: Path, genesis: Genesis, orderer: SigningKey) -> None:
+    """Make the first block under a genesis, an empty one: its header names what the network starts from.
+
+    Its time follows from the genesis, so that each member's copy has the same.
+    """
+    with _keeping(folder, genesis) as keeper:
+        position = keeper.state.place(genesis.created_ms)
+        outcome = keeper.state.run(position, [])
+        keeper.keep(position, [], outcome, lambda header: sign_header(header, orderer))
+
+
+def begin_validator(folder: Path, genesis: Genesis) -> None:
+    """Make sure that validators can begin on what was copied: CometBFT makes the first block by itself."""
+    with _keeping(folder, genesis):
+        CommitFile(folder, is_writer=True).close()
+
+
+def finish_home(home: Path, genesis: Genesis, lineage: Lineage, members: Sequence[MemberId]) -> None:
+    """Write what makes a new home one; the genesis last, so that a home is whole or none."""
+    for folder in sorted((home / WALLETS_FOLDER).glob("*/")):
+        continue_wallet(folder, genesis)
+    write_served(home, members)
+    write_lineage(home, lineage)
+    write_new(home / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
+
+
+def continue_wallet(folder: Path, genesis: Genesis) -> int:
+    """Let a wallet follow its network, with all that waits in its outbox; return how many keys it has.
+
+    Whoever calls this has made sure that the network's members agreed.
+    """
+    require(genesis.continues is not None, Reason.INPUT_INVALID, "this network continues no other")
+    if genesis.continues is None:
+        return 0
+    before, after = genesis.continues.network, compute_network_id(genesis)
+    followed = wallets.follow(load_wallet(folder), before=before, after=after)
+    save_wallet(folder, followed)
+    box = load_outbox(folder)
+    moved = outboxes.follow(box, before=before, after=after)
+    if moved != box:
+        save_outbox(folder, moved)
+    return sum(one.network == after for one in followed.identities)
+
+
+@contextlib.contextmanager
+def _keeping(folder: Path, genesis: Genesis) -> Iterator[LedgerKeeper]:
+    lock = LedgerLock(folder)
+    try:
+        with contextlib.closing(LedgerKeeper(folder, genesis)) as keeper:
+            keeper.check_inheritance()
+            yield keeper
+    finally:
+        lock.release()
