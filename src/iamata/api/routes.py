@@ -73,5 +73,6 @@ ROUTES: Final = (
     Route("POST", "/v1/searches", Access.STAFF, staff.search_elsewhere),
     Route("POST", "/v1/readings", Access.STAFF, staff.fetch_records),
     Route("POST", "/v1/readings/receipts", Access.STAFF, staff.confirm_records),
+    Route("GET", "/v1/lineage", Access.ANYONE, health.show_lineage),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

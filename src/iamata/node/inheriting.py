@@ -16,10 +16,10 @@ from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.storage import LEDGER_FILE
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import sign_header
-from iamata.ledger.succession import Lineage
+from iamata.ledger.succession import Lineage, get_predecessor
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId
-from iamata.model.reasons import Reason, require
+from iamata.node.following import move_wallet
 from iamata.node.home import (
     GENESIS_FILE,
     GENESIS_MODE,
@@ -32,11 +32,8 @@ from iamata.node.keyfiles import FOLDER_MODE, write_new
 from iamata.node.lineage import write_lineage
 from iamata.node.served import write_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
-from iamata.stores.outboxes import load_outbox, save_outbox
 from iamata.stores.sqlite.inspection import SIDES
-from iamata.stores.wallets import load_wallet, save_wallet
-from iamata.workflows import outbox as outboxes
-from iamata.workflows import wallets
+from iamata.stores.wallets import load_wallet
 
 _COPIED: Final = tuple(name + side for name in (LEDGER_FILE, COMMITS_FILE) for side in ("", *SIDES))
 
@@ -86,28 +83,10 @@ def begin_validator(folder: Path, genesis: Genesis) -> None:
 def finish_home(home: Path, genesis: Genesis, lineage: Lineage, members: Sequence[MemberId]) -> None:
     """Write what makes a new home one; the genesis last, so that a home is whole or none."""
     for folder in sorted((home / WALLETS_FOLDER).glob("*/")):
-        continue_wallet(folder, genesis)
+        move_wallet(folder, before=get_predecessor(genesis).network, after=compute_network_id(genesis))
     write_served(home, members)
     write_lineage(home, lineage)
     write_new(home / GENESIS_FILE, encode_struct(genesis), mode=GENESIS_MODE)
-
-
-def continue_wallet(folder: Path, genesis: Genesis) -> int:
-    """Let a wallet follow its network, with all that waits in its outbox; return how many keys it has.
-
-    Whoever calls this has made sure that the network's members agreed.
-    """
-    require(genesis.continues is not None, Reason.INPUT_INVALID, "this network continues no other")
-    if genesis.continues is None:
-        return 0
-    before, after = genesis.continues.network, compute_network_id(genesis)
-    followed = wallets.follow(load_wallet(folder), before=before, after=after)
-    save_wallet(folder, followed)
-    box = load_outbox(folder)
-    moved = outboxes.follow(box, before=before, after=after)
-    if moved != box:
-        save_outbox(folder, moved)
-    return sum(one.network == after for one in followed.identities)
 
 
 @contextlib.contextmanager
