@@ -51,7 +51,7 @@ def create(wallet: WalletOption) -> None:
 
 @verb(app, "follow")
 def follow(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption) -> None:
-    """Let a wallet follow a network that goes on as another one, once it is proven that its members agreed."""
+    """Let a wallet follow a network that goes on as another, once it is proven that its members agreed."""
     with hold_folder(wallet):
         if node is not None:
             followed = follow_at_node(node, wallet)
@@ -63,7 +63,7 @@ def follow(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletO
     facts = [{"before": one.before, "after": one.after} for one in followed]
     show(
         {"followed": facts, "wallet": str(wallet)},
-        [*lines, f"The keys in {wallet} are the same as before."],
+        [*lines, "Its keys are the same as before."],
     )
 
 

@@ -6,6 +6,7 @@ trusted one agreed, and that the log which the wallet has seen is the beginning 
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from iamata.client.engine import RemoteEngine, fetch_lineage
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.receipts import Checkpoint, check_growth
 from iamata.ledger.succession import check_succession
-from iamata.model.ids import MemberId, NetworkId
+from iamata.model.ids import NetworkId
 from iamata.model.reasons import Reason, require
 from iamata.node.home import load_genesis
 from iamata.node.lineage import list_geneses, read_lineage
@@ -44,7 +45,11 @@ def follow_at_node(url: str, folder: Path, *, authorities: Path | None = None) -
     first = _find_trusted(wallet, geneses)
     for ancestor, after in zip(lineage.predecessors[first:], geneses[first + 1 :], strict=True):
         check_succession(ancestor, after)
-    _check_logs(url, wallet, info.member, geneses, CheckpointFile(folder), authorities=authorities)
+    seen = _list_seen(CheckpointFile(folder), geneses[:-1])
+    if seen:
+        keys = [get_key(one) for one in wallet.identities if one.member == info.member]
+        require(bool(keys), Reason.WALLET_NOT_FOUND, f"ask a node that knows it; {info.member} does not")
+        _check_logs(Connection(url, key=keys[0], authorities=authorities), genesis, seen)
     return _move(folder, geneses[first:])
 
 
@@ -72,36 +77,28 @@ def _find_trusted(wallet: Wallet, geneses: Sequence[Genesis]) -> int:
     return trusted[0]
 
 
-def _check_logs(
-    url: str,
-    wallet: Wallet,
-    member: MemberId,
-    geneses: Sequence[Genesis],
-    checkpoints: CheckpointFile,
-    *,
-    authorities: Path | None,
-) -> None:
-    """Refuse unless every log that the wallet has seen under an older genesis goes on in the newest."""
-    seen: list[tuple[Genesis, Checkpoint]] = [
+def _list_seen(file: CheckpointFile, geneses: Sequence[Genesis]) -> list[tuple[Genesis, Checkpoint]]:
+    """List what the wallet has seen of logs under older geneses."""
+    return [
         (genesis, checkpoint)
-        for genesis in geneses[:-1]
-        for checkpoint in checkpoints.list_of(compute_network_id(genesis))
+        for genesis in geneses
+        for checkpoint in file.list_of(compute_network_id(genesis))
         if checkpoint.log_size
     ]
-    if not seen:
-        return
-    keys = [get_key(one) for one in wallet.identities if one.member == member]
-    require(bool(keys), Reason.WALLET_NOT_FOUND, f"ask a node that knows this wallet; {member} does not")
-    connection = Connection(url, key=keys[0], authorities=authorities)
-    with contextlib.closing(RemoteEngine(connection, geneses[-1])) as engine:
+
+
+def _check_logs(
+    connection: Connection, genesis: Genesis, seen: Sequence[tuple[Genesis, Checkpoint]]
+) -> None:
+    """Refuse unless every log that the wallet has seen goes on in the node's."""
+    with contextlib.closing(RemoteEngine(connection, genesis)) as engine:
         view = engine.snapshot()
-        for genesis, earlier in seen:
-            growth = view.prove_growth(earlier.log_size)
-            check_growth(growth, earlier, geneses[-1], before=genesis)
+        for before, earlier in seen:
+            check_growth(view.prove_growth(earlier.log_size), earlier, genesis, before=before)
 
 
 def _move(folder: Path, geneses: Sequence[Genesis]) -> list[Followed]:
     ids = list(map(compute_network_id, geneses))
     for before in ids[:-1]:
         move_wallet(folder, before=before, after=ids[-1])
-    return [Followed(before, after) for before, after in zip(ids, ids[1:], strict=False)]
+    return [Followed(before, after) for before, after in itertools.pairwise(ids)]
