@@ -8,9 +8,9 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -89,8 +89,7 @@ class Old:
 
     def read_signing_key(self, member: MemberId) -> SigningKey:
         """Read the key of a member's node."""
-        keys = self.homes[member].path / MEMBERS_FOLDER / member / KEYS_FOLDER
-        return SigningKey.from_seed(read_key(keys / SIGNING_KEY))
+        return read_signing_key(self.homes[member].path, member)
 
 
 def continue_as_validators(
@@ -99,8 +98,8 @@ def continue_as_validators(
     """Let all members order together from now on, each in a home of its own."""
     seats = take_seats(list(old.homes), first_port)
     ordering = [seat for seat in seats if seat.member in old.active]
-    genesis, lineage = _settle(old, msgspec.structs.replace(_draft(old), validators=appoint(ordering)))
-    with _making(target, old, genesis):
+    genesis, lineage = _settle(old, validators=appoint(ordering))
+    with making_homes(target, old.homes, genesis):
         for seat in seats:
             home = _copy(old, target, seat.member)
             begin_validator(home / LEDGER_FOLDER, genesis)
@@ -116,9 +115,9 @@ def continue_under_one(
     leader, seed = orderer or _choose_orderer(old), os.urandom(SEED_BYTES)
     require(leader in old.active, Reason.UNKNOWN_MEMBER, f"{leader} is to order, and has no home here")
     key = SigningKey.from_seed(seed)
-    genesis, lineage = _settle(old, msgspec.structs.replace(_draft(old), orderer=key.key_id))
+    genesis, lineage = _settle(old, orderer=key.key_id)
     urls = {one: f"http://{HOST}:{first_port + place}" for place, one in enumerate(old.homes)}
-    with _making(target, old, genesis):
+    with making_homes(target, old.homes, genesis):
         for place, member in enumerate(old.homes):
             home = _copy(old, target, member)
             begin_embedded(home / LEDGER_FOLDER, genesis, key)
@@ -147,7 +146,7 @@ def hold_network(
     """
     require_room(target)
     with contextlib.ExitStack() as held:
-        standings = [_hold_home(path, held, tell) for path in _list_sources(source)]
+        standings = [hold_home(path, held, tell) for path in _list_sources(source)]
         longest = max(standings, key=lambda one: one.height)
         for one in standings:
             is_same = one.report.genesis == longest.report.genesis
@@ -172,7 +171,13 @@ def _list_sources(source: Path) -> list[Path]:
     return homes
 
 
-def _hold_home(path: Path, held: contextlib.ExitStack, tell: Tell) -> Standing:
+def read_signing_key(home: Path, member: MemberId) -> SigningKey:
+    """Read the key of a member's node in its home."""
+    return SigningKey.from_seed(read_key(home / MEMBERS_FOLDER / member / KEYS_FOLDER / SIGNING_KEY))
+
+
+def hold_home(path: Path, held: contextlib.ExitStack, tell: Tell) -> Standing:
+    """Verify a home, and keep others from opening it until `held` is closed."""
     refuse_continued(path)
     tell(f"Checking {path.name}")
     check_inventory(path)
@@ -190,14 +195,20 @@ def _check_members(
 ) -> tuple[MemberId, ...]:
     """Return the active members that go on, or refuse to leave one behind that nobody named."""
     roll = ROLLS.find(longest.report.ledger.state.entries, CURRENT)
-    active = () if roll is None else roll.active
+    return choose_active(() if roll is None else roll.active, homes, without)
+
+
+def choose_active(
+    active: Sequence[MemberId], here: Container[MemberId], without: Sequence[MemberId]
+) -> tuple[MemberId, ...]:
+    """Return which of the active members are here, or refuse where one is missing that nobody named."""
     for one in without:
-        is_lost = one in active and one not in homes
-        require(is_lost, Reason.INPUT_INVALID, f"{one} is no active member, or its home is here")
-    missing = [one for one in active if one not in homes and one not in without]
-    hint = f"the home of {', '.join(missing)} is not here; where it is lost, say so with --without"
+        is_lost = one in active and one not in here
+        require(is_lost, Reason.INPUT_INVALID, f"{one} is no active member, or it is here")
+    missing = [one for one in active if one not in here and one not in without]
+    hint = f"{', '.join(missing)} is missing; where its home is lost, say so with --without"
     require(not missing, Reason.HOME_NOT_FOUND, hint)
-    return tuple(one for one in active if one in homes)
+    return tuple(one for one in active if one in here)
 
 
 def _choose_orderer(old: Old) -> MemberId:
@@ -208,50 +219,57 @@ def _choose_orderer(old: Old) -> MemberId:
     return old.active[0]
 
 
-def _draft(old: Old) -> Genesis:
+def draft(standing: Standing, *, created_ms: int) -> Genesis:
     """Write what the members are to agree on, but for who orders."""
-    state = old.longest.report.ledger.state
+    before, state = standing.report.genesis, standing.report.ledger.state
     return Genesis(
-        name=old.genesis.name,
-        created_ms=Instant(max(read_clock_ms(), state.time_ms + 1)),
-        rules=old.genesis.rules,
+        name=before.name,
+        created_ms=Instant(max(created_ms, state.time_ms + 1)),
+        rules=before.rules,
         continues=Predecessor(network=state.network, height=state.height, app_hash=state.app_hash),
     )
 
 
-def _settle(old: Old, draft: Genesis) -> tuple[Genesis, Lineage]:
-    """Let every member that is here agree, and prove to others that they did."""
-    agreements = tuple(agree(draft, old.read_signing_key(member)) for member in old.active)
-    genesis = msgspec.structs.replace(draft, agreements=agreements)
+def _settle(old: Old, **orderers: Any) -> tuple[Genesis, Lineage]:  # noqa: ANN401  fields of the genesis
+    """Let every member that is here agree on who orders."""
+    bare = draft(old.longest, created_ms=read_clock_ms())
+    drafted: Genesis = msgspec.structs.replace(bare, **orderers)
+    agreements = tuple(agree(drafted, old.read_signing_key(member)) for member in old.active)
+    return conclude(old.longest, msgspec.structs.replace(drafted, agreements=agreements))
+
+
+def conclude(standing: Standing, genesis: Genesis) -> tuple[Genesis, Lineage]:
+    """Refuse a genesis that this ledger cannot go on under; prove to others that its members agreed."""
     check_genesis(genesis)
-    state = old.longest.report.ledger.state
+    state = standing.report.ledger.state
     compute_succession(state.entries, state.frontier, state.time_ms, genesis)
-    proofs = prove_agreement(old.longest.path / LEDGER_FOLDER, state, genesis)
-    before = read_lineage(old.longest.path, old.genesis).predecessors
-    return genesis, Lineage(predecessors=(*before, Ancestor(genesis=old.genesis, proofs=proofs)))
+    proofs = prove_agreement(standing.path / LEDGER_FOLDER, state, genesis)
+    before = read_lineage(standing.path, standing.report.genesis).predecessors
+    ancestor = Ancestor(genesis=standing.report.genesis, proofs=proofs)
+    return genesis, Lineage(predecessors=(*before, ancestor))
 
 
 @contextlib.contextmanager
-def _making(target: Path, old: Old, genesis: Genesis) -> Iterator[None]:
+def making_homes(target: Path, homes: Mapping[MemberId, Standing], genesis: Genesis) -> Iterator[None]:
     """Leave either all new homes, and the old ones marked, or nothing new at all."""
     marked: list[Path] = []
     target.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     try:
         yield
         os.sync()
-        for path in dict.fromkeys(one.path for one in old.homes.values()):
+        for path in dict.fromkeys(one.path for one in homes.values()):
             mark_continued(path, compute_network_id(genesis))
             marked.append(path)
     except BaseException as failure:
-        _take_back(target, old, marked)
+        _take_back(target, homes, marked)
         if isinstance(failure, OSError):
             raise Refused(Reason.STORAGE_FULL, f"{target}: {failure.strerror}") from failure
         raise
 
 
-def _take_back(target: Path, old: Old, marked: Sequence[Path]) -> None:
+def _take_back(target: Path, homes: Iterable[MemberId], marked: Sequence[Path]) -> None:
     """Remove the new homes and the marks; the folder was empty, so everything in it is ours."""
     for path in marked:
         unmark_continued(path)
-    for member in old.homes:
+    for member in homes:
         shutil.rmtree(target / member, ignore_errors=True)

@@ -40,7 +40,7 @@ _COPIED: Final = tuple(name + side for name in (LEDGER_FILE, COMMITS_FILE) for s
 
 def copy_home(source: Path, home: Path, longest: Path, members: Sequence[MemberId]) -> None:
     """Copy some members' folders and wallets out of a home, and the longest copy of the ledger."""
-    home.mkdir(mode=FOLDER_MODE, parents=True)
+    home.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     (home / LEDGER_FOLDER).mkdir(mode=FOLDER_MODE)
     for name in _COPIED:
         if (longest / LEDGER_FOLDER / name).exists():
@@ -76,8 +76,14 @@ def begin_embedded(folder: Path, genesis: Genesis, orderer: SigningKey) -> None:
 
 def begin_validator(folder: Path, genesis: Genesis) -> None:
     """Make sure that validators can begin on what was copied: CometBFT makes the first block by itself."""
+    check_begun(folder, genesis)
+    CommitFile(folder, is_writer=True).close()
+
+
+def check_begun(folder: Path, genesis: Genesis) -> None:
+    """Refuse what was copied unless the network can go on from there under this genesis."""
     with _keeping(folder, genesis):
-        CommitFile(folder, is_writer=True).close()
+        """Opening it has compared it with the genesis."""
 
 
 def finish_home(home: Path, genesis: Genesis, lineage: Lineage, members: Sequence[MemberId]) -> None:

@@ -20,6 +20,7 @@ from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.configuration import NODE_FILE, Comet, Embedded, read_configuration
 from iamata.node.continued import CONTINUED_FILE
 from iamata.node.lineage import PREDECESSORS_FILE, list_geneses, read_lineage
+from iamata.node.offers import CONTINUING_FILE
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
 from iamata.stores.outboxes import OUTBOX_FILE
@@ -35,6 +36,12 @@ COMMITS_SCHEMA: Final = Schema(version=0, statements=commits.SCHEMA)
 COMETS_OWN: Final = (f"{COMET_FOLDER}/", f"{homes.LEDGER_FOLDER}/{SNAPSHOTS}/")
 """What CometBFT keeps for itself, and what the node offers to others that begin late: both can be lost."""
 LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
+OPTIONAL_FILES: Final = (
+    NODE_FILE,
+    CONTINUED_FILE,
+    CONTINUING_FILE,
+    f"{homes.LEDGER_FOLDER}/{FORK_FILE}",
+)
 WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
@@ -71,7 +78,7 @@ def check_inventory(path: Path) -> None:
     for name in (inherited := list_inherited(path)):
         require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
     required += inherited
-    known = dict.fromkeys((*required, NODE_FILE, CONTINUED_FILE, f"{homes.LEDGER_FOLDER}/{FORK_FILE}")) | {
+    known = dict.fromkeys((*required, *OPTIONAL_FILES)) | {
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }
     for name in _list_files(path):

@@ -26,6 +26,15 @@ HOSTS_MAX: Final = 250
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another member's node, and how the CometBFT beside it is reached: id@host:port."""
+
+    member: MemberId
+    url: str
+    peer: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Seat:
     """Where one founder's node and its CometBFT are, and the keys that the latter holds."""
 
@@ -38,9 +47,10 @@ class Seat:
     seeds: CometSeeds
 
     @property
-    def peer(self) -> str:
-        """Spell how the other nodes' CometBFT reach this one."""
-        return spell_peer(SigningKey.from_seed(self.seeds.node).key_id, self.p2p)
+    def neighbour(self) -> Neighbour:
+        """Say how the others reach it."""
+        peer = spell_peer(SigningKey.from_seed(self.seeds.node).key_id, self.p2p)
+        return Neighbour(self.member, self.url, peer)
 
 
 def create_validator_homes(
@@ -108,7 +118,16 @@ def write_seat(
     home: Path, genesis: Genesis, seat: Seat, seats: Sequence[Seat], timeout_commit_ms: int
 ) -> None:
     """Write how a home's node and its CometBFT run, and with whom."""
-    others = [one for one in seats if one.member != seat.member]
+    others = [one.neighbour for one in seats if one.member != seat.member]
+    engine = write_consensus(home, genesis, seat, others, timeout_commit_ms)
+    peers = {one.member: one.url for one in others}
+    write_configuration(home, Configuration(engine=engine, host=seat.host, port=seat.port, peers=peers))
+
+
+def write_consensus(
+    home: Path, genesis: Genesis, seat: Seat, others: Sequence[Neighbour], timeout_commit_ms: int
+) -> Comet:
+    """Write all that a home's CometBFT needs to begin; return how its node reaches it."""
     engine = Comet(rpc=seat.rpc, p2p=seat.p2p)
     settings = CometSettings(
         moniker=seat.member,
@@ -119,5 +138,4 @@ def write_seat(
         timeout_commit_ms=timeout_commit_ms,
     )
     write_comet_folder(home / COMET_FOLDER, genesis, settings, seat.seeds)
-    peers = {one.member: one.url for one in others}
-    write_configuration(home, Configuration(engine=engine, host=seat.host, port=seat.port, peers=peers))
+    return engine

@@ -1,6 +1,7 @@
 """Networks that go on under another genesis: drafted and agreed to in a small world."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from iamata.ledger.state import LedgerState
 from iamata.ledger.succession import agree
 from iamata.model.ids import MemberId
 from iamata.model.instants import Instant
+from iamata.node.continuing import continue_under_one, hold_network
 from iamata.testing.entropy import derive_key
 from iamata.testing.world import World
 
@@ -52,3 +54,10 @@ def succeed(world: World, genesis: Genesis) -> LedgerState:
     entries = AuthMap.load(list(before.entries.items()))
     state.inherit(entries=entries, frontier=before.frontier, time_ms=before.time_ms)
     return state
+
+
+def go_on(source: Path, target: Path, *, without: Sequence[str] = (), **options: Any) -> Genesis:  # noqa: ANN401  of the call
+    """Let the network of a home, or of several, go on in new homes under one signer."""
+    lost = tuple(map(MemberId, without))
+    with hold_network(source, target, without=lost, tell=lambda _: None) as old:
+        return continue_under_one(old, target, **options)

@@ -10,33 +10,24 @@ import pytest
 
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.ledger.entries import OwnerKind
-from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
+from iamata.ledger.genesis import compute_network_id, get_first_height
 from iamata.ledger.receipts import check_growth, check_receipt
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.model.ids import MemberId, encode_digest
 from iamata.model.reasons import Reason, Refused
 from iamata.node.consensus_keys import find_key
 from iamata.node.continued import CONTINUED_FILE
-from iamata.node.continuing import continue_as_validators, continue_under_one, hold_network
+from iamata.node.continuing import continue_as_validators, hold_network
 from iamata.node.exporting import export_home
 from iamata.node.following import follow_in_home
 from iamata.node.home import GENESIS_FILE, LEDGER_FOLDER, load_genesis, open_home
 from iamata.node.lineage import PREDECESSORS_FILE
 from iamata.node.verification import HomeReport, verify_export, verify_home
 from iamata.stores.wallets import load_wallet
+from iamata.testing.successors import go_on
 
 MEMBERS: Final = ("lake-hospital", "north-hospital", "regulator", "south-hospital")
 LEADER: Final = "north-hospital"
-
-
-def silence(_: str) -> None:
-    """Say nothing."""
-
-
-def go_on(source: Path, target: Path, *, without: tuple[str, ...] = (), **options: Any) -> Genesis:
-    lost = tuple(map(MemberId, without))
-    with hold_network(source, target, without=lost, tell=silence) as old:
-        return continue_under_one(old, target, **options)
 
 
 def read_tree(folder: Path) -> dict[str, bytes]:
@@ -44,28 +35,13 @@ def read_tree(folder: Path) -> dict[str, bytes]:
 
 
 def verify(home: Path) -> HomeReport:
-    return verify_home(home, tell=silence)
+    return verify_home(home, tell=lambda _: None)
 
 
 def refuse(source: Path, target: Path, **options: Any) -> Refused:
     with pytest.raises(Refused) as refused:
         go_on(source, target, **options)
     return refused.value
-
-
-@pytest.fixture(scope="module")
-def continued(told: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the old home and, in `net`, those of the network that goes on. Read only."""
-    folder = tmp_path_factory.mktemp("continued")
-    shutil.copytree(told, folder / "old")
-    go_on(folder / "old", folder / "net", orderer=MemberId(LEADER))
-    return folder
-
-
-@pytest.fixture
-def net(continued: Path, tmp_path: Path) -> Path:
-    """Return a copy of the new homes."""
-    return Path(shutil.copytree(continued / "net", tmp_path / "net"))
 
 
 def test_every_member_has_a_home_that_verifies_with_all_that_the_old_one_held(continued: Path) -> None:
@@ -160,7 +136,7 @@ def test_a_network_goes_on_more_than_once_and_loses_a_home_that_is_named(net: Pa
     assert report.genesis == genesis
     with open_home(tmp_path / "next" / "lake-hospital") as home:
         export_home(home, tmp_path / "export")
-    exported = verify_export(tmp_path / "export", genesis=genesis, tell=silence)
+    exported = verify_export(tmp_path / "export", genesis=genesis, tell=lambda _: None)
     assert exported.ledger.app_hash == report.ledger.app_hash
 
 
@@ -263,7 +239,7 @@ def test_a_changed_byte_in_what_came_before_is_found(net: Path, where: str) -> N
 def test_an_export_tells_the_whole_history_and_another_genesis_is_found(net: Path, tmp_path: Path) -> None:
     with open_home(net / LEADER) as home:
         blocks = export_home(home, tmp_path / "export")
-    report = verify_export(tmp_path / "export", genesis=load_genesis(net / LEADER), tell=silence)
+    report = verify_export(tmp_path / "export", genesis=load_genesis(net / LEADER), tell=lambda _: None)
     assert report.ledger.blocks == blocks
     newest, first, *rest = (tmp_path / "export").read_bytes().splitlines(keepends=True)
     wrong = {
@@ -276,7 +252,7 @@ def test_an_export_tells_the_whole_history_and_another_genesis_is_found(net: Pat
         path = tmp_path / what
         path.write_bytes(b"".join(lines))
         with pytest.raises(Refused) as refused:
-            verify_export(path, genesis=None, tell=silence)
+            verify_export(path, genesis=None, tell=lambda _: None)
         assert refused.value.reason is Reason.FAULT_FOUND, what
 
 
@@ -291,7 +267,7 @@ def test_a_home_without_the_blocks_of_before_is_not_opened(net: Path) -> None:
 
 def test_validators_begin_where_one_signer_ends(home: Path, tmp_path: Path) -> None:
     """LED-SUC-9."""
-    with hold_network(home, tmp_path / "net", tell=silence) as old:
+    with hold_network(home, tmp_path / "net", tell=lambda _: None) as old:
         genesis = continue_as_validators(old, tmp_path / "net", first_port=9400)
 
     assert [one.member for one in genesis.validators] == list(MEMBERS)
