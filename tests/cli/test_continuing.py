@@ -82,7 +82,10 @@ def test_a_network_goes_on_under_another_signer(known: Stage) -> None:
         assert "FAULT_FOUND" in unproven.err
         work_on(known, north.url)
 
-    assert verify(net / "north")["network"] == said["network"]
+    report = verify(net / "north")
+    assert (report["network"], report["continues"]) == (said["network"], said["continues"])
+    for trusted, code in ((known.home, 0), (net / "state", 0), (known.folder / "none", 4)):
+        assert call("verify", net / "north", "--genesis", trusted / "genesis.json").code == code
     assert verify(net / "south")["height"] > before["height"] + 2
 
 
