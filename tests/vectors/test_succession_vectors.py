@@ -78,7 +78,7 @@ CASES: Final[dict[Callable[[World], bytes], tuple[str, ...]]] = {
 
 
 def build(case: Callable[[World], bytes], spec: tuple[str, ...]) -> SuccessionVector:
-    world = World.found("succession vector")
+    world = World.found("succession vector", rules=2)
     world.grant("consent", world.enrol_patient("ada", custodian="hospital-a"))
     told = SuccessionVector(
         why=(case.__doc__ or "").strip(),
