@@ -24,6 +24,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
+from iamata.node.lineage import read_lineage
 from iamata.ports import Engine
 from iamata.workflows.office import Office
 
@@ -89,6 +90,7 @@ def make_serving(
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        lineage=read_lineage(home.path, engine.genesis),
         find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,
