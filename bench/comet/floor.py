@@ -124,12 +124,10 @@ class _Flood:
     def _send(self, address: str) -> None:
         with contextlib.closing(HTTPConnection(address, timeout=60)) as connection:
             while self._room.acquire() and not self._stopping.is_set():
-                body = msgspec.json.encode(list(self._write_batch()))
-                connection.request("POST", "/", body, {"Content-Type": "application/json"})
-                answers = msgspec.json.decode(connection.getresponse().read())
-                if any("error" in one or one["result"]["code"] for one in answers):
-                    message = f"the kvstore refuses: {answers[0]}"
-                    raise RuntimeError(message)
+                questions = list(self._write_batch())
+                # A node that is behind the one we watch may have its mempool full, and says so.
+                while (questions := _ask(connection, questions)) and not self._stopping.wait(LOOK_S):
+                    pass
 
     def _write_batch(self) -> Iterator[dict[str, Any]]:
         for _ in range(BATCH):
@@ -141,3 +139,10 @@ class _Flood:
                 "method": "broadcast_tx_sync",
                 "params": {"tx": base64.b64encode(raw[: self._size_bytes]).decode("ascii")},
             }
+
+
+def _ask(connection: HTTPConnection, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hand transactions in, and return what was not taken."""
+    connection.request("POST", "/", msgspec.json.encode(questions), {"Content-Type": "application/json"})
+    answers = msgspec.json.decode(connection.getresponse().read())
+    return [one for one, answer in zip(questions, answers, strict=True) if "error" in answer]
