@@ -24,6 +24,7 @@ from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
 from iamata.ports import Engine
+from iamata.workers.collecting import collecting_rarely
 from iamata.workflows.office import Office
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -53,7 +54,8 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
             is_over=lambda: is_halted(home.engine),
             tls=_find_tls(path, configuration),
         )
-        server.serve_until_stopped(listening)
+        with collecting_rarely():
+            server.serve_until_stopped(listening)
         is_whole = not is_halted(home.engine)
         require(is_whole, Reason.ENGINE_STOPPED, "the ledger halted; the node's log says after what")
 
