@@ -10,21 +10,27 @@ import time
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench.comet.floor import measure_kvstore
 from bench.comet.load import LANES_EACH, Load, Sent, sending
 from bench.comet.queries import querying
 from bench.comet.usage import Bytes, measure_bytes, measure_seconds
 from bench.harness import Figure, compare
+from iamata.node.configuration import Comet, read_configuration, write_configuration
 from iamata.testing.running import MEMBERS, RunningNetwork
 
 SUSTAINED_S: Final = 60.0
 FLOOR_S: Final = 15.0
-RATE_MAX: Final = 4_000
+RATE_MAX: Final = 3_000
 """So many transactions a second are signed ahead; a network that is faster would stand idle at the end."""
 LATENCY_PER_S: Final = 50.0
 QUERIES_PER_S: Final = 1_200.0
 QUERIED_SHARE: Final = 0.7
 LAGGARD: Final = MEMBERS[-1]
+PRUNER: Final = MEMBERS[1]
+"""Whose CometBFT keeps so few blocks."""
+PRUNED_TO: Final = 10
 SETTLE_S: Final = 5.0
 IDLE_S: Final = 20.0
 FLOOR_PORT, PORT = 9_350, 9_300
@@ -53,6 +59,7 @@ def _measure_floor(folder: Path, sustained_s: float, size_bytes: int) -> float:
 def _measure_network(folder: Path, sustained_s: float) -> dict[str, Figure]:
     network = RunningNetwork(folder, first_port=PORT)
     homes = [network.get_home(one) for one in MEMBERS]
+    _prune(network.get_home(PRUNER))
     network.start()
     try:
         network.await_height(0)
@@ -74,10 +81,12 @@ def _measure_final(
     network: RunningNetwork, load: Load, sustained_s: float
 ) -> tuple[Sent, dict[str, Figure]]:
     _sign(load, sustained_s * RATE_MAX)
-    home = network.get_home(MEMBERS[0])
-    seconds, size = measure_seconds(network), measure_bytes(home)
+    keeper, pruner = network.get_home(MEMBERS[0]), network.get_home(PRUNER)
+    seconds, sizes = measure_seconds(network), (measure_bytes(keeper), measure_bytes(pruner))
     sent = load.send(for_s=sustained_s)
-    seconds, grown = measure_seconds(network) - seconds, measure_bytes(home)
+    seconds = measure_seconds(network) - seconds
+    time.sleep(SETTLE_S)
+    grown, pruned = measure_bytes(keeper) - sizes[0], measure_bytes(pruner) - sizes[1]
     per_ms = 1_000 / sent.count
     return sent, {
         "comet.final": Figure(value=sent.rate, unit="tx/s"),
@@ -85,17 +94,26 @@ def _measure_final(
         "comet.final_comet_cpu_ms": Figure(value=seconds.comet * per_ms, unit="ms/tx, 4 nodes"),
         "comet.final_answer_p50_ms": Figure(value=statistics.median(sent.times_ms), unit="ms"),
         "comet.final_size": Figure(value=sent.size_bytes / sent.count, unit="bytes/tx"),
-        **_compare_disks(size, grown, sent.count),
+        **_compare_disks(grown, pruned, sent.count),
     }
 
 
-def _compare_disks(before: Bytes, after: Bytes, count: int) -> dict[str, Figure]:
-    def compute_gb(grown: int) -> Figure:
-        return Figure(value=grown / count * 1e6 / 1e9, unit="GB/million tx")
+def _prune(home: Path) -> None:
+    configuration = read_configuration(home)
+    engine = configuration.engine
+    assert isinstance(engine, Comet)  # noqa: S101  as it was founded
+    engine = msgspec.structs.replace(engine, blocks_kept=PRUNED_TO)
+    write_configuration(home, msgspec.structs.replace(configuration, engine=engine))
+
+
+def _compare_disks(grown: Bytes, pruned: Bytes, count: int) -> dict[str, Figure]:
+    def compute_gb(size: int) -> Figure:
+        return Figure(value=size / count * 1e6 / 1e9, unit="GB/million tx")
 
     return {
-        "comet.disk_ledger": compute_gb(after.ledger - before.ledger),
-        "comet.disk_comet": compute_gb(after.comet - before.comet),
+        "comet.disk_ledger": compute_gb(grown.ledger),
+        "comet.disk_comet": compute_gb(grown.comet),
+        "comet.disk_pruned": compute_gb(pruned.comet),
     }
 
 

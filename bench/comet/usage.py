@@ -37,6 +37,9 @@ class Bytes:
     comet: int
     """CometBFT's own blocks, state and write-ahead log."""
 
+    def __sub__(self, earlier: "Bytes") -> "Bytes":
+        return Bytes(self.ledger - earlier.ledger, self.comet - earlier.comet)
+
 
 def measure_seconds(network: RunningNetwork) -> Seconds:
     """Read what all nodes have used until now."""
