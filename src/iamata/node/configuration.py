@@ -54,7 +54,7 @@ class Comet(Ordering, frozen=True, tag="comet"):
     application: str = "comet/application.sock"
     """The socket on which CometBFT asks this node, as seen from the home."""
     blocks_kept: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Of how many newest blocks CometBFT keeps its own copy, 0 for all; the node's ledger holds every block."""
+    """Of how many newest blocks CometBFT keeps its copy, 0 for all; the node's ledger holds every block."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
