@@ -112,8 +112,9 @@ def _compare_disks(grown: Bytes, pruned: Bytes, count: int) -> dict[str, Figure]
 
     return {
         "comet.disk_ledger": compute_gb(grown.ledger),
-        "comet.disk_comet": compute_gb(grown.comet),
-        "comet.disk_pruned": compute_gb(pruned.comet),
+        "comet.disk_blocks": compute_gb(grown.blocks),
+        "comet.disk_blocks_pruned": compute_gb(pruned.blocks),
+        "comet.disk_log": compute_gb(grown.log),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from iamata.node.comet_home import COMET_FOLDER
+from iamata.node.comet_home import COMET_FOLDER, DATA_FOLDER
 from iamata.testing.running import COMET, MEMBERS, NODE, RunningNetwork
 
 LEDGER_FOLDER: Final = "ledger"
@@ -34,11 +34,13 @@ class Bytes:
 
     ledger: int
     """Our blocks, state and log."""
-    comet: int
-    """CometBFT's own blocks, state and write-ahead log."""
+    blocks: int
+    """CometBFT's copy of the blocks."""
+    log: int
+    """CometBFT's write-ahead log, which never grows beyond a gigabyte."""
 
     def __sub__(self, earlier: "Bytes") -> "Bytes":
-        return Bytes(self.ledger - earlier.ledger, self.comet - earlier.comet)
+        return Bytes(self.ledger - earlier.ledger, self.blocks - earlier.blocks, self.log - earlier.log)
 
 
 def measure_seconds(network: RunningNetwork) -> Seconds:
@@ -51,7 +53,12 @@ def measure_seconds(network: RunningNetwork) -> Seconds:
 
 def measure_bytes(home: Path) -> Bytes:
     """Read what a home takes up on the disk."""
-    return Bytes(ledger=_sum_bytes(home / LEDGER_FOLDER), comet=_sum_bytes(home / COMET_FOLDER))
+    data = home / COMET_FOLDER / DATA_FOLDER
+    return Bytes(
+        ledger=_sum_bytes(home / LEDGER_FOLDER),
+        blocks=_sum_bytes(data / "blockstore.db"),
+        log=_sum_bytes(data / "cs.wal"),
+    )
 
 
 def _sum_seconds(pid: int) -> float:
