@@ -47,7 +47,7 @@ bench-network: $(DEV) $(COMETBFT)  ## measure between processes: nodes over HTTP
 	@$(BIN)/python -m bench http comet
 
 bench-learning: $(DEV)  ## measure what is learned from published data
-	@$(BIN)/python -m bench learning
+	@$(BIN)/python -m bench study secure_sum learning
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt
