@@ -1,4 +1,4 @@
-"""Run benches by name, or all that are quick and need no CometBFT: `python -m bench [ledger state verify …]`.
+"""Run benches by name, or those that are quick and need no CometBFT: `python -m bench [ledger state …]`.
 
 With `--seconds N` what is sustained lasts so long, as a trial; its figures are shown and not kept.
 """
