@@ -74,7 +74,10 @@ def draw_rows(count: int, seed: int) -> list[Row]:
 class StudyWorld:
     """An institute, four hospitals with their patients, and a study among them."""
 
-    def __init__(self, *, patients: int = 40, protocol: Protocol | None = None) -> None:
+    def __init__(
+        self, *, patients: int = 40, protocol: Protocol | None = None, budget_micro: int = 0
+    ) -> None:
+        """Found the world, and let its study be granted."""
         self.world = World.found("study", founders=FOUNDERS)
         self.offices = {member: open_office(self.world, member) for member in (OWNER, *SITES)}
         self.protocol = protocol or write_protocol()
@@ -84,7 +87,7 @@ class StudyWorld:
         self.rows: dict[MemberId, dict[PatientId, list[Row]]] = {}
         for number, site in enumerate(SITES):
             self._settle(site, patients, number)
-        self.study = self._permit()
+        self.study = self._permit(budget_micro)
 
     def withdraw(self, site: MemberId, count: int) -> list[PatientId]:
         """Let so many patients of a site leave."""
@@ -138,13 +141,14 @@ class StudyWorld:
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
 
-    def _permit(self) -> StudyId:
+    def _permit(self, budget_micro: int) -> StudyId:
         document = msgspec.json.encode(self.protocol)
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
             purpose=EhdsPurpose.RESEARCH,
             sites=SITES,
             until_day=Day(self.world.today + 365),
+            budget_micro=budget_micro,
         )
         study = studies.propose_study(self.offices[OWNER], self.rosa.author, document, proposal)
         for member in REVIEWERS:

@@ -7,7 +7,7 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import name_document, read_protocol
+from iamata.learning.protocols import check_budget, learn, name_document, read_protocol
 from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS, STUDIES
 from iamata.ledger.transactions.models import RegisterModel
@@ -42,7 +42,9 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 def propose_study(office: Office, researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
-    read_protocol(protocol)
+    read = read_protocol(protocol)
+    check_budget(read, proposal.budget_micro)
+    next(learn(read))  # refuses what no site could begin with, before a run has spent anything on it
     digest = keep_document(office.custody, protocol)
     study = StudyId(researcher.make_id())
     researcher.submit(
@@ -84,11 +86,12 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
 
 
 def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
-    """Begin a training on every dataset of a study that stands."""
+    """Begin a training on every dataset of a study that stands; refused where the budget is exhausted."""
     view = office.take_view()
     study = STUDIES.find(view, study_id)
     if study is None:
         raise Refused(Reason.UNKNOWN_STUDY)
+    protocol = read_protocol(get_document(office.custody, study.protocol))
     now_ms = office.tell_time(view)
     standing: dict[MemberId, DatasetId] = {}
     for dataset_id in study.datasets:
@@ -103,7 +106,7 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
         researcher=researcher,
         code=compute_code_digest(),
         datasets=tuple(standing[one] for one in sorted(standing)),
-        spends_micro=0,
+        spends_micro=protocol.spends_micro,
         until_ms=Instant(now_ms + RUN_MS),
     )
     return run

@@ -10,14 +10,15 @@ from typing import Final, Protocol
 
 import msgspec
 
+from iamata.crypto import hkdf
 from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.programmes import Programme, Query, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
-from iamata.learning.protocols import Learned, learn, name_document, split_site
+from iamata.learning.protocols import Learned, check_budget, learn, name_document, split_site
 from iamata.learning.protocols import Protocol as ProtocolFile
 from iamata.learning.secure_sum.plans import Plan, Seat
 from iamata.learning.secure_sum.site import Site, Sum
-from iamata.learning.summing import START, extend_run, plan_round, read_round
+from iamata.learning.summing import START, draw_noise, extend_run, plan_round, read_round
 from iamata.learning.tables import Integers
 from iamata.ledger.entries import Dataset, Run, RunStatus, Study
 from iamata.ledger.tables import DATASETS, MEMBERS, RUNS, STUDIES
@@ -34,6 +35,8 @@ from iamata.workflows.reviewed_code import compute_code_digest
 
 SILENCE_S_MAX: Final = 120.0
 """How long a site waits for one phase before it says that the run has failed."""
+_ROUNDING: Final = 1 + 1e-9
+"""What a query may spend is a float: parts of a whole add up to it but for the last digits."""
 
 
 class Carrier(Protocol):
@@ -83,12 +86,14 @@ def take_part(office: Office, run_id: RunId, carrier: Carrier, *, tell: Tell = l
         view = office.take_view()
         authorised = require_authorised(office, view, run_id)
         protocol = fetch_protocol(office, authorised.study, carrier)
+        check_spending(protocol, authorised)
         roll = get_roll(office.custody, authorised.dataset)
         record = f"run/{run_id}"
         journal_use(office, view, authorised.study, roll.participants, record=record)
         table = load_table(office.custody, authorised.dataset, protocol.schema)
         site = split_site(protocol, table, number=authorised.sites.index(office.member))
-        summing = Summing(office, run_id, authorised, carrier, rows=table.count_patients(), tell=tell)
+        rows = table.count_patients()
+        summing = Summing(office, run_id, authorised, carrier, rows=rows, rho=protocol.rho, tell=tell)
         learned = run_programme(learn(protocol), site, summing)
         attest(office, run_id, carrier, learned, summing.transcript)
     except Refused as refused:
@@ -120,9 +125,13 @@ class Summing:
         carrier: Carrier,
         *,
         rows: int,
+        rho: float,
         tell: Tell,
     ) -> None:
+        """Take up a run; `rho` is what its queries may spend together, 0 where none needs noise."""
         self.transcript = START
+        self._is_private = rho > 0
+        self._rho_left = rho * _ROUNDING
         self._office = office
         self._run = run
         self._authorised = authorised
@@ -132,7 +141,8 @@ class Summing:
         self._number = 0
 
     def sum(self, query: Query, share: Integers) -> Sum:
-        """Sum a query over all sites."""
+        """Sum a query over all sites, with this site's noise in its share where the study has a budget."""
+        self._spend(query)
         self._number += 1
         self._tell(Round(number=self._number, query=query.name, values=query.length))
         plan = plan_round(
@@ -149,10 +159,19 @@ class Summing:
             seed=self._office.custody.entropy(KEY_BYTES),
             rows=self._rows,
             values=[share],
+            noise=draw_noise(query, plan, share, rows=self._rows, secret=derive_noise_secret(self._office)),
         )
         total = self._exchange(plan, site)
         self.transcript = extend_run(self.transcript, total)
         return total
+
+    def _spend(self, query: Query) -> None:
+        """Refuse a query that shows more than was granted, before anything of it leaves."""
+        is_hidden = query.noise is not None
+        require(is_hidden == self._is_private, Reason.BUDGET_EXHAUSTED, f"{query.name}: noise")
+        if query.noise is not None:
+            require(0 < query.noise.rho <= self._rho_left, Reason.BUDGET_EXHAUSTED, query.name)
+            self._rho_left -= query.noise.rho
 
     def _exchange(self, plan: Plan, site: Site) -> Sum:
         spelled, digest = encode_struct(plan), Digest(encode_digest(plan.compute_digest()))
@@ -194,6 +213,18 @@ def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Autho
         sites=tuple(one.custodian for one in datasets),
         seats=tuple(_seat(view, one) for one in datasets),
     )
+
+
+def check_spending(protocol: ProtocolFile, authorised: Authorised) -> None:
+    """Refuse a run that was not charged with exactly what its protocol spends."""
+    check_budget(protocol, authorised.study.budget_micro)
+    is_charged = authorised.run.spends_micro == protocol.spends_micro
+    require(is_charged, Reason.BUDGET_EXHAUSTED, "the run was charged with another sum")
+
+
+def derive_noise_secret(office: Office) -> bytes:
+    """Derive what a site's noise follows from; who learned it could take the noise off again."""
+    return hkdf.derive(office.custody.index_key, salt=b"", info=b"noise", size_bytes=KEY_BYTES)
 
 
 def fetch_protocol(office: Office, study: Study, carrier: Carrier) -> ProtocolFile:
