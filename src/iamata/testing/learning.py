@@ -7,7 +7,8 @@ smokes, so a test can hold coefficients against it and against a fit on all rows
 import math
 import random
 import threading
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -24,6 +25,7 @@ from iamata.testing.world import Party, World
 from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import datasets, studies, training
 from iamata.workflows.documents import get_document
+from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier
 from iamata.workflows.frozen_tables import PatientRows, Row
 
 OWNER: Final = MemberId("institute")
@@ -42,6 +44,7 @@ SCHEMA: Final = Schema(
     outcome=Outcome(name="ill"),
 )
 SMOKERS: Final = 0.3
+Wrap: TypeAlias = Callable[[MemberId, Carrier], Carrier]
 HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
 
 
@@ -75,7 +78,12 @@ class StudyWorld:
     """An institute, four hospitals with their patients, and a study among them."""
 
     def __init__(
-        self, *, patients: int = 40, protocol: Protocol | None = None, budget_micro: int = 0
+        self,
+        *,
+        patients: int = 40,
+        protocol: Protocol | None = None,
+        budget_micro: int = 0,
+        days: int = 365,
     ) -> None:
         """Found the world, and let its study be granted."""
         self.world = World.found("study", founders=FOUNDERS)
@@ -87,7 +95,7 @@ class StudyWorld:
         self.rows: dict[MemberId, dict[PatientId, list[Row]]] = {}
         for number, site in enumerate(SITES):
             self._settle(site, patients, number)
-        self.study = self._permit(budget_micro)
+        self.study = self._permit(budget_micro, days)
 
     def withdraw(self, site: MemberId, count: int) -> list[PatientId]:
         """Let so many patients of a site leave."""
@@ -105,14 +113,16 @@ class StudyWorld:
         """Let the institute begin a run on what stands."""
         return studies.start_run(self.offices[OWNER], self.study, self.rosa.id)
 
-    def train(self, run: RunId) -> dict[MemberId, Learned | Exception]:
-        """Let all sites take part in a run, and return what each came to."""
+    def train(
+        self, run: RunId, *, wrap: Wrap = lambda _, carrier: carrier, silence_s: float = SILENCE_S_MAX
+    ) -> dict[MemberId, Learned | Exception]:
+        """Let all sites take part in a run, and return what each came to; `wrap` changes who carries."""
         came: dict[MemberId, Learned | Exception] = {}
 
         def take_part(site: MemberId) -> None:
             try:
-                carrier = DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site])
-                came[site] = training.take_part(self.offices[site], run, carrier)
+                carrier = wrap(site, DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site]))
+                came[site] = training.take_part(self.offices[site], run, carrier, silence_s=silence_s)
             except Exception as error:  # noqa: BLE001  a test looks at it
                 came[site] = error
 
@@ -141,13 +151,13 @@ class StudyWorld:
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
 
-    def _permit(self, budget_micro: int) -> StudyId:
+    def _permit(self, budget_micro: int, days: int) -> StudyId:
         document = msgspec.json.encode(self.protocol)
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
             purpose=EhdsPurpose.RESEARCH,
             sites=SITES,
-            until_day=Day(self.world.today + 365),
+            until_day=Day(self.world.today + days),
             budget_micro=budget_micro,
         )
         study = studies.propose_study(self.offices[OWNER], self.rosa.author, document, proposal)

@@ -11,16 +11,17 @@ from iamata.learning.protocols import check_budget, learn, name_document, read_p
 from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS, STUDIES
 from iamata.ledger.transactions.models import RegisterModel
-from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
+from iamata.ledger.transactions.runs import RUN_MS_MAX, FailRun, StartRun
 from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
-from iamata.model.instants import MS_PER_HOUR, Day, Instant
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import Author
 from iamata.workflows.documents import HandedIn, get_document, get_handed_in, keep_document, keep_handed_in
 from iamata.workflows.model_cards import Lineage, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
 
 RUN_MS: Final = MS_PER_HOUR
 GROUNDS: Final = "review-grounds"
@@ -85,8 +86,13 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
     return salt
 
 
-def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
-    """Begin a training on every dataset of a study that stands; refused where the budget is exhausted."""
+def start_run(
+    office: Office, study_id: StudyId, researcher: PersonId, *, supersedes: ModelId | None = None
+) -> RunId:
+    """Begin a training on every dataset of a study that stands; refused where the budget is exhausted.
+
+    It is over with its permit at the latest. `supersedes` is remembered, should this node be killed.
+    """
     view = office.take_view()
     study = STUDIES.find(view, study_id)
     if study is None:
@@ -99,6 +105,7 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
         if dataset is not None and dataset.confirm_until_ms > now_ms:
             standing[dataset.custodian] = dataset_id
     run = RunId(office.author.make_id())
+    undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     office.author.submit(
         StartRun,
         run=run,
@@ -107,7 +114,7 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
         code=compute_code_digest(),
         datasets=tuple(standing[one] for one in sorted(standing)),
         spends_micro=protocol.spends_micro,
-        until_ms=Instant(now_ms + RUN_MS),
+        until_ms=Instant(min(now_ms + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
     )
     return run
 
@@ -130,7 +137,9 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     view = office.take_view()
     run = RUNS.find(view, run_id)
     while run is not None and run.status is RunStatus.RUNNING and len(run.attestations) < len(run.datasets):
-        require(office.tell_time(view) <= run.until_ms, Reason.RUN_OVER)
+        if office.tell_time(view) > run.until_ms:
+            office.author.submit(FailRun, run=run_id, reason=int(Reason.TOO_SLOW))
+            raise Refused(Reason.TOO_SLOW, "not every site said what came out")
         time.sleep(POLL_S)
         view = office.take_view()
         run = RUNS.find(view, run_id)
@@ -156,6 +165,11 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
         supersedes=msgspec.UNSET if supersedes is None else supersedes,
     )
     return model
+
+
+def list_unregistered(office: Office) -> list[Undertaking]:
+    """List the own runs that are under way, for a node that was killed and has to await them again."""
+    return [one for one, _ in list_under_way(office.custody, office.take_view(), OWN)]
 
 
 def read_evaluation(raw: bytes) -> Evaluation | None:
