@@ -16,6 +16,7 @@ from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.learning.protocols import Learned, Protocol, Regression
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
+from iamata.ledger.tables import DATASETS, RUNS
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Day
@@ -126,7 +127,7 @@ class StudyWorld:
             except Exception as error:  # noqa: BLE001  a test looks at it
                 came[site] = error
 
-        threads = [threading.Thread(target=take_part, args=(site,)) for site in SITES]
+        threads = [threading.Thread(target=take_part, args=(site,)) for site in self._list_sites(run)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -141,6 +142,14 @@ class StudyWorld:
             if isinstance(one, Exception):
                 raise one
         return studies.register_model(self.offices[OWNER], run, supersedes=supersedes)
+
+    def _list_sites(self, run: RunId) -> list[MemberId]:
+        """List who takes part in a run; in one that the ledger does not know, everybody tries."""
+        view = self.world.engine.snapshot()
+        entry = RUNS.find(view, run)
+        if entry is None:
+            return list(SITES)
+        return [one.custodian for name in entry.datasets if (one := DATASETS.find(view, name)) is not None]
 
     def _settle(self, site: MemberId, count: int, seed: int) -> None:
         self.patients[site], self.rows[site] = [], {}
