@@ -11,11 +11,13 @@ import typer
 from iamata.cli import (
     access,
     consents,
+    dataset,
     demo,
     devices,
     emergency,
     ledger,
     member,
+    model,
     network,
     node,
     outbox,
@@ -24,6 +26,7 @@ from iamata.cli import (
     proposal,
     records,
     sample,
+    study,
     validation,
     verify,
     view,
@@ -50,7 +53,7 @@ outbox.add_to(wallet.app)
 validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet, view),
-    *(access, emergency, ledger, sample),
+    *(access, emergency, study, dataset, model, ledger, sample),
 )
 for noun in NOUNS:
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

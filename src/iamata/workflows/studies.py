@@ -12,7 +12,7 @@ from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS, STUDIES
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
-from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy
+from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -79,6 +79,15 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
         code=compute_code_digest(),
         is_approval=is_approval,
         grounds=commit(GROUNDS, salt, grounds.encode("utf-8")),
+    )
+    return salt
+
+
+def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
+    """End a study's permit for every run that has not begun; return what opens the grounds."""
+    salt = revoker.entropy(SALT_BYTES)
+    revoker.submit(
+        RevokePermit, study=study_id, grounds=commit(GROUNDS, salt, grounds.encode("utf-8"))
     )
     return salt
 
