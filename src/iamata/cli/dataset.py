@@ -26,7 +26,7 @@ app = make_noun("Datasets: which of a custodian's patients a study may learn fro
 
 
 @verb(app, "build")
-def build(  # noqa: PLR0913  what a dataset is built from
+def build(
     *,
     study: StudyArgument,
     home: HomeOption,
@@ -92,7 +92,8 @@ def look_after(
     *,
     home: HomeOption,
     member: Annotated[
-        str | None, typer.Option("--member", metavar="ID", help="Whose datasets; otherwise all served here.")
+        str | None,
+        typer.Option("--member", metavar="ID", help="Whose datasets; otherwise all served here."),
     ] = None,
 ) -> None:
     """Do what withdrawals ask of this home's datasets: replace, retire, or confirm them."""

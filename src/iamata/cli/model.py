@@ -39,7 +39,8 @@ def show_(
     node: NodeOption = None,
     wallet: KeyOption = None,
     card: Annotated[
-        Path | None, typer.Option("--card", metavar="FILE", help="Write its card to this new file (Markdown).")
+        Path | None,
+        typer.Option("--card", metavar="FILE", help="Write its card to this new file (Markdown)."),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Write the model to this new file (JSON).")

@@ -23,8 +23,8 @@ from iamata.cli.options import ForOption, HomeOption, WalletOption, YesOption
 from iamata.cli.output import confirm, make_progress, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
-from iamata.ledger.entries import EhdsPurpose, OwnerKind
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
+from iamata.ledger.entries import EhdsPurpose, OwnerKind
 from iamata.model.ids import MemberId, ModelId, PersonId, StudyId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import learning
@@ -47,7 +47,10 @@ PROHIBITED: str = (
 app = make_noun("Studies: what is to be learned from consented records, and what came of it.")
 
 GroundsOption = Annotated[
-    str, typer.Option("--grounds", metavar="TEXT", help="Why; @FILE, or - for the input. Only its hash is told.")
+    str,
+    typer.Option(
+        "--grounds", metavar="TEXT", help="Why; @FILE, or - for the input. Only its hash is told."
+    ),
 ]
 
 
@@ -60,7 +63,9 @@ def propose(
     sites: Annotated[str, typer.Option("--sites", metavar="IDS", help="Custodians, as a,b,c.")],
     purpose: Annotated[EhdsPurpose, typer.Option("--purpose", help="What for (EHDS, article 53).")],
     uses: Annotated[list[str], typer.Option("--use", metavar="CODE", help="DUO codes: DUO:0000006, …")],
-    until: Annotated[str, typer.Option("--until", metavar="DAY", help="The permit's last day, YYYY-MM-DD.")],
+    until: Annotated[
+        str, typer.Option("--until", metavar="DAY", help="The permit's last day, YYYY-MM-DD.")
+    ],
     budget: Annotated[
         float,
         typer.Option(
@@ -168,7 +173,9 @@ def revoke(
         salt = studies.revoke_permit(author, chosen, grounds=why)
         keep_salt(place, revoker, salt, why)
         row = describe_study(chosen, get_study(place.engine.snapshot(), chosen))
-    show(row | {"salt": encode_digest(salt)}, [f"Study {chosen} is {row['status']}: no run begins any more."])
+    show(
+        row | {"salt": encode_digest(salt)}, [f"Study {chosen} is {row['status']}: no run begins any more."]
+    )
 
 
 @verb(app, "train")
@@ -230,7 +237,8 @@ def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:
     study, found = get_study(view, study_id), trace(place.engine)
     return describe_study(study_id, study) | {
         "datasets": [
-            describe_dataset(name, entry, at_ms=at_ms) for name, entry in list_datasets(view, found, study_id)
+            describe_dataset(name, entry, at_ms=at_ms)
+            for name, entry in list_datasets(view, found, study_id)
         ],
         "runs": [
             describe_run(view, found, name, entry, at_ms=at_ms)
@@ -268,7 +276,9 @@ def spell_run(row: dict[str, Any]) -> str:
 def spell_reviews(row: dict[str, Any]) -> str:
     """Say what the reviewers said."""
     approvals, rejections = ", ".join(row["approvals"]), ", ".join(row["rejections"])
-    return f"Study {row['study']} is {row['status']}; for: {approvals or '-'}; against: {rejections or '-'}."
+    return (
+        f"Study {row['study']} is {row['status']}; for: {approvals or '-'}; against: {rejections or '-'}."
+    )
 
 
 def read_grounds(text: str) -> str:

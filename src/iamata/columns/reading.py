@@ -30,12 +30,17 @@ def read_table(path: Path, names: Sequence[str]) -> Cells:
 
     Empty cells are None. Other columns are passed over.
     """
-    readers: dict[str, Callable[[Path, Sequence[str]], Cells]] = {".csv": _read_csv, ".parquet": _read_parquet}
+    readers: dict[str, Callable[[Path, Sequence[str]], Cells]] = {
+        ".csv": _read_csv,
+        ".parquet": _read_parquet,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise Refused(Reason.INPUT_INVALID, f"a table ends in {' or '.join(readers)}")
     try:
-        require(path.stat().st_size <= FILE_BYTES_MAX, Reason.INPUT_TOO_LARGE, f"{path}: 512 MiB are allowed")
+        require(
+            path.stat().st_size <= FILE_BYTES_MAX, Reason.INPUT_TOO_LARGE, f"{path}: 512 MiB are allowed"
+        )
         return reader(path, names)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
@@ -65,7 +70,9 @@ def _read_lines(file: IO[str], path: Path, names: Sequence[str]) -> Cells:
             cell = line[place]
             require(len(cell) <= CELL_CHARACTERS_MAX, Reason.INPUT_TOO_LARGE, f"{where}: {name}")
             cells[name].append(cell or None)
-        require(len(cells[names[0]]) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, f"{path}: more than {ROWS_MAX} rows")
+        require(
+            len(cells[names[0]]) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, f"{path}: more than {ROWS_MAX} rows"
+        )
     return cells
 
 
@@ -120,7 +127,9 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def _spell(column: pa.Array, what: str) -> Iterator[Cell]:
     for value in column.to_pylist():
-        require(not isinstance(value, str) or len(value) <= CELL_CHARACTERS_MAX, Reason.INPUT_TOO_LARGE, what)
+        require(
+            not isinstance(value, str) or len(value) <= CELL_CHARACTERS_MAX, Reason.INPUT_TOO_LARGE, what
+        )
         yield _simplify(value)
 
 

@@ -66,4 +66,3 @@ def read_file(path: Path, *, bytes_max: int) -> bytes:
         raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
     require(len(raw) <= bytes_max, Reason.INPUT_TOO_LARGE, f"{path}: {bytes_max:,} bytes are allowed")
     return raw
-

@@ -14,6 +14,7 @@ import numpy as np
 
 from iamata.consent.terms import Ruling, Terms
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.learning.evaluation.evaluating import Plan
 from iamata.model.instants import MS_PER_DAY, Day, Instant, compute_day, format_day
 from iamata.node import wallets
 from iamata.node.home import Home, open_home
@@ -54,7 +55,16 @@ class StudyStage(Stage):
         options = {"--sites": ",".join(HOSPITALS), "--purpose": "research", "--use": "DUO:0000006"} | more
         until = format_day(compute_day(read_clock_ms()) + DAYS)
         asked = self.ask(
-            *("study", "propose", self.protocol, "--wallet", self.wallet("rosa"), "--until", until, "--yes"),
+            *(
+                "study",
+                "propose",
+                self.protocol,
+                "--wallet",
+                self.wallet("rosa"),
+                "--until",
+                until,
+                "--yes",
+            ),
             *(part for option in options.items() for part in option),
         )
         return str(asked["study"])
@@ -84,7 +94,10 @@ def set_study_stage(folder: Path, patients: Mapping[str, int]) -> StudyStage:
     stage.ask("network", "init", *(part for founder in founders for part in ("--member", founder)))
     for name, member, role in STAFF:
         stage.ask("person", "register", "--member", member, "--wallet", folder / name, "--role", role)
-    stage.protocol.write_bytes(msgspec.json.encode(write_protocol()))
+    # So few patients are kept out that the usual limits would leave nothing to say.
+    plan = Plan(cells=64, rows_min=2)
+    protocol = write_protocol(holdout_percent=40, evaluation=plan)
+    stage.protocol.write_bytes(msgspec.json.encode(protocol))
     with open_home(stage.home) as home:
         for seed, (member, count) in enumerate(patients.items()):
             write_patients(stage, home, member, count, seed)

@@ -57,9 +57,7 @@ def read_policy_then(
         ConsentOnFile(
             consent=consent,
             terms=read_terms(find_opening(custody, consent), entry.terms),
-            restrictions=tuple(
-                read_terms(find_opening(custody, one), one) for one in past.restrictions
-            ),
+            restrictions=tuple(read_terms(find_opening(custody, one), one) for one in past.restrictions),
             until_day=entry.until_day,
         )
         for consent, past in then.get(patient, {}).items()

@@ -5,7 +5,7 @@ was worked out again. *Attested*: it is a site's signed word, and no more.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -94,7 +94,9 @@ def _gather(view: LedgerView, model: ModelId) -> _Whole:
     run, study = RUNS.find(view, entry.run), get_study(view, entry.study)
     if run is None:
         raise Refused(Reason.UNKNOWN_RUN)
-    datasets = tuple((one, found) for one in run.datasets if (found := DATASETS.find(view, one)) is not None)
+    datasets = tuple(
+        (one, found) for one in run.datasets if (found := DATASETS.find(view, one)) is not None
+    )
     return _Whole(entry=entry, run=run, study=study, datasets=datasets)
 
 
@@ -207,12 +209,10 @@ def _check_consents(
         for one in living
     )
     erased = len(roll.participants) - len(living)
-    parts: Sequence[str] = (
-        f"{dataset.custodian}: {len(living) - wrong} of {len(living)} had agreed to it at height"
-        f" {dataset.height}",
-        *([f"{erased} were erased since"] if erased else []),
-    )
-    return _say("consents", Ground.OPENED, holds=wrong == 0, says="; ".join(parts))
+    says = f"{dataset.custodian}: of {len(living)} in its dataset, {len(living) - wrong} had agreed by then"
+    if erased:
+        says += f"; {erased} were erased since"
+    return _say("consents", Ground.OPENED, holds=wrong == 0, says=says)
 
 
 def _is_erased(view: LedgerView, one: Participant) -> bool:
@@ -233,8 +233,10 @@ def _is_consented(  # noqa: PLR0913  whose consent, to what, when
 ) -> bool:
     """Tell whether a participant's consent was in force, covered the study, and makes just this leaf."""
     entry, opening = CONSENTS.find(view, one.consent), find_opening(custody, one.consent)
-    if entry is None or opening is None or (entry.patient, entry.custodian) != (one.patient, custody.member):
+    if entry is None or opening is None:
         return False
+    is_theirs = (entry.patient, entry.custodian) == (one.patient, custody.member)
     is_leaf = one.leaf == compute_leaf(derive_member_key(opening.salt), roll.study)
     policy = read_policy_then(view, custody, one.patient, then, at_ms=at_ms)
-    return is_leaf and decide_taking_part(policy, study, protocol, at_ms=at_ms) == one.consent
+    consented = decide_taking_part(policy, study, protocol, at_ms=at_ms)
+    return is_theirs and is_leaf and consented == one.consent

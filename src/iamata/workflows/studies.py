@@ -86,9 +86,7 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
 def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
     """End a study's permit for every run that has not begun; return what opens the grounds."""
     salt = revoker.entropy(SALT_BYTES)
-    revoker.submit(
-        RevokePermit, study=study_id, grounds=commit(GROUNDS, salt, grounds.encode("utf-8"))
-    )
+    revoker.submit(RevokePermit, study=study_id, grounds=commit(GROUNDS, salt, grounds.encode("utf-8")))
     return salt
 
 
