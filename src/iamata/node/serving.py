@@ -18,6 +18,7 @@ from iamata.api.pool import Pool
 from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
 from iamata.api.turns import Turns
+from iamata.duties.learning import LearningDuty
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
@@ -44,7 +45,8 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
     configuration = read_configuration(path)
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
-        serving = make_serving(home, office, configuration, url=url)
+        learning = LearningDuty(office, home.get_desk)
+        serving = make_serving(home, office, configuration, url=url, learning=learning)
         served = Served(member=office.member, url=url)
         server = NodeServer(
             create_app(serving),
@@ -53,7 +55,11 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
             is_over=lambda: is_halted(home.engine),
             tls=_find_tls(path, configuration),
         )
-        server.serve_until_stopped(listening)
+        learning.start()
+        try:
+            server.serve_until_stopped(listening)
+        finally:
+            learning.stop()
         is_whole = not is_halted(home.engine)
         require(is_whole, Reason.ENGINE_STOPPED, "the ledger halted; the node's log says after what")
 
@@ -72,7 +78,9 @@ def choose_office(home: Home, member: str | None) -> Office:
     return next(iter(home.offices.values()))
 
 
-def make_serving(home: Home, office: Office, configuration: Configuration, *, url: str) -> Serving:
+def make_serving(
+    home: Home, office: Office, configuration: Configuration, *, url: str, learning: LearningDuty
+) -> Serving:
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
     watch = LedgerWatch(engine, pool)
@@ -94,6 +102,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
         watch=watch,
         pool=pool,
         turns=Turns(),
+        learning=learning,
         metrics=Metrics(),
     )
 

@@ -4,7 +4,6 @@ What is learned follows a known law: the outcome's log-odds are -1 + 2·marker +
 smokes, so a test can hold coefficients against it and against a fit on all rows at once.
 """
 
-import dataclasses
 import threading
 from typing import Any, Final
 
@@ -18,12 +17,13 @@ from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Day
+from iamata.node.desks import LocalDesk
 from iamata.testing.offices import grant, open_office, write_terms
 from iamata.testing.world import Party, World
+from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import datasets, studies, training
-from iamata.workflows.documents import HandedIn, get_document
+from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import PatientRows, Row
-from iamata.workflows.office import Office
 
 OWNER: Final = MemberId("institute")
 SITES: Final = tuple(MemberId(f"hospital-{letter}") for letter in "abcd")
@@ -55,27 +55,6 @@ def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fi
         "evaluation": msgspec.structs.replace(Protocol.__struct_defaults__[-1], cells=64),
     }
     return Protocol(**(fields | changes))
-
-
-@dataclasses.dataclass(slots=True)
-class Carrier:
-    """The owner's desk as one site sees it, in this process."""
-
-    owner: Office
-    sender: MemberId
-
-    def carry_message(self, *, plan: bytes, message: bytes) -> None:
-        """Take in a message for the round that the plan names."""
-        self.owner.relays.carry(self.owner.take_view(), self.sender, plan=plan, message=message)
-
-    def find_delivery(self, run: RunId, plan: Digest, phase: int) -> list[bytes] | None:
-        """Return what a phase of a round brought, None while it is open."""
-        found = self.owner.relays.find_delivery(run, plan, phase)
-        return None if found is None else list(found)
-
-    def hand_in(self, handed: HandedIn) -> None:
-        """Hand over what came of a run."""
-        studies.accept_model(self.owner, handed)
 
 
 class StudyWorld:
@@ -115,7 +94,7 @@ class StudyWorld:
 
         def take_part(site: MemberId) -> None:
             try:
-                carrier = Carrier(self.offices[OWNER], site)
+                carrier = DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site])
                 came[site] = training.take_part(self.offices[site], run, carrier)
             except Exception as error:  # noqa: BLE001  a test looks at it
                 came[site] = error

@@ -11,6 +11,7 @@ from iamata.api.pool import Pool
 from iamata.api.serving import Serving
 from iamata.api.turns import Turns
 from iamata.crypto.ed25519 import SigningKey
+from iamata.duties.learning import LearningDuty
 from iamata.ledger.blocks import StoredBlock
 from iamata.model.ids import MemberId
 from iamata.model.instants import MS_PER_SECOND
@@ -48,6 +49,7 @@ def serve_office(scene: Scene, office: Office) -> Serving:
         watch=LedgerWatch(engine, pool),
         pool=pool,
         turns=Turns(),
+        learning=LearningDuty(office, get_desk),
         metrics=Metrics(),
     )
 

@@ -80,13 +80,16 @@ def get_roll(custody: Custody, dataset: DatasetId) -> Roll:
     return msgspec.json.decode(opening.payload, type=Roll)
 
 
-def list_rolls(custody: Custody, study: StudyId) -> Iterator[Roll]:
-    """Read who was in each dataset that this custodian ever built for a study."""
+def list_all_rolls(custody: Custody) -> Iterator[Roll]:
+    """Read who was in each dataset that this custodian ever built."""
     for opening in list_openings(custody, NO_PATIENT):
         if opening.kind == DATASET:
-            roll = msgspec.json.decode(opening.payload, type=Roll)
-            if roll.study == study:
-                yield roll
+            yield msgspec.json.decode(opening.payload, type=Roll)
+
+
+def list_rolls(custody: Custody, study: StudyId) -> Iterator[Roll]:
+    """Read who was in each dataset that this custodian ever built for a study."""
+    return (roll for roll in list_all_rolls(custody) if roll.study == study)
 
 
 def read_rows(custody: Custody, dataset: DatasetId, participants: Sequence[Participant]) -> PatientRows:

@@ -27,6 +27,7 @@ ROUNDS_KEPT: Final = 2
 """Of one run: the newest, and the one before it, whose end a slower site may still ask for."""
 RUNS_MAX: Final = 16
 """Runs that one owner carries at a time."""
+STEP_S: Final = 0.002
 PHASE_S_MAX: Final = 30.0
 """How long a phase waits for the last site."""
 
@@ -70,6 +71,15 @@ class Relays:
                 raise Refused(Reason.ANOTHER_ROUND)
             self._close_when_late(found)
             return found.relay.find_delivery(phase)
+
+    def await_delivery(
+        self, run: RunId, plan: Digest, phase: int, *, wait_s: float
+    ) -> Sequence[bytes] | None:
+        """Return what a phase brought, None where it is still open after so long."""
+        until_s = time.monotonic() + wait_s
+        while (found := self.find_delivery(run, plan, phase)) is None and time.monotonic() < until_s:
+            time.sleep(STEP_S)
+        return found
 
     def forget(self, run: RunId) -> None:
         """Let go of a run that is over."""

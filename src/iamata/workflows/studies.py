@@ -116,11 +116,14 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
     return run
 
 
-def accept_model(office: Office, handed: HandedIn) -> None:
+def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
     """Keep what a site hands in; which of it counts is for the attestations of all sites to say."""
-    run = RUNS.find(office.take_view(), handed.run)
+    view = office.take_view()
+    run = RUNS.find(view, handed.run)
     if run is None or run.status is not RunStatus.RUNNING:
         raise Refused(Reason.RUN_OVER)
+    sites = [one.custodian for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
+    require(sender in sites, Reason.NOT_A_SITE)
     read_evaluation(handed.evaluation)
     keep_document(office.custody, handed.model)
     keep_handed_in(office.custody, handed)
@@ -147,6 +150,7 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     protocol = read_protocol(get_document(office.custody, study.protocol))
     lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
     card = write_card(protocol, evaluation, lineage, model=model, attested=attested)
+    office.relays.forget(run_id)
     office.author.submit(
         RegisterModel,
         model=model,

@@ -5,7 +5,7 @@ carry messages. What it attests in the end is what it computed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.programmes import Programme, Query, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
 from iamata.learning.protocols import Learned, learn, name_document, split_site
+from iamata.learning.protocols import Protocol as ProtocolFile
 from iamata.learning.secure_sum.plans import Plan, Seat
 from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.summing import START, extend_run, plan_round, read_round
@@ -31,7 +32,6 @@ from iamata.workflows.frozen_tables import get_roll, load_table
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 
-POLL_S: Final = 0.005
 SILENCE_S_MAX: Final = 120.0
 """How long a site waits for one phase before it says that the run has failed."""
 
@@ -43,12 +43,16 @@ class Carrier(Protocol):
         """Take in a message for the round that the plan names."""
         ...
 
-    def find_delivery(self, run: RunId, plan: Digest, phase: int) -> list[bytes] | None:
-        """Return what a phase of a round brought, None while it is open."""
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        """Return what a phase of a round brought; None where it was still open after a while."""
         ...
 
     def hand_in(self, handed: HandedIn) -> None:
         """Hand over what came of a run."""
+        ...
+
+    def show_document(self, digest: Digest) -> bytes:
+        """Return a public document by its hash."""
         ...
 
 
@@ -78,7 +82,7 @@ def take_part(office: Office, run_id: RunId, carrier: Carrier, *, tell: Tell = l
     try:
         view = office.take_view()
         authorised = require_authorised(office, view, run_id)
-        protocol = get_protocol(office.custody, authorised.study)
+        protocol = fetch_protocol(office, authorised.study, carrier)
         roll = get_roll(office.custody, authorised.dataset)
         record = f"run/{run_id}"
         journal_use(office, view, authorised.study, roll.participants, record=record)
@@ -162,11 +166,10 @@ class Summing:
             raise Refused(Reason.ROUND_ABORTED)
         return total
 
-    def _await(self, plan: Digest, phase: int) -> list[bytes]:
+    def _await(self, plan: Digest, phase: int) -> Sequence[bytes]:
         deadline_s = time.monotonic() + SILENCE_S_MAX
-        while (delivery := self._carrier.find_delivery(self._run, plan, phase)) is None:
+        while (delivery := self._carrier.await_delivery(self._run, plan, phase)) is None:
             require(time.monotonic() < deadline_s, Reason.TOO_SLOW, "a site is silent")
-            time.sleep(POLL_S)
         return delivery
 
 
@@ -191,6 +194,19 @@ def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Autho
         sites=tuple(one.custodian for one in datasets),
         seats=tuple(_seat(view, one) for one in datasets),
     )
+
+
+def fetch_protocol(office: Office, study: Study, carrier: Carrier) -> ProtocolFile:
+    """Return a study's protocol, from the owner where it is not kept here; it is what its hash says."""
+    try:
+        return get_protocol(office.custody, study)
+    except Refused as refused:
+        if refused.reason is not Reason.NOT_FOUND:
+            raise
+    document = carrier.show_document(study.protocol)
+    require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
+    keep_document(office.custody, document)
+    return get_protocol(office.custody, study)
 
 
 def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, rounds: bytes) -> None:

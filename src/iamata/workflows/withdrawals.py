@@ -15,7 +15,7 @@ from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import PATIENTS_MIN, find_consent, find_dataset, get_study, post
-from iamata.workflows.frozen_tables import get_roll, read_rows
+from iamata.workflows.frozen_tables import get_roll, list_all_rolls, read_rows
 from iamata.workflows.office import Office
 
 AHEAD_MS: Final = 5 * MS_PER_DAY
@@ -76,12 +76,7 @@ def look_after_all(office: Office) -> dict[StudyId, Step]:
 
 def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     """List the studies in which this site has a dataset."""
-    found: dict[StudyId, None] = {}
-    for _, leaf in office.author.engine.events(0):
-        event = leaf.event
-        study = getattr(event, "study", None)
-        if study is not None and getattr(event, "custodian", None) == office.member:
-            found[study] = None
+    found = dict.fromkeys(roll.study for roll in list_all_rolls(office.custody))
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
 
 
