@@ -17,9 +17,14 @@ from iamata.cli.main import app
 from iamata.node.comet_home import draw_ports
 from iamata.testing.nodes import RunningNode
 from iamata.testing.stage import Stage, call
+from learning_story import LearningStory
 
 PINNED: Final = {
     "access ask": "bodies custodian may_be_incomplete obligations records",
+    "dataset build": "confirm_until custodian dataset height is_overdue leaves patients_read rows_read "
+    "status study unknown_patients",
+    "dataset list": "datasets",
+    "dataset look-after": "steps",
     "demo": "accesses app_hash disclosure emergency erased height imports refused_after_withdrawal "
     "refused_before_consent verified wall_s",
     "emergency declare": "emergency minutes person",
@@ -34,6 +39,10 @@ PINNED: Final = {
     "member leave": "member",
     "member list": "members",
     "member rotate-key": "key member",
+    "model apply": "contributions high is_overdue low model notice outcome status value",
+    "model list": "models",
+    "model show": "card file is_overdue model run status study supersedes",
+    "model verify": "card file holds is_overdue model run statements status study supersedes",
     "network init": "home members network",
     "network status": "nodes",
     "network up": "nodes",
@@ -62,6 +71,13 @@ PINNED: Final = {
     "records read": "records",
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
+    "study list": "studies",
+    "study propose": "approvals budget owner purpose rejections sites spent status study until uses",
+    "study review": "approvals budget owner purpose rejections salt sites spent status study until uses",
+    "study revoke": "approvals budget owner purpose rejections salt sites spent status study until uses",
+    "study show": "approvals budget datasets models owner purpose rejections runs sites spent status study "
+    "until uses",
+    "study train": "card file is_overdue model rounds run status study supersedes",
     "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",
@@ -78,6 +94,7 @@ PINNED: Final = {
     "wallet send": "acts waiting",
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",
+    "wallet studies": "datasets",
     "wallet withdraw": "consent",
 }
 
@@ -92,11 +109,13 @@ def list_commands(command: object, *names: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def story(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Tell the story once; return the last document of each command."""
+def story(
+    template: Path, learned: LearningStory, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, Any]]:
+    """Tell the story once; return the last document of each command. Learning has its own story."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(template, folder / "stage")
-    return Narrator(Stage(folder / "stage")).tell()
+    return Narrator(Stage(folder / "stage")).tell() | learned.heard
 
 
 def write_view(path: Path) -> Path:

@@ -17,6 +17,7 @@ from iamata.cli import (
     emergency,
     ledger,
     member,
+    memberships,
     model,
     network,
     node,
@@ -49,6 +50,7 @@ demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
 devices.add_to(wallet.app)
+memberships.add_to(wallet.app)
 outbox.add_to(wallet.app)
 validation.add_to(records.app)
 NOUNS: Final = (

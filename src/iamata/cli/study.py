@@ -31,7 +31,7 @@ from iamata.node import learning
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
 from iamata.node.places import Place
-from iamata.node.studying import find_protocol, keep_grounds, read_file, share_protocol
+from iamata.node.studying import fetch_protocol, keep_grounds, read_file, share_protocol
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import studies
 from iamata.workflows.author import Author
@@ -124,7 +124,7 @@ def show_(
     chosen = read_id(study, StudyId)
     with open_place(home, node, wallet) as place:
         row = describe_whole(place, chosen)
-        document = find_protocol(get_home(place, "--protocol"), chosen) if protocol else None
+        document = fetch_protocol(get_home(place, "--protocol"), chosen) if protocol else None
     if document is not None:
         text = document.decode("utf-8")
         show(row | {"protocol": text}, text.splitlines())

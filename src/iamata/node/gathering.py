@@ -12,7 +12,7 @@ from iamata.learning.protocols import Protocol, read_protocol
 from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
-from iamata.node.studying import find_protocol, read_file, share_protocol
+from iamata.node.studying import fetch_protocol, read_file, share_protocol
 from iamata.workflows.datasets import build_dataset
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.office import Office
@@ -42,7 +42,7 @@ def build_from_table(  # noqa: PLR0913  what a dataset is built from
     protocol: bytes | None = None,
 ) -> tuple[DatasetId, Gathered]:
     """Build a site's dataset out of a table file; the protocol comes along, or is found in this home."""
-    document = find_protocol(home, study) if protocol is None else protocol
+    document = fetch_protocol(home, study) if protocol is None else protocol
     share_protocol(home, study, document)
     office = home.get_office(member)
     gathered = gather(office, table, patient_column=patient_column, protocol=read_protocol(document))

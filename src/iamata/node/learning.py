@@ -5,34 +5,13 @@ from collections.abc import Callable
 from functools import partial
 
 from iamata.ledger.tables import DATASETS, RUNS
-from iamata.model.ids import Digest, MemberId, ModelId, PersonId, RunId, StudyId
+from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused
+from iamata.node.desks import LocalDesk
 from iamata.node.home import Home
+from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import studies, training
-from iamata.workflows.documents import HandedIn
-from iamata.workflows.office import Office
 from iamata.workflows.training import Round
-
-
-class LocalCarrier:
-    """The desk of a study's owner, for a site in the same home."""
-
-    def __init__(self, owner: Office, sender: MemberId) -> None:
-        self._owner = owner
-        self._sender = sender
-
-    def carry_message(self, *, plan: bytes, message: bytes) -> None:
-        """Take in a message for the round that the plan names."""
-        self._owner.relays.carry(self._owner.take_view(), self._sender, plan=plan, message=message)
-
-    def find_delivery(self, run: RunId, plan: Digest, phase: int) -> list[bytes] | None:
-        """Return what a phase of a round brought, None while it is open."""
-        found = self._owner.relays.find_delivery(run, plan, phase)
-        return None if found is None else list(found)
-
-    def hand_in(self, handed: HandedIn) -> None:
-        """Hand over what came of a run."""
-        studies.accept_model(self._owner, handed)
 
 
 def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is told
@@ -51,7 +30,7 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
 
     def take_part(site: MemberId) -> None:
         try:
-            carrier = LocalCarrier(office, site)
+            carrier = DeskCarrier(LocalDesk(office), home.get_office(site))
             training.take_part(home.get_office(site), run, carrier, tell=partial(tell, site))
         except Refused as refused:
             failures.append(refused)
@@ -61,7 +40,6 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
         thread.start()
     for thread in threads:
         thread.join()
-    office.relays.forget(run)
     if failures:
         raise min(failures, key=lambda one: one.reason is Reason.RUN_OVER)
     return studies.register_model(office, run, supersedes=supersedes)

@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
-from iamata.model.ids import Digest, MemberId, ModelId, StudyId
+from iamata.learning.protocols import name_document
+from iamata.model.ids import Digest, MemberId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.ports import NO_PATIENT
 from iamata.vault.openings import Opening, keep_opening
 from iamata.workflows import studies
 from iamata.workflows.documents import get_document
-from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.lineages import get_study
+
+
+def fetch_document(home: Home, digest: Digest, *, owner: MemberId) -> bytes:
+    """Return a study's document as some member of this home keeps it, or its owner shows it."""
+    try:
+        return find_document(home, digest)
+    except Refused as refused:
+        if refused.reason is not Reason.NOT_FOUND or home.has_desk(owner):
+            raise
+    document = home.get_desk(owner).show_document(digest)
+    require(name_document(document) == digest, Reason.BODY_CHANGED, f"what {owner} shows")
+    return document
 
 
 def find_document(home: Home, digest: Digest) -> bytes:
@@ -23,20 +36,16 @@ def find_document(home: Home, digest: Digest) -> bytes:
     raise Refused(Reason.NOT_FOUND, "nobody in this home keeps that document")
 
 
-def find_protocol(home: Home, study: StudyId) -> bytes:
-    """Return a study's protocol as some member of this home keeps it, or refuse."""
-    return find_document(home, get_study(home.engine.snapshot(), study).protocol)
+def fetch_protocol(home: Home, study: StudyId) -> bytes:
+    """Return a study's protocol from this home, or from the study's owner."""
+    entry = get_study(home.engine.snapshot(), study)
+    return fetch_document(home, entry.protocol, owner=entry.owner)
 
 
 def share_protocol(home: Home, study: StudyId, document: bytes) -> None:
     """Let every member of this home have a study's protocol, if it is the one that the ledger names."""
     for office in home.offices.values():
         studies.fetch_protocol(office, study, document)
-
-
-def find_model_file(home: Home, model: ModelId) -> bytes:
-    """Return a model's file as some member of this home keeps it, or refuse."""
-    return find_document(home, get_model(home.engine.snapshot(), model).content)
 
 
 def keep_grounds(home: Home, member: MemberId, salt: bytes, grounds: str) -> None:

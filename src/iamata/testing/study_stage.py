@@ -6,6 +6,8 @@ What is learned follows a known law, as in `testing.learning`: who has a high ma
 import csv
 import dataclasses
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,6 @@ import numpy as np
 
 from iamata.consent.terms import Ruling, Terms
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.learning.evaluation.evaluating import Plan
 from iamata.model.instants import MS_PER_DAY, Day, Instant, compute_day, format_day
 from iamata.node import wallets
 from iamata.node.home import Home, open_home
@@ -71,6 +72,7 @@ class StudyStage(Stage):
 
     def review(self, study: str, *, is_approval: bool = True) -> dict[str, Any]:
         """Let two reviewers judge it."""
+        said: dict[str, Any] = {}
         for name in ("east-reviewer", "north-reviewer"):
             judgement = "--approve" if is_approval else "--reject"
             said = self.ask(
@@ -80,9 +82,11 @@ class StudyStage(Stage):
         return said
 
     def build(self, study: str, member: str) -> dict[str, Any]:
-        """Let a hospital build its dataset from its table."""
+        """Let a hospital build its dataset from its table: of Parquet, where there is one."""
+        parquet = self.table(member).with_suffix(".parquet")
+        table = parquet if parquet.exists() else self.table(member)
         return self.ask(
-            *("dataset", "build", study, "--member", member, "--table", self.table(member)),
+            *("dataset", "build", study, "--member", member, "--table", table),
             *("--patient-column", "patient"),
         )
 
@@ -94,13 +98,12 @@ def set_study_stage(folder: Path, patients: Mapping[str, int]) -> StudyStage:
     stage.ask("network", "init", *(part for founder in founders for part in ("--member", founder)))
     for name, member, role in STAFF:
         stage.ask("person", "register", "--member", member, "--wallet", folder / name, "--role", role)
-    # So few patients are kept out that the usual limits would leave nothing to say.
-    plan = Plan(cells=64, rows_min=2)
-    protocol = write_protocol(holdout_percent=40, evaluation=plan)
-    stage.protocol.write_bytes(msgspec.json.encode(protocol))
-    with open_home(stage.home) as home:
-        for seed, (member, count) in enumerate(patients.items()):
-            write_patients(stage, home, member, count, seed)
+    # Of so few patients, those who would be kept out are too few to say anything about.
+    stage.protocol.write_bytes(msgspec.json.encode(write_protocol(holdout_percent=0)))
+    # Side by side, for most of it is waiting for the disk.
+    with open_home(stage.home) as home, ThreadPoolExecutor() as pool:
+        seeds = range(len(patients))
+        list(pool.map(partial(write_patients, stage, home), patients, patients.values(), seeds))
     return stage
 
 

@@ -51,7 +51,7 @@ def list_consents_then(leaves: Iterable[Leaf], *, at_ms: Instant) -> ConsentsThe
 def read_policy_then(
     view: LedgerView, custody: Custody, patient: PatientId, then: ConsentsThen, *, at_ms: Instant
 ) -> Policy:
-    """Gather what a decision about a patient rested on then, for strangers; only what is a patient's own."""
+    """Gather what a decision about a patient rested on then: of the consents, what is the patient's own."""
     day = compute_day(at_ms)
     consents = tuple(
         ConsentOnFile(

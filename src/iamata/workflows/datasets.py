@@ -16,7 +16,7 @@ from iamata.consent.requests import RecordFacts, Request
 from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol
-from iamata.ledger.entries import DatasetStatus, Study
+from iamata.ledger.entries import DatasetStatus, Study, StudyStatus
 from iamata.ledger.tables import DATASETS, STUDIES
 from iamata.ledger.transactions.datasets import PostDataset
 from iamata.model.ids import AccessId, ConsentId, DatasetId, PatientId, StudyId
@@ -48,6 +48,9 @@ def build_dataset(
     """Build a site's first dataset for a study out of the rows of its patients, and post it."""
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
+    # As the ledger's own rules, but before anything is frozen, or told in a patient's journal.
+    require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
+    require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     match = match_use(conditions, protocol.purpose)
     # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
     refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)
@@ -97,6 +100,12 @@ def get_study(office: Office, view: LedgerView, study_id: StudyId) -> tuple[Stud
         raise Refused(Reason.UNKNOWN_STUDY)
     require(office.member in study.sites, Reason.NOT_A_SITE)
     return study, get_protocol(office.custody, study)
+
+
+def is_permitted(office: Office, view: LedgerView, study: Study) -> bool:
+    """Tell whether a study's permit holds now."""
+    today = compute_day(office.tell_time(view))
+    return study.status is StudyStatus.GRANTED and today <= study.until_day
 
 
 def find_consent(
