@@ -22,18 +22,19 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from bench import diabetes, heart
-from bench.harness import Figure, compare
+from bench.harness import RUNS, Figure, compare, measure_s
 from iamata.learning.estimators.design import list_terms, read_term
 from iamata.learning.estimators.regression import LogisticRegression, PrivateLogisticRegression
 from iamata.learning.estimators.trees import GradientBoosting
 from iamata.learning.federations import Tables
-from iamata.learning.programmes import Add, Query
+from iamata.learning.programmes import Add, Query, add_plainly
 from iamata.learning.schemas import Categorical
 from iamata.learning.tables import Floats, Integers, Table
 from iamata.model.reasons import Reason, require
 
 SPLITS: Final = 300
 DIABETES_SPLITS: Final = 5
+GROWTH_ROWS: Final = 20_000
 RHO: Final = 0.0305
 """Zero-concentrated privacy within epsilon 1 and delta 1e-5 (Canonne et al. 2020, proposition 12)."""
 LIKELIER: Final = 0.5
@@ -45,7 +46,7 @@ Predict = Callable[[Table], Floats]
 
 def measure() -> dict[str, Figure]:
     """Learn from the four hospitals of Heart Disease, and from the eight sites of Diabetes-130."""
-    return {**measure_heart(), **measure_diabetes()}
+    return {**measure_heart(), **measure_growth(), **measure_diabetes()}
 
 
 def measure_heart() -> dict[str, Figure]:
@@ -72,6 +73,27 @@ def measure_heart() -> dict[str, Figure]:
         "heart.flamby": _measure_own(own),
         "heart.coefficient_gap": Figure(value=max(gaps), unit="largest"),
         "heart.rounds": Figure(value=max(rounds), unit="exchanges"),
+    }
+
+
+def measure_growth() -> dict[str, Figure]:
+    """Fit one regression on the same rows at 200 sites and, as the floor, at 10; and count what is sent."""
+    rows = _repeat(list(heart.load_hospitals().values()), GROWTH_ROWS)
+    sent: list[int] = []
+
+    def add(query: Query, shares: Sequence[Integers]) -> Integers:
+        sent.append(query.length)
+        return add_plainly(query, shares)
+
+    seconds = {}
+    for count in (10, 200):
+        federation = Tables(_deal(rows, count), add)
+        seconds[count] = min(measure_s(partial(LogisticRegression().fit, federation)) for _ in range(RUNS))
+    sent.clear()
+    LogisticRegression().fit(Tables(_deal(rows, 10), add))
+    return {
+        "learning.sites_200_s": compare(seconds[200], "s", seconds[10]),
+        "learning.sent_bytes": Figure(value=8 * sum(sent), unit="bytes from a site"),
     }
 
 
@@ -107,6 +129,22 @@ def add_with_noise(seed: int) -> Add:
         return total
 
     return add
+
+
+def _repeat(tables: Sequence[Table], rows: int) -> Table:
+    """Return so many rows, drawn from all tables with replacement, each a patient."""
+    chance = np.random.default_rng(0)
+    drawn = chance.integers(0, sum(map(len, tables)), rows)
+    columns = {
+        name: np.concatenate([table.columns[name] for table in tables])[drawn] for name in tables[0].columns
+    }
+    outcome = np.concatenate([table.outcome for table in tables])[drawn]
+    return Table(tables[0].schema, columns, outcome, tuple(str(number) for number in range(rows)))
+
+
+def _deal(table: Table, sites: int) -> list[Table]:
+    owner = np.arange(len(table)) % sites
+    return [table.select(owner == number) for number in range(sites)]
 
 
 def _fit_privately(parts: Parts, seed: int) -> float:

@@ -17,7 +17,7 @@ HOMES: Final = {
     "prometheus_client": ("api/metrics.py",),
     "rich": ("cli/",),
     "starlette": ("api/",),
-    "structlog": ("api/", "node/logs.py"),
+    "structlog": ("api/", "duties/", "node/logs.py"),
     "typer": ("cli/",),
     "urllib3": ("client/",),
     "uvicorn": ("api/server.py",),

@@ -50,7 +50,9 @@ CASES = [
 ]
 CASES += ledger_studies.OLDER.all
 LEDGER_REASONS = [
-    reason for reason in Reason if reason < Reason.NO_CONSENT or Reason.UNKNOWN_STUDY <= reason < Reason.SCHEMA_INVALID
+    reason
+    for reason in Reason
+    if reason < Reason.NO_CONSENT or Reason.UNKNOWN_STUDY <= reason <= Reason.MODEL_ALREADY_EXISTS
 ]
 UNREACHED = (
     Reason.UNKNOWN_ACCESS,

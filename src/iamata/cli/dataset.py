@@ -24,6 +24,13 @@ REFUSED: str = "refused"
 
 app = make_noun("Datasets: which of a custodian's patients a study may learn from.")
 
+PatientColumnOption = Annotated[
+    str,
+    typer.Option(
+        "--patient-column", metavar="NAME", help="Whose a row is: Patient/…, its id, or the pseudonym."
+    ),
+]
+
 
 @verb(app, "build")
 def build(
@@ -32,12 +39,7 @@ def build(
     home: HomeOption,
     member: MemberOption,
     table: Annotated[Path, typer.Option("--table", metavar="FILE", help="The rows: .csv or .parquet.")],
-    patient_column: Annotated[
-        str,
-        typer.Option(
-            "--patient-column", metavar="NAME", help="Whose a row is: Patient/…, its id, or the pseudonym."
-        ),
-    ],
+    patient_column: PatientColumnOption,
     conditions: Annotated[
         Path | None,
         typer.Option(

@@ -52,6 +52,12 @@ GroundsOption = Annotated[
         "--grounds", metavar="TEXT", help="Why; @FILE, or - for the input. Only its hash is told."
     ),
 ]
+BudgetOption = Annotated[
+    float,
+    typer.Option(
+        "--budget", min=0, max=BUDGET_MAX, help="The privacy (ε) that runs may spend; 0: exact sums."
+    ),
+]
 
 
 @verb(app, "propose")
@@ -66,12 +72,7 @@ def propose(
     until: Annotated[
         str, typer.Option("--until", metavar="DAY", help="The permit's last day, YYYY-MM-DD.")
     ],
-    budget: Annotated[
-        float,
-        typer.Option(
-            "--budget", min=0, max=BUDGET_MAX, help="The privacy (ε) that runs may spend; 0: exact sums."
-        ),
-    ] = 0.0,
+    budget: BudgetOption = 0.0,
     member: ForOption = None,
     yes: YesOption = False,
 ) -> None:

@@ -35,6 +35,8 @@ CLASSES_MAX: Final = 64
 PERCENT: Final = 100
 TRAINING: Final = "training"
 HOLDOUT: Final = "holdout"
+UNTOLD: Final = (Reason.TOO_FEW_PATIENTS, Reason.ONE_CLASS_ONLY)
+"""Why a model may stay without an evaluation: too few were kept out to be spoken about."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 
@@ -111,7 +113,12 @@ def learn(protocol: Protocol) -> Programme[Learned]:
     evaluation = None
     if protocol.holdout_percent and protocol.schema.outcome.kind == "binary":
         predict = partial(_predict, model)
-        evaluation = yield from _at(HOLDOUT, evaluate(predict, identify_model(raw), protocol.evaluation))
+        try:
+            evaluation = yield from _at(
+                HOLDOUT, evaluate(predict, identify_model(raw), protocol.evaluation)
+            )
+        except Refused as refused:  # after the sum, so at every site alike
+            require(refused.reason in UNTOLD, refused.reason, refused.detail)
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
 
 

@@ -4,11 +4,12 @@ What is learned follows a known law: the outcome's log-odds are -1 + 2·marker +
 smokes, so a test can hold coefficients against it and against a fit on all rows at once.
 """
 
+import math
+import random
 import threading
 from typing import Any, Final
 
 import msgspec
-import numpy as np
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.learning.protocols import Learned, Protocol, Regression
@@ -40,6 +41,7 @@ SCHEMA: Final = Schema(
     ),
     outcome=Outcome(name="ill"),
 )
+SMOKERS: Final = 0.3
 HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
 
 
@@ -55,6 +57,18 @@ def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fi
         "evaluation": msgspec.structs.replace(Protocol.__struct_defaults__[-1], cells=64),
     }
     return Protocol(**(fields | changes))
+
+
+def draw_rows(count: int, seed: int) -> list[Row]:
+    """Draw the rows of so many patients by the law above."""
+    chance = random.Random(seed)  # noqa: S311  a seed makes a world repeatable; nothing here is secret
+    rows: list[Row] = []
+    for _ in range(count):
+        marker, smokes = chance.gauss(0.0, 1.0), chance.random() < SMOKERS
+        odds = -1.0 + 2.0 * marker + 1.5 * smokes
+        is_ill = chance.random() < 1.0 / (1.0 + math.exp(-odds))
+        rows.append({"marker": marker, "smokes": "yes" if smokes else "no", "ill": int(is_ill)})
+    return rows
 
 
 class StudyWorld:
@@ -116,15 +130,10 @@ class StudyWorld:
         return studies.register_model(self.offices[OWNER], run, supersedes=supersedes)
 
     def _settle(self, site: MemberId, count: int, seed: int) -> None:
-        chance = np.random.default_rng(seed)
         self.patients[site], self.rows[site] = [], {}
         terms = write_terms(self.world, recipients=(f"member:{OWNER}",), purposes=("HRESCH",))
-        for number in range(count):
+        for number, row in enumerate(draw_rows(count, seed)):
             patient = self.world.enrol_patient(f"patient-{number}", custodian=site)
-            marker, smokes = float(chance.normal()), bool(chance.random() < 0.3)  # noqa: PLR2004  a part
-            odds = -1.0 + 2.0 * marker + 1.5 * smokes
-            is_ill = bool(chance.random() < 1.0 / (1.0 + np.exp(-odds)))
-            row: Row = {"marker": marker, "smokes": "yes" if smokes else "no", "ill": int(is_ill)}
             self.patients[site].append(patient)
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)

@@ -84,7 +84,7 @@ def _write_front(protocol: Protocol, evaluation: Evaluation | None, model: Model
 
 def _write_worth(evaluation: Evaluation | None) -> Iterator[str]:
     if evaluation is None:
-        yield "No patients were kept out of training, so nothing is said here."
+        yield "Too few patients were kept out of training to say how well it does."
         return
     rate = f"{evaluation.rate:.1%} with the outcome"
     yield f"On {evaluation.rows} rows of patients who were kept out of training ({rate}):"

@@ -110,11 +110,7 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
         auprc=compute_auprc(yes[0], no[0]),
         brier=float(sums["squares"][0]) / rows,
         accuracy=float(sums["right"][0]) / rows,
-        calibration=tuple(
-            calibrate(
-                (yes[0], no[0]), sums["expected"], groups=plan.calibration_groups, rows_min=plan.rows_min
-            )
-        ),
+        calibration=_calibrate(yes[0], no[0], sums["expected"], plan),
         thresholds=tuple(_judge(sums["above"].reshape(-1, 2), positives, negatives, plan)),
         roc=tuple(list_roc_points(yes[0], no[0], rows_min=plan.rows_min)),
         groups=tuple(
@@ -122,6 +118,11 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
             for place, group in enumerate(plan.groups, start=1)
         ),
     )
+
+
+def _calibrate(yes: Floats, no: Floats, expected: Floats, plan: Plan) -> tuple[Calibration, ...]:
+    cells, groups = (yes, no), plan.calibration_groups
+    return tuple(calibrate(cells, expected, groups=groups, rows_min=plan.rows_min))
 
 
 def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> Values:

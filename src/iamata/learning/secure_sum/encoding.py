@@ -19,14 +19,13 @@ Residues: TypeAlias = NDArray[np.uint64]
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
+VALUE_BYTES: Final = 8
 VALUES_MAX: Final = 2**21
 """Values in one vector: 16 MiB of residues."""
 SCALE_BITS_MAX: Final = 62
 SUM_MAX: Final = 2**63 - 1
 ROWS_MAX: Final = 2**40
 """Rows that a site may count: far more than there are people, and 2^23 sites of it fit a sum."""
-
-_VALUE_BYTES: Final = 8
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +93,7 @@ def spell_residues(residues: Residues) -> bytes:
 
 def read_residues(data: bytes, length: int) -> Residues:
     """Read exactly so many residues, or refuse. What is returned may not be written to."""
-    require(len(data) == length * _VALUE_BYTES, Reason.MALFORMED, "length of a vector")
+    require(len(data) == length * VALUE_BYTES, Reason.MALFORMED, "length of a vector")
     return np.frombuffer(data, dtype="<u8").astype(np.uint64, copy=False)
 
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from iamata.crypto import agreement, hkdf
 from iamata.crypto.keystream import KEY_BYTES, Keystream
-from iamata.learning.secure_sum.encoding import Residues
+from iamata.learning.secure_sum.encoding import VALUE_BYTES, Residues
 
 _CHUNK: Final = 2**16
 """Values at a time: half a megabyte stays in the processor's cache."""
-_VALUE_BYTES: Final = 8
 
 
 def derive_pair_key(private_key: bytes, public_key: bytes, *, seen: bytes, pair: tuple[int, int]) -> bytes:
@@ -48,4 +47,4 @@ def _walk(vector: Residues, key: bytes) -> Iterator[tuple[Residues, Residues]]:
     stream = Keystream(key)
     for begin in range(0, len(vector), _CHUNK):
         chunk = vector[begin : begin + _CHUNK]
-        yield chunk, np.frombuffer(stream.read(len(chunk) * _VALUE_BYTES), dtype="<u8")
+        yield chunk, np.frombuffer(stream.read(len(chunk) * VALUE_BYTES), dtype="<u8")

@@ -5,15 +5,16 @@ that comes back after a crash therefore repeats itself byte for byte, and never 
 auditor who is given the seed can run the site again and compare.
 """
 
+import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from iamata.crypto import aead, agreement, hkdf, shamir
 from iamata.crypto.commitments import compute_commitment
 from iamata.crypto.keystream import Keystream
 from iamata.learning.secure_sum.messages import Keys
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Refused
 
 SEED_BYTES: Final = 32
 COMMITMENT_KIND: Final = "secure-sum.vector"
@@ -103,10 +104,28 @@ def open_once(key: bytes, sealed: bytes, *, seen: bytes) -> bytes:
     return aead.open_sealed(key, _ONCE, sealed, associated=seen)
 
 
-def restore_secrets(shares: Mapping[int, Sequence[bytes]], *, threshold: int, count: int) -> list[bytes]:
-    """Restore secrets from the shares that each seat revealed, in one order; refuse what does not fit."""
+def find_secret(
+    shares: Mapping[int, bytes], *, threshold: int, is_right: Callable[[bytes], bool]
+) -> bytes | None:
+    """Restore a secret from the shares that seats revealed, the one that is right, or find none.
+
+    Where more have revealed than must, one of them may have lied: each is left out in turn.
+    """
     seats = sorted(shares)
-    require(len(seats) >= threshold, Reason.TOO_FEW_SITES)
-    chosen = seats[:threshold]
-    restorer = shamir.Restorer([seat + 1 for seat in chosen])
-    return [restorer.restore([shares[seat][number] for seat in chosen]) for number in range(count)]
+    for left_out in (None, *seats):
+        chosen = [seat for seat in seats if seat != left_out][:threshold]
+        if len(chosen) < threshold:
+            return None
+        try:
+            restorer = _make_restorer(tuple(seat + 1 for seat in chosen))
+            secret = restorer.restore([shares[seat] for seat in chosen])
+        except Refused:
+            continue
+        if is_right(secret):
+            return secret
+    return None
+
+
+@functools.lru_cache(maxsize=16)  # all secrets of a round are restored by the same seats
+def _make_restorer(holders: tuple[int, ...]) -> shamir.Restorer:
+    return shamir.Restorer(holders)

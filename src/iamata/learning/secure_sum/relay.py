@@ -8,9 +8,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from iamata.crypto.aead import TAG_BYTES
+from iamata.crypto.shamir import SHARE_BYTES
+from iamata.learning.secure_sum.encoding import VALUE_BYTES
 from iamata.learning.secure_sum.messages import (
     PHASES,
+    SEALED_SHARES_BYTES,
     AnyMessage,
+    Masked,
+    Reveals,
+    Shares,
     extend_transcript,
     read_message,
 )
@@ -71,6 +78,7 @@ class Relay:
         require(
             kept.waiting.get(message.sender, raw) == raw, Reason.VIEWS_DIFFER, f"{member} said two things"
         )
+        _check_shape(message, kept)
         waiting = {**kept.waiting, message.sender: raw}
         self._kept = msgspec.structs.replace(kept, waiting=waiting)
         if len(waiting) == len(kept.expected):
@@ -95,3 +103,19 @@ class Relay:
     def find_delivery(self, phase: int) -> Sequence[bytes] | None:
         """Return what a phase brought, if it is closed: however often, to whoever asks."""
         return self._kept.delivered[phase] if phase < len(self._kept.delivered) else None
+
+
+def _check_shape(message: AnyMessage, kept: Kept) -> None:
+    """Refuse what no honest site could go on with, though its signature holds."""
+    member = kept.plan.seats[message.sender].member
+    match message:
+        case Shares():
+            sizes = [0 if peer == message.sender else SEALED_SHARES_BYTES for peer in kept.expected]
+            is_right = [len(one) for one in message.sealed] == sizes
+        case Masked():
+            is_right = len(message.vector) == VALUE_BYTES * kept.plan.length
+        case Reveals():
+            is_right = len(message.sealed) == len(kept.delivered[1]) * SHARE_BYTES + TAG_BYTES
+        case _:
+            is_right = True
+    require(is_right, Reason.MALFORMED, member)

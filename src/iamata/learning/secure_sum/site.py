@@ -4,7 +4,7 @@
 
 Each answer is signed over the transcript of all that was accepted before it. What contradicts ends the
 round for this site, for good: `receive` refuses, and refuses ever after. Keep `seal_state` durably
-before an answer leaves; whoever restores it says the same again, and a delivery that was accepted
+before an answer leaves; whoever restores the latest says the same again, and a delivery that was accepted
 before gets the last answer once more.
 
 A site reveals one share for each peer, never both: which one follows from the single set of survivors
@@ -64,7 +64,7 @@ class Sum:
     sites: tuple[MemberId, ...]
     """Whose vectors are in it."""
     rows: int
-    """Over all of them."""
+    """Over all of them, with whatever noise was added."""
     residues: tuple[Residues, ...]
     """Part by part, as the plan says."""
     plan: Plan
@@ -103,13 +103,15 @@ class Site:
         seed: bytes,
         rows: int,
         values: Sequence[Floats | Integers],
+        noise: Integers | None = None,
         earlier: Sequence[Attempt] = (),
     ) -> "Site":
         """Enter a round with this site's own statistic; `seed` is 32 fresh random bytes.
 
-        `earlier` are all attempts that the site has kept. Refuses a plan that nobody may follow, one
-        that does not name this key, a nonce or a query that is used up, and values that cannot be
-        summed.
+        `noise` is this site's share of it, a whole number for the rows and for each value in the unit
+        of its scale; it may take a value beyond its bound. `earlier` are all attempts that the site has
+        kept. Refuses a plan that nobody may follow, one that does not name this key, a nonce or a query
+        that is used up, and values that cannot be summed.
         """
         check_plan(plan)
         check_attempt(plan, earlier)
@@ -119,7 +121,7 @@ class Site:
         encoded = [count, *map(encode_values, plan.parts, values)]
         if seat is None:
             raise Refused(Reason.ANOTHER_ROUND, "this key has no seat in it")
-        vector = spell_residues(np.concatenate(encoded))
+        vector = spell_residues(_add_noise(np.concatenate(encoded), noise))
         digest = plan.compute_digest()
         message = Material(seed, plan_digest=digest).write_keys(sender=seat, vector=vector)
         sent = sign_message(key, message)
@@ -137,6 +139,11 @@ class Site:
     def seal_state(self, sealing: aead.Key, *, nonce: bytes) -> bytes:
         """Spell the state for keeping, sealed under a key of the node's with a nonce never used again."""
         return seal_progress(self._progress, sealing, nonce=nonce)
+
+    @property
+    def plan(self) -> Plan:
+        """What the site sums, and with whom."""
+        return self._progress.plan
 
     @property
     def member(self) -> MemberId:
@@ -165,7 +172,7 @@ class Site:
 
     @property
     def opening(self) -> tuple[bytes, bytes]:
-        """Salt and bytes of the vector that the site has committed to, for an auditor."""
+        """Salt and bytes of the vector that the site has committed to, for an auditor (`auditing`)."""
         return self._material.salt, self._progress.vector
 
     def find_sum(self) -> Sum | None:
@@ -177,7 +184,7 @@ class Site:
         residues = split_parts(plan.layout, read_residues(progress.total, plan.length))
         return Sum(
             sites=self.attempt.revealed,
-            rows=int(residues[0][0]),
+            rows=int(decode_integers(residues[0])[0]),
             residues=residues[1:],
             plan=plan,
             transcript=progress.last,
@@ -245,7 +252,7 @@ class Site:
         require(len(messages) >= plan.threshold, Reason.TOO_FEW_SITES, PHASES[phase])
 
     def _abort(self, refusal: Refused) -> None:
-        """Leave the round; what only it needed is forgotten."""
+        """Leave the round; what peers entrusted to this site is forgotten."""
         self._progress = msgspec.structs.replace(
             self._progress,
             refused=int(refusal.reason),
@@ -259,3 +266,11 @@ class Site:
         refused = self._progress.refused
         if refused:
             raise Refused(Reason.ROUND_ABORTED, f"{Reason(refused).name} {self._progress.detail}".strip())
+
+
+def _add_noise(vector: Residues, noise: Integers | None) -> Residues:
+    if noise is None:
+        return vector
+    is_whole = noise.dtype == np.int64 and noise.shape == vector.shape
+    require(is_whole, Reason.VALUE_NOT_ENCODABLE, "noise")
+    return vector + noise.view(np.uint64)

@@ -5,7 +5,7 @@ transcript; `site` has checked that. `progress.seen` counts them already.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -17,10 +17,10 @@ from iamata.learning.secure_sum.encoding import Residues, read_residues, spell_r
 from iamata.learning.secure_sum.material import (
     Material,
     derive_group_key,
+    find_secret,
     hash_secret,
     join_group,
     open_once,
-    restore_secrets,
     seal_once,
 )
 from iamata.learning.secure_sum.messages import (
@@ -33,7 +33,7 @@ from iamata.learning.secure_sum.messages import (
     Survivors,
 )
 from iamata.learning.secure_sum.progress import PeerKeys, PeerShares, Progress
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 
 Step: TypeAlias = tuple[Progress, AnyMessage | None]
 
@@ -64,10 +64,8 @@ def take_shares(progress: Progress, material: Material, messages: Sequence[Share
         masking, self_mask, part = _open_shares(progress, material, one)
         shares[one.sender] = PeerShares(masking, self_mask)
         parts.append(part)
-    vector = _mask_vector(progress, material, [one.sender for one in messages])
-    message = Masked(
-        plan=progress.seen[0], sender=progress.seat, seen=progress.last, vector=spell_residues(vector)
-    )
+    vector = compute_masked(progress, material, [one.sender for one in messages])
+    message = Masked(plan=progress.seen[0], sender=progress.seat, seen=progress.last, vector=vector)
     return msgspec.structs.replace(progress, shares=shares, group=join_group(parts)), message
 
 
@@ -97,12 +95,11 @@ def take_survivors(progress: Progress, _: Material, messages: Sequence[Survivors
 
 def take_reveals(progress: Progress, _: Material, messages: Sequence[Reveals]) -> Step:
     """Restore the secrets, take the masks off the sum, and sign it."""
-    peers = sorted(progress.shares)
-    shares = {one.sender: _open_reveals(progress, one) for one in messages}
-    secrets = restore_secrets(shares, threshold=progress.plan.threshold, count=len(peers))
+    opened = {one.sender: _find_reveals(progress, one) for one in messages}
+    revealed = {sender: shares for sender, shares in opened.items() if shares is not None}
     total = read_residues(progress.total, progress.plan.length).copy()
-    for peer, secret in zip(peers, secrets, strict=True):
-        _unmask(progress, total, peer, secret)
+    for number, peer in enumerate(sorted(progress.shares)):
+        _unmask(progress, total, peer, {sender: shares[number] for sender, shares in revealed.items()})
     spelled = spell_residues(total)
     message = Sums(
         plan=progress.seen[0],
@@ -117,7 +114,19 @@ def take_sums(progress: Progress, _: Material, messages: Sequence[Sums]) -> Step
     """Believe the sum once enough sites have come to it, and none to another."""
     own = [one.total for one in messages if one.sender == progress.seat]
     require(all(one.total == own[0] for one in messages), Reason.VIEWS_DIFFER, "sums")
-    return msgspec.structs.replace(progress, is_final=True, vector=b"", shares={}, group=b""), None
+    return msgspec.structs.replace(progress, is_final=True, shares={}, group=b""), None
+
+
+def compute_masked(progress: Progress, material: Material, peers: Sequence[int]) -> bytes:
+    """Compute what this site sends of its vector, masked against these peers."""
+    vector = read_residues(progress.vector, progress.plan.length).copy()
+    masks.add_mask(vector, masks.derive_self_key(material.self_mask, seen=progress.seen[1]))
+    for peer in peers:
+        if peer != progress.seat:
+            key = _derive_pair_key(progress, material.masking, own=progress.seat, peer=peer)
+            apply = masks.add_mask if progress.seat < peer else masks.subtract_mask
+            apply(vector, key)
+    return spell_residues(vector)
 
 
 def _open_shares(progress: Progress, material: Material, message: Shares) -> tuple[bytes, bytes, bytes]:
@@ -138,35 +147,35 @@ def _open_shares(progress: Progress, material: Material, message: Shares) -> tup
     return opened[:SHARE_BYTES], opened[SHARE_BYTES : 2 * SHARE_BYTES], part
 
 
-def _mask_vector(progress: Progress, material: Material, peers: Sequence[int]) -> Residues:
-    vector = read_residues(progress.vector, progress.plan.length).copy()
-    masks.add_mask(vector, masks.derive_self_key(material.self_mask, seen=progress.seen[1]))
-    for peer in peers:
-        if peer != progress.seat:
-            key = _derive_pair_key(progress, material.masking, own=progress.seat, peer=peer)
-            apply = masks.add_mask if progress.seat < peer else masks.subtract_mask
-            apply(vector, key)
-    return vector
-
-
-def _open_reveals(progress: Progress, message: Reveals) -> list[bytes]:
+def _find_reveals(progress: Progress, message: Reveals) -> list[bytes] | None:
+    """Open what one site reveals, or None if there is nothing to be made of it."""
     seen, count = message.seen, len(progress.shares)
     key = derive_group_key(progress.group, seen=seen, what="reveals", sender=message.sender)
-    opened = open_once(key, message.sealed, seen=seen)
-    member = progress.plan.seats[message.sender].member
-    require(len(opened) == count * SHARE_BYTES, Reason.MALFORMED, member)
+    try:
+        opened = open_once(key, message.sealed, seen=seen)
+    except Refused:
+        return None
+    if len(opened) != count * SHARE_BYTES:
+        return None
     return [opened[begin : begin + SHARE_BYTES] for begin in range(0, len(opened), SHARE_BYTES)]
 
 
-def _unmask(progress: Progress, total: Residues, peer: int, secret: bytes) -> None:
+def _unmask(progress: Progress, total: Residues, peer: int, shares: Mapping[int, bytes]) -> None:
     """Take off a survivor's self-mask, or what those who remained added against one who did not."""
     announced, survivors = progress.keys[peer], progress.present[2]
-    member = progress.plan.seats[peer].member
-    if peer in survivors:
-        require(hash_secret("self-mask", secret) == announced.self_mask, Reason.SHARES_DO_NOT_FIT, member)
+    is_survivor = peer in survivors
+
+    def is_right(secret: bytes) -> bool:
+        if is_survivor:
+            return hash_secret("self-mask", secret) == announced.self_mask
+        return agreement.derive_public_key(secret) == announced.masking
+
+    secret = find_secret(shares, threshold=progress.plan.threshold, is_right=is_right)
+    if secret is None:
+        raise Refused(Reason.SHARES_DO_NOT_FIT, progress.plan.seats[peer].member)
+    if is_survivor:
         masks.subtract_mask(total, masks.derive_self_key(secret, seen=progress.seen[1]))
         return
-    require(agreement.derive_public_key(secret) == announced.masking, Reason.SHARES_DO_NOT_FIT, member)
     for survivor in survivors:
         key = _derive_pair_key(progress, secret, own=peer, peer=survivor)
         undo = masks.subtract_mask if survivor < peer else masks.add_mask

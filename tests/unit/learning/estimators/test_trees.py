@@ -59,6 +59,15 @@ def test_trees_are_those_of_scikit_learn_on_the_same_bins(make_table: MakeTable,
     np.testing.assert_allclose(ours.predict_proba(table)[:, 1], twin.predict_proba(codes)[:, 1], atol=2e-5)
 
 
+def test_a_site_with_nobody_changes_nothing(make_table: MakeTable) -> None:
+    table = make_table(rows=400)
+    nobody = table.select(np.zeros(400, dtype=np.bool_))
+
+    with_nobody = GradientBoosting(trees_max=5).fit(Tables([nobody, table]))
+
+    assert with_nobody.model_ == GradientBoosting(trees_max=5).fit(Tables([table])).model_
+
+
 def test_boosting_stops_when_those_kept_back_gain_no_more(make_table: MakeTable) -> None:
     ours = GradientBoosting(trees_max=300, learning_rate=0.3, patience=5, validation=0.3)
 
