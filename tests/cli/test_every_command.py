@@ -26,7 +26,7 @@ PINNED: Final = {
     "dataset list": "datasets",
     "dataset look-after": "steps",
     "demo": "accesses app_hash disclosure emergency erased height imports refused_after_withdrawal "
-    "refused_before_consent verified wall_s",
+    "refused_before_consent study verified wall_s",
     "emergency declare": "emergency minutes person",
     "emergency list": "emergencies",
     "emergency review": "emergency outcome",

@@ -38,6 +38,7 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
         ("without a column", 2, "TABLE_CLASHES", "no column ill"),
         ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
         ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", "marker"),
+        ("for ancestry alone", 3, "PURPOSE_NOT_PERMITTED", "research on health"),
         ("built twice", 5, "DATASET_NOT_ACTIVE", ""),
         ("trained by a patient", 4, "WALLET_NOT_FOUND", "not known to institute"),
         ("changed file", 1, "FAULT_FOUND", "was changed"),

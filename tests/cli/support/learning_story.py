@@ -56,14 +56,19 @@ class LearningStory:
         self.ask("study list")
         return study
 
-    def build(self, study: str, table: Path) -> Answer:
+    def build(self, study: str, table: Path, *more: object) -> Answer:
         """Try to build a dataset out of some table."""
-        asked = ("--member", SITE, "--table", table, "--patient-column", "patient", "--json")
+        asked = ("--member", SITE, "--table", table, "--patient-column", "patient", *more, "--json")
         return self.stage("dataset", "build", study, *asked)
 
     def learn(self, study: str) -> str:
         """Build the datasets, one out of Parquet, and train."""
         self.refuse_tables(study)
+        conditions = self.stage.folder / "conditions.json"
+        conditions.write_text('{"permission": "DUO:0000011"}')
+        self.refused["for ancestry alone"] = self.build(
+            study, self.stage.table(SITE), "--conditions", conditions
+        )
         for member in HOSPITALS:
             self.heard["dataset build"] = self.stage.build(study, member)
         self.refused["built twice"] = self.build(study, self.stage.table(SITE))
