@@ -35,6 +35,8 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
     ("moment", "code", "reason", "detail"),
     [
         ("built without a permit", 3, "PERMIT_NOT_ACTIVE", ""),
+        ("trained on nothing", 5, "DATASET_NOT_ACTIVE", "no site"),
+        ("used for what is no code", 2, "INPUT_INVALID", "no DUO code"),
         ("without a column", 2, "TABLE_CLASHES", "no column ill"),
         ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
         ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", "marker"),
@@ -135,5 +137,7 @@ def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: Learning
     assert (before["is_in"], before["status"]) == (True, "active")
     assert (old["is_in"], old["status"]) == (True, "replaced")
     assert (new["is_in"], new["status"]) == (False, "active")
+    assert old["is_proven"]
+    assert new["is_proven"]
     assert [one["status"] for one in old["models"]] == ["superseded"]
     assert [one["status"] for one in new["models"]] == ["current"]

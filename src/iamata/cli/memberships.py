@@ -31,7 +31,8 @@ def list_studies(*, home: HomeOption, wallet: WalletOption) -> None:
         {"datasets": rows},
         [
             *spell_table(HEADER, table),
-            f"You are in {sum(one.is_in for one in found)} of {len(found)}; each answer is proven.",
+            f"You are in {sum(one.is_in for one in found)} of {len(found)}.",
+            f"The ledger proves {sum(one.is_proven for one in found)} of these answers.",
         ],
     )
 
@@ -44,14 +45,15 @@ def describe_membership(one: Membership) -> dict[str, Any]:
         "dataset": one.dataset,
         "status": one.entry.status,
         "is_in": one.is_in,
-        "is_proven": True,  # or the question would have been refused
+        "is_proven": one.is_proven,
         "models": [{"model": name, "status": entry.status} for name, entry in one.models],
     }
 
 
 def spell_dataset(row: dict[str, Any]) -> str:
     """Say whether somebody is in a dataset, and where that stands."""
-    return f"{'in' if row['is_in'] else 'not in'} ({row['status']})"
+    place = "in" if row["is_in"] else "not in"
+    return f"{place if row['is_proven'] else 'unknown'} ({row['status']})"
 
 
 def spell_models(row: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`iamata study`: ask to learn from consented records, review it, train, and see where it stands."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,7 @@ from iamata.workflows.author import Author
 from iamata.workflows.lineages import get_study, list_datasets, list_models, list_runs, trace
 from iamata.workflows.training import Round
 
+DUO_PATTERN: str = r"DUO:[0-9]{7}\Z"
 BUDGET_MAX: float = 1_000.0
 PROHIBITED: str = (
     "No decision to the detriment of a person or a group, no exclusion from insurance or credit, no "
@@ -78,7 +80,7 @@ def propose(
 ) -> None:
     """Put a study before the reviewers of other members, as a researcher."""
     proposal = studies.Proposal(
-        uses=tuple(sorted(dict.fromkeys(uses))),
+        uses=read_uses(uses),
         purpose=purpose,
         sites=tuple(sorted({read_member(one.strip()): None for one in sites.split(",")})),
         until_day=read_day(until),
@@ -280,6 +282,14 @@ def spell_reviews(row: dict[str, Any]) -> str:
     return (
         f"Study {row['study']} is {row['status']}; for: {approvals or '-'}; against: {rejections or '-'}."
     )
+
+
+def read_uses(texts: Sequence[str]) -> tuple[str, ...]:
+    """Read codes of the Data Use Ontology."""
+    for text in texts:
+        is_code = re.match(DUO_PATTERN, text) is not None
+        require(is_code, Reason.INPUT_INVALID, f"{text!a} is no DUO code: DUO:0000006, …")
+    return tuple(sorted(dict.fromkeys(texts)))
 
 
 def read_grounds(text: str) -> str:

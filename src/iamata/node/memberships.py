@@ -1,6 +1,6 @@
 """What a patient asks about learning: in which datasets they are, and what learned from those."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,10 +8,12 @@ import msgspec
 from iamata.ledger.entries import Dataset, Model, OwnerKind
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, ModelId, PatientId
+from iamata.model.reasons import Reason, Refused
 from iamata.node.home import Home
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.lineages import list_learned, trace
 from iamata.workflows.memberships import check_membership, list_leaves, prove_membership
+from iamata.workflows.office import Office
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +22,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     dataset: DatasetId
     entry: Dataset
     is_in: bool
-    """Shown by a proof that was checked against the ledger, as absence is."""
+    is_proven: bool
+    """By proofs that were checked against the ledger. Without any consent there is nothing to ask for."""
     models: tuple[tuple[ModelId, Model], ...]
 
 
@@ -36,11 +39,30 @@ def list_memberships(home: Home, folder: Path) -> Iterator[Membership]:
             entry = DATASETS.find(view, dataset)
             if entry is None or entry.custodian != identity.member:
                 continue
-            is_in = False
-            for leaf in list_leaves(wallet, patient, study):
-                proof = prove_membership(office, dataset, leaf)
-                is_in |= check_membership(
-                    proof, home.engine.genesis, dataset=dataset, custodian=identity.member, leaf=leaf
-                )
-            models = tuple(list_learned(view, found, dataset))
-            yield Membership(dataset=dataset, entry=entry, is_in=is_in, models=models)
+            leaves = list(list_leaves(wallet, patient, study))
+            answers = ask(home, office, dataset, leaves)
+            yield Membership(
+                dataset=dataset,
+                entry=entry,
+                is_in=any(answers),
+                is_proven=len(answers) == len(leaves) > 0,
+                models=tuple(list_learned(view, found, dataset)),
+            )
+
+
+def ask(home: Home, office: Office, dataset: DatasetId, leaves: Sequence[bytes]) -> list[bool]:
+    """Ask a custodian about each leaf, and check what it says; one that lost its roll proves nothing."""
+    answers: list[bool] = []
+    for leaf in leaves:
+        try:
+            proof = prove_membership(office, dataset, leaf)
+        except Refused as refused:
+            if refused.reason is not Reason.UNKNOWN_DATASET:
+                raise
+            return []
+        answers.append(
+            check_membership(
+                proof, home.engine.genesis, dataset=dataset, custodian=office.member, leaf=leaf
+            )
+        )
+    return answers

@@ -102,6 +102,7 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
         dataset = DATASETS.find(view, dataset_id)
         if dataset is not None and dataset.confirm_until_ms > now_ms:
             standing[dataset.custodian] = dataset_id
+    require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
     run = RunId(office.author.make_id())
     office.author.submit(
         StartRun,

@@ -53,6 +53,12 @@ class LearningStory:
         self.moments["proposed"] = early
         self.heard["study propose"] = {key: early[key] for key in early if key not in LISTS}
         self.heard["study review"] = self.stage.review(study)
+        rosa = ("--wallet", self.stage.wallet("rosa"))
+        self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
+        self.refused["used for what is no code"] = self.stage(
+            *("study", "propose", self.stage.protocol, *rosa, "--sites", SITE, "--purpose", "research"),
+            *("--use", "health", "--until", "2099-01-01", "--yes", "--json"),
+        )
         self.ask("study list")
         return study
 

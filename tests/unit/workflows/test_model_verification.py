@@ -46,7 +46,7 @@ class Told(StudyWorld):
         """Let a patient withdraw before the dataset is built."""
         patient = self.patients[FORGETFUL][0]
         patient.author.submit(WithdrawConsent, consent=self.consents[patient.id])
-        return patient.id
+        return PatientId(patient.id)
 
     def narrow_early(self) -> PatientId:
         """Let a patient take observations out of a consent before the dataset is built."""
@@ -55,7 +55,7 @@ class Told(StudyWorld):
         salted = salt(patient, narrower)
         patient.author.submit(RestrictConsent, consent=self.consents[patient.id], terms=salted.commit())
         consents.accept_restriction(self.offices[DEAF], patient.id, salted)
-        return patient.id
+        return PatientId(patient.id)
 
     def verify(
         self, model: ModelId, *, blind: MemberId | None = None, file: bytes | None = None
@@ -65,11 +65,16 @@ class Told(StudyWorld):
         evidence = Evidence(
             view=self.world.engine.snapshot(),
             read_log=self.read_log,
-            tell_block_ms=lambda height: Instant(self.world.engine.blocks[height - 1].time_ms),
+            tell_block_ms=self.tell_block_ms,
             custodies=custodies,
             find_document=self.find_document,
         )
         return verify_model(evidence, model, file=file)
+
+    def tell_block_ms(self, height: int) -> Instant:
+        """Tell the time of a block."""
+        engine: Any = self.world.engine
+        return Instant(engine.blocks[height - 1].time_ms)
 
     def read_log(self) -> Iterable[Leaf]:
         """Read the log from its beginning."""
