@@ -43,8 +43,8 @@ bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
 report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
 	@$(BIN)/python scripts/report_sql_on_fhir.py
 
-bench-network: $(DEV)  ## measure between processes: nodes over HTTP
-	@$(BIN)/python -m bench http
+bench-network: $(DEV) $(COMETBFT)  ## measure between processes: nodes over HTTP, validators with CometBFT
+	@$(BIN)/python -m bench http comet
 
 bench-learning: $(DEV)  ## measure what is learned from published data
 	@$(BIN)/python -m bench learning

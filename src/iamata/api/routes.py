@@ -79,5 +79,6 @@ ROUTES: Final = (
     Route("POST", "/v1/runs/messages", Access.MEMBER, learning.carry_message, VECTOR_BYTES_MAX),
     Route("GET", "/v1/runs/deliveries", Access.MEMBER, learning.await_delivery),
     Route("POST", "/v1/runs/models", Access.MEMBER, learning.accept_model, VECTOR_BYTES_MAX),
+    Route("GET", "/v1/lineage", Access.ANYONE, health.show_lineage),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

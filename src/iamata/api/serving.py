@@ -10,6 +10,7 @@ from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.api.turns import Turns
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.succession import Lineage
 from iamata.model.ids import MemberId, ModelId, RunId
 from iamata.model.reasons import Refused
 from iamata.wire.desk import Desk
@@ -31,6 +32,8 @@ class Serving:
     office: Office
     engine_kind: str
     """How it comes by its blocks."""
+    lineage: Lineage
+    """Which networks its own goes on from."""
     read_blocks: Callable[[int], Iterator[StoredBlock]]
     """Reads every block from a height on."""
     find_trouble: Callable[[], Refused | None]

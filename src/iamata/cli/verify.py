@@ -16,6 +16,7 @@ from iamata.model.instants import MS_PER_DAY, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import NODE_FILE
 from iamata.node.home import GENESIS_FILE, load_genesis
+from iamata.node.lineage import list_geneses, read_lineage
 from iamata.node.running import list_homes
 from iamata.node.verification import HomeReport, naming_place, verify_export, verify_home
 from iamata.workflows.vouching import VoteReport
@@ -76,6 +77,7 @@ def verify(
             *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
             f"Network {facts['network']} at height {facts['height']:,}",
             f"App hash {facts['app_hash']}",
+            *describe_predecessor(report.genesis),
             "Everything above was checked, and nothing is wrong.",
             "Whoever has this app hash at this height has the same ledger.",
             *describe_order(report.votes, now_ms=read_clock_ms()),
@@ -105,6 +107,14 @@ def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
         f"The newest votes are {age_days} days old, longer than the trust period of {period_days} days:",
         "keys stolen since could have voted for another end. Compare the app hash with what a member says.",
     ]
+
+
+def describe_predecessor(genesis: Genesis) -> list[str]:
+    """Say which network goes on as this one."""
+    before = genesis.continues
+    if before is None:
+        return []
+    return [f"It goes on from network {before.network} at height {before.height:,}, as its members agreed."]
 
 
 @contextlib.contextmanager
@@ -160,9 +170,15 @@ def verify_path(path: Path, trusted: Genesis | None) -> HomeReport:
     """Check a home or an export; a trusted genesis must be the one that is found there."""
     if not path.is_dir():
         return verify_export(path, genesis=trusted, tell=note)
-    if trusted is not None and trusted != load_genesis(path):
+    if trusted is not None and trusted not in list_trusted(path):
         raise Refused(Reason.FAULT_FOUND, "the home is of another network")
     return verify_home(path, tell=note)
+
+
+def list_trusted(path: Path) -> tuple[Genesis, ...]:
+    """List the genesis of a home and of each network before: who trusts one trusts how it went on."""
+    genesis = load_genesis(path)
+    return (*list_geneses(read_lineage(path, genesis)), genesis)
 
 
 def read_trusted(path: Path) -> Genesis:
@@ -180,14 +196,24 @@ def document_report(report: HomeReport) -> dict[str, Any]:
     if report.votes is not None:
         checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
-    return {
-        "network": compute_network_id(report.genesis),
-        "height": report.ledger.blocks,
-        "app_hash": report.ledger.app_hash,
-        "is_by_one_signer": report.votes is None,
-        "checked": checked,
-        "late_pending": [access for one in report.members for access in one.late_pending],
-    } | document_votes(report.votes)
+    return (
+        {
+            "network": compute_network_id(report.genesis),
+            "height": report.ledger.blocks,
+            "app_hash": report.ledger.app_hash,
+            "is_by_one_signer": report.votes is None,
+            "checked": checked,
+            "late_pending": [access for one in report.members for access in one.late_pending],
+        }
+        | document_votes(report.votes)
+        | document_predecessor(report.genesis)
+    )
+
+
+def document_predecessor(genesis: Genesis) -> dict[str, Any]:
+    """Say which network goes on as this one, for machines."""
+    before = genesis.continues
+    return {} if before is None else {"continues": {"network": before.network, "height": before.height}}
 
 
 def document_votes(votes: VoteReport | None) -> dict[str, Any]:

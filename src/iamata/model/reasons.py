@@ -141,6 +141,8 @@ class Reason(enum.IntEnum):
     WALLET_ALREADY_EXISTS = 632
     FAULT_FOUND = 633
     PATIENT_NOT_IMPORTED = 634
+    NOT_AGREED = 635
+    NETWORK_CONTINUED = 636
 
     # 7xx: between nodes
     NODE_UNREACHABLE = 700

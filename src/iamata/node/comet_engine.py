@@ -45,6 +45,7 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
             witness=witness,
             clock=clock,
             part=starting.close,
+            blocks_kept=settings.blocks_kept,
         )
     except BaseException:
         witness.close()

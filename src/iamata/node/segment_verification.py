@@ -4,25 +4,31 @@ Most of what lies in a segment has been overwritten by later ones, so the map th
 show whether an old one was changed. What each block wrote and moved follows from the blocks alone.
 """
 
+from collections import deque
+from collections.abc import Sequence
+
 from iamata.engines.keeping.restoring import FIRST_SEGMENT
 from iamata.engines.keeping.segments import Segment, SegmentIndex, encode_segment
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.envelope import read_transaction
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, get_first_height
 from iamata.ledger.state import LedgerState
 from iamata.model.reasons import Reason, require
 
 
-def verify_segments(file: LedgerFile, genesis: Genesis) -> None:
+def verify_segments(file: LedgerFile, lineage: Sequence[Genesis]) -> None:
     """Compute every segment of a ledger that was already replayed, and compare it with the stored one."""
-    for height, blob in compute_segments(file, genesis).items():
+    for height, blob in compute_segments(file, lineage).items():
         is_same = file.read_segment(height) == blob
         require(is_same, Reason.FAULT_FOUND, f"segment {height} of the state is not what its block wrote")
 
 
-def compute_segments(file: LedgerFile, genesis: Genesis) -> dict[int, bytes]:
-    """Run the blocks again, without their signatures, and write down what each would append."""
-    state, index = LedgerState(genesis), SegmentIndex()
+def compute_segments(file: LedgerFile, lineage: Sequence[Genesis]) -> dict[int, bytes]:
+    """Run the blocks again, without their signatures, and write down what each would append.
+
+    Where the network goes on under the next genesis, the first block appends what that one changed too.
+    """
+    state, index, coming = LedgerState(lineage[0]), SegmentIndex(), deque(lineage[1:])
     first = Segment(FIRST_SEGMENT, dict(state.entries.items()))
     segments = {FIRST_SEGMENT: encode_segment(first.entries)}
     index.add(first)
@@ -31,10 +37,16 @@ def compute_segments(file: LedgerFile, genesis: Genesis) -> dict[int, bytes]:
         place = state.place(block.time_ms)
         outcome = state.run(place, transactions, block.misbehaviours)
         state.install(place, transactions, outcome)
-        segment = index.plan(block.height, outcome.changes, segments.__getitem__)
+        changes = outcome.changes
+        if block.height == state.first_height:
+            changes = {**state.inherited, **changes}
+        segment = index.plan(block.height, changes, segments.__getitem__)
         if segment.entries:
             segments[block.height] = encode_segment(segment.entries)
             index.add(segment)
         for height in segment.emptied:
             del segments[height]
+        while coming and block.height == get_first_height(coming[0]) - 1:
+            before, state = state, LedgerState(coming.popleft())
+            state.inherit(entries=before.entries, frontier=before.frontier, time_ms=before.time_ms)
     return segments

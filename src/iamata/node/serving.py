@@ -24,7 +24,9 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
+from iamata.node.lineage import read_lineage
 from iamata.ports import Engine
+from iamata.workers.collecting import collecting_rarely
 from iamata.workflows.office import Office
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -57,7 +59,8 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
         )
         learning.start()
         try:
-            server.serve_until_stopped(listening)
+            with collecting_rarely():
+                server.serve_until_stopped(listening)
         finally:
             learning.stop()
         is_whole = not is_halted(home.engine)
@@ -89,6 +92,7 @@ def make_serving(
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        lineage=read_lineage(home.path, engine.genesis),
         find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,

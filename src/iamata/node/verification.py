@@ -6,7 +6,7 @@ A home is only read: not a byte of it changes, a write-ahead log that a crash le
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from iamata.crypto.ed25519 import SigningKey
@@ -23,6 +23,7 @@ from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import read_block_header
+from iamata.ledger.succession import check_succession
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
@@ -31,6 +32,7 @@ from iamata.node.configuration import Embedded, read_configuration
 from iamata.node.exports import find_no_light, read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
+from iamata.node.lineage import PREDECESSORS_FILE, read_lineage
 from iamata.node.segment_verification import verify_segments
 from iamata.node.wallet_verification import verify_wallets
 from iamata.ports import Workers
@@ -40,7 +42,7 @@ from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
 from iamata.workflows.verification import MemberReport, verify_member
-from iamata.workflows.vouching import VoteReport, Vouching
+from iamata.workflows.vouching import VoteReport, Vouchings
 
 Tell = Callable[[str], None]
 FindLight = Callable[[int], bytes | None]
@@ -66,21 +68,24 @@ def verify_home(path: Path, *, tell: Tell) -> HomeReport:
     check_inventory(path)
     lock = LedgerLock(path / homes.LEDGER_FOLDER)
     try:
-        return _verify_still_home(path, tell)
+        return verify_still_home(path, tell)
     finally:
         lock.release()
 
 
-def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
+def verify_still_home(path: Path, tell: Tell) -> HomeReport:
+    """Check a home whose ledger the caller has locked."""
     folder, members = path / homes.LEDGER_FOLDER, []
     with naming_place(homes.GENESIS_FILE):
         genesis = homes.load_genesis(path)
+    with naming_place(PREDECESSORS_FILE):
+        lineage = verify_lineage(path, genesis)
     tell("Replaying the ledger from its genesis")
     with naming_place(homes.LEDGER_FOLDER), holding_ledger_still(folder):
         if isinstance(read_configuration(path).engine, Embedded):
             orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
             expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
-        report, ledger, votes = verify_ledger(folder, genesis)
+        report, ledger, votes = verify_ledger(folder, lineage)
         _refuse_fork(folder, genesis)
     with contextlib.closing(ProcessWorkers()) as workers:
         for member in homes.list_member_folders(path):
@@ -92,6 +97,19 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
     return HomeReport(
         genesis=genesis, ledger=report, members=tuple(members), votes=votes, identities=identities
     )
+
+
+def verify_lineage(path: Path, genesis: Genesis) -> tuple[Genesis, ...]:
+    """Return the genesis of each network that a home's has gone on from, its own last.
+
+    That their members agreed is checked when the ledger is replayed; here, what proves it to others.
+    """
+    before = read_lineage(path, genesis).predecessors
+    lineage = (*(one.genesis for one in before), genesis)
+    for ancestor, after in zip(before, lineage[1:], strict=True):
+        if ancestor.proofs:
+            check_succession(ancestor, after)
+    return lineage
 
 
 def _refuse_fork(folder: Path, genesis: Genesis) -> None:
@@ -106,47 +124,53 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
     """Check an export; with the genesis that one got elsewhere, or else with the one inside it."""
     tell("Replaying the export from its genesis")
     with read_export(path) as export:
-        expect(genesis is None or genesis == export.genesis, "the export is of another network")
-        vouching = begin_vouching(export.genesis, lambda height: export.lights.pop(height, None))
-        report = replay_with_checker(export.genesis, export.blocks, vouching)
-        votes = None if vouching is None else vouching.sum_up()
+        lineage = (*export.predecessors, export.genesis)
+        expect(genesis is None or genesis in lineage, "the export is of another network")
+        vouchings = begin_vouching(lambda height: export.lights.pop(height, None))
+        report = replay_with_checker(lineage, export.blocks, vouchings)
+        votes = vouchings.sum_up()
         is_vouched = votes is None or votes.unvouched == 0
         expect(is_vouched, f"block {report.blocks}: its votes are missing")
         return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
 
 
-def begin_vouching(genesis: Genesis, find_light: FindLight) -> Vouching | None:
+def begin_vouching(find_light: FindLight) -> Vouchings:
     """Prepare to check votes, where validators order."""
-    return Vouching(genesis, find_light, now_ms=read_clock_ms()) if genesis.validators else None
+    return Vouchings(find_light, now_ms=read_clock_ms())
 
 
-def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed, VoteReport | None]:
+def verify_ledger(
+    folder: Path, lineage: Sequence[Genesis]
+) -> tuple[ReplayReport, Replayed, VoteReport | None]:
     """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
     with (
         contextlib.closing(LedgerFile(folder, is_writer=False)) as file,
-        _finding_lights(folder, genesis) as find_light,
+        _finding_lights(folder, lineage) as find_light,
     ):
-        vouching = begin_vouching(genesis, find_light)
+        vouchings = begin_vouching(find_light)
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
-        _compare_network(file, genesis)
+        _compare_network(file, lineage[0])
         leaf_hashes: list[bytes] = []
         history = History()
         blocks = _note_leaves(file.read_blocks(), leaf_hashes, history)
-        report = replay_with_checker(genesis, blocks, vouching)
+        report = replay_with_checker(lineage, blocks, vouchings)
         stored, _ = file.load_entries()
+        if not report.state.has_blocks:  # what the genesis changes is written with the first block
+            stored |= report.state.inherited
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
         )
         tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
         expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
-        verify_segments(file, genesis)
-    return report, Replayed(report.state, history), None if vouching is None else vouching.sum_up()
+        verify_segments(file, lineage)
+    networks = tuple(map(compute_network_id, lineage))
+    return report, Replayed(report.state, history, networks), vouchings.sum_up()
 
 
 @contextlib.contextmanager
-def _finding_lights(folder: Path, genesis: Genesis) -> Iterator[FindLight]:
+def _finding_lights(folder: Path, lineage: Sequence[Genesis]) -> Iterator[FindLight]:
     """Open the file of commits that lies beside a ledger which validators order."""
-    if not genesis.validators:
+    if not any(genesis.validators for genesis in lineage):
         yield find_no_light
         return
     with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
@@ -166,12 +190,13 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
 
 
 def replay_with_checker(
-    genesis: Genesis, blocks: Iterable[StoredBlock], vouching: Vouching | None
+    lineage: Sequence[Genesis], blocks: Iterable[StoredBlock], vouchings: Vouchings
 ) -> ReplayReport:
     """Replay while another process checks the signatures."""
     checker = SignatureChecker()
     try:
-        return replay(genesis, blocks, checker, see=None if vouching is None else vouching.take)
+        *predecessors, genesis = lineage
+        return replay(genesis, blocks, checker, predecessors=predecessors, watcher=vouchings)
     finally:
         checker.close()
 

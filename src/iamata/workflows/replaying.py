@@ -6,17 +6,18 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction, read_transaction
 from iamata.ledger.execution import BLOCK_TRANSACTIONS_MAX, Outcome, PoisonTransactionError
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, get_first_height
 from iamata.ledger.header import Header, read_block_header
 from iamata.ledger.state import LedgerState
+from iamata.ledger.succession import get_predecessor
 from iamata.model.ids import Digest, NetworkId
-from iamata.model.reasons import ACCEPTED, Reason, Refused
+from iamata.model.reasons import ACCEPTED, Reason, Refused, require
 
 
 class SignatureChecks(Protocol):
@@ -31,6 +32,18 @@ class SignatureChecks(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Who looks on, and may refuse."""
+
+    def begin(self, state: LedgerState) -> None:
+        """See what a network starts from: a genesis, or what it has inherited."""
+        ...
+
+    def take(self, block: StoredBlock, state: LedgerState) -> None:
+        """See a block with the state that it comes to."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReplayReport:
     """What was replayed and found right."""
@@ -41,7 +54,8 @@ class ReplayReport:
     refused: int
     app_hash: Digest
     app_hashes: Sequence[Digest]
-    """After each block, by height; first that of the genesis."""
+    """After each block, by height; first that of the genesis. Where a network goes on under another
+    genesis, what that one starts from counts."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
@@ -51,22 +65,22 @@ def replay(
     blocks: Iterable[StoredBlock],
     checks: SignatureChecks,
     *,
-    see: Callable[[StoredBlock, LedgerState], None] | None = None,
+    predecessors: Sequence[Genesis] = (),
+    watcher: Watcher | None = None,
 ) -> ReplayReport:
     """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
 
-    `see` is shown each block with the state that it comes to, and may refuse.
+    The blocks of a continued network begin with those of the first of its `predecessors`.
     """
-    replayed = _Replay(genesis, checks)
+    replayed = _Replay((*predecessors, genesis), checks, watcher)
     try:
         for block in blocks:
             replayed.take(block)
-            if see is not None:
-                see(block, replayed.state)
     except Refused:
         replayed.settle_all()  # a bad signature in an earlier block is the earlier fault
         raise
     replayed.settle_all()
+    replayed.check_end()
     return ReplayReport(
         network=replayed.state.network,
         blocks=replayed.state.height,
@@ -81,12 +95,18 @@ def replay(
 class _Replay:
     """The state as far as it was replayed, and the blocks whose signatures are still being checked."""
 
-    def __init__(self, genesis: Genesis, checks: SignatureChecks) -> None:
-        self.state = LedgerState(genesis)
+    def __init__(
+        self, lineage: Sequence[Genesis], checks: SignatureChecks, watcher: Watcher | None
+    ) -> None:
+        self.state = LedgerState(lineage[0])
         self.refused = 0
         self.app_hashes = [self.state.app_hash]
         self._checks = checks
+        self._watcher = watcher
         self._unsettled: deque[int] = deque()
+        self._coming = deque(lineage[1:])
+        if watcher is not None:
+            watcher.begin(self.state)
 
     def take(self, block: StoredBlock) -> None:
         """Replay the next block. The signatures of the one before are known by then."""
@@ -101,11 +121,35 @@ class _Replay:
         compare(block, header, installed.header, outcome)
         self.app_hashes.append(installed.header.app_hash)
         self.refused += sum(result != ACCEPTED for result in outcome.results)
+        if self._watcher is not None:
+            self._watcher.take(block, self.state)
+        while self._coming and self.state.height == get_first_height(self._coming[0]) - 1:
+            self._succeed(self._coming.popleft())
+
+    def check_end(self) -> None:
+        """Refuse blocks that end before the network goes on as its last genesis says."""
+        if self._coming:
+            height = get_first_height(self._coming[0]) - 1
+            raise _find_fault(height, "it is missing, and the network is continued from there")
 
     def settle_all(self) -> None:
         """Await the signatures of every block that was taken."""
         while self._unsettled:
             self._settle()
+
+    def _succeed(self, genesis: Genesis) -> None:
+        """Go on under the next genesis, with what the network had."""
+        before, self.state = self.state, LedgerState(genesis)
+        try:
+            is_named = get_predecessor(genesis).network == before.network
+            require(is_named, Reason.FOREIGN_NETWORK, "it continues another network")
+            self.state.inherit(entries=before.entries, frontier=before.frontier, time_ms=before.time_ms)
+        except Refused as refused:
+            fault = f"the genesis that continues block {before.height}: {refused}"
+            raise Refused(Reason.FAULT_FOUND, fault) from refused
+        self.app_hashes[-1] = self.state.app_hash
+        if self._watcher is not None:
+            self._watcher.begin(self.state)
 
     def _settle(self) -> None:
         height = self._unsettled.popleft()

@@ -53,11 +53,15 @@ class Vouching:
         self._now_ms = now_ms
         self._find_light = find_light
         self._trust = trust_genesis(genesis)
-        self._app_hash = str(LedgerState(genesis).app_hash)
+        self._app_hash = ""
         self._coming = (first, first)
         """Who orders at the next height, and at the one after that."""
         self._headers = self._votes = self._unvouched = 0
         self._is_result_vouched = True
+
+    def begin(self, state: LedgerState) -> None:
+        """Hear what the first block finds: what the genesis says, or what was inherited."""
+        self._app_hash = str(state.app_hash)
 
     def take(self, block: StoredBlock, state: LedgerState) -> None:
         """Check the header of a block that was just replayed."""
@@ -118,6 +122,31 @@ class Vouching:
         for what, is_right in found.items():
             if not is_right:
                 raise _find_fault(block.height, f"its validators have voted for another {what}")
+
+
+class Vouchings:
+    """The votes of every stretch of a ledger that validators ordered, one network after the other."""
+
+    def __init__(self, find_light: Callable[[int], bytes | None], *, now_ms: int) -> None:
+        self._find_light = find_light
+        self._now_ms = now_ms
+        self._current: Vouching | None = None
+
+    def begin(self, state: LedgerState) -> None:
+        """Hear which network's blocks come next, and what it starts from."""
+        self._current = None
+        if state.genesis.validators:
+            self._current = Vouching(state.genesis, self._find_light, now_ms=self._now_ms)
+            self._current.begin(state)
+
+    def take(self, block: StoredBlock, state: LedgerState) -> None:
+        """Check the header of a block that was just replayed, where validators ordered it."""
+        if self._current is not None:
+            self._current.take(block, state)
+
+    def sum_up(self) -> VoteReport | None:
+        """Say what was checked of those who order now; None where one signer does."""
+        return None if self._current is None else self._current.sum_up()
 
 
 def _find_validators(state: LedgerState) -> tuple[LightValidator, ...]:

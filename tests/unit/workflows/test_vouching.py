@@ -87,7 +87,7 @@ BLOCKS, LIGHTS = write_chain()
 def verify(blocks: list[StoredBlock], lights: list[LightBlock], *, late_ms: int = 0) -> VoteReport:
     kept = {light.header.height: encode_struct(light) for light in lights}
     vouching = Vouching(GENESIS, kept.get, now_ms=BLOCKS[-1].time_ms + late_ms)
-    replay(GENESIS, blocks, SignatureChecker(), see=vouching.take)
+    replay(GENESIS, blocks, SignatureChecker(), watcher=vouching)
     return vouching.sum_up()
 
 

@@ -72,7 +72,8 @@ class CometEngine:
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
         snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at, clock=clock)
-        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers), snapshots)
+        has_vouched = (lambda *_: True) if witness is None else witness.has_vouched
+        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers, has_vouched), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)
         try:
             self._server.start()
@@ -124,7 +125,8 @@ class CometEngine:
             )
         if self._witness is not None:
             self._witness.notice(header.height)
-        if self._store.is_due(header.height):
+        is_first = header.height == self._keeper.state.first_height
+        if self._store.is_due(header.height, is_first=is_first):
             self._store.begin(self._keeper.describe_beginning())
 
     def turn_away(self, line: bytes, refused: Refused) -> None:

@@ -14,7 +14,7 @@ from iamata.crypto.merkle import HASH_BYTES, hash_leaf
 from iamata.crypto.tiles import TILE_WIDTH, Frontier, TileReader, compute_changed_tiles
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import read_transaction
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.header import (
     Header,
     compute_app_hash,
@@ -87,8 +87,10 @@ def _check_log(beginning: Beginning, genesis: Genesis) -> tuple[Tiles, Frontier]
     require(bool(blocks) and len(beginning.edge) <= _LEVELS_MAX, Reason.FAULT_FOUND, "a snapshot's log")
     _check_chain(blocks, genesis)
     leaves = [decode_leaf(raw) for block in blocks for raw in block.leaves]
-    is_complete = blocks[0].first_leaf == 0 or (
-        bool(blocks[0].leaves) and leaves[0].time_ms < leaves[-1].time_ms - WINDOW_MS
+    is_complete = (
+        blocks[0].first_leaf == 0
+        or blocks[0].height == get_first_height(genesis)
+        or (bool(blocks[0].leaves) and leaves[0].time_ms < leaves[-1].time_ms - WINDOW_MS)
     )
     require(is_complete, Reason.FAULT_FOUND, "a snapshot does not reach back over the replay window")
     size = blocks[0].first_leaf

@@ -86,19 +86,9 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
 
     Refuses rows of one class only, and too few of either.
     """
-    parts = len(plan.groups) + 1
-    shape = (
-        Part("yes", parts * plan.cells),
-        Part("no", parts * plan.cells),
-        Part("above", len(plan.thresholds) * 2),
-        Part("right", parts),
-        Part("expected", plan.cells, SCORE_BITS),
-        Part("expected_in", parts, SCORE_BITS),
-        Part("squares", parts, SCORE_BITS),
-    )
     given = {"model": model_id, "plan": msgspec.to_builtins(plan)}
-    sums = yield Query("evaluation", shape, partial(compute_scores, predict, plan), given)
-    yes, no = sums["yes"].reshape(parts, -1), sums["no"].reshape(parts, -1)
+    sums = yield Query("evaluation", _lay_out(plan), partial(compute_scores, predict, plan), given)
+    yes, no = (sums[side].reshape(-1, plan.cells) for side in ("yes", "no"))
     positives, negatives = float(yes[0].sum()), float(no[0].sum())
     require(positives > 0 and negatives > 0, Reason.ONE_CLASS_ONLY)
     require(min(positives, negatives) >= plan.rows_min, Reason.TOO_FEW_PATIENTS)
@@ -144,6 +134,19 @@ def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> V
         "expected_in": np.array([score[one].sum() for one in chosen]),
         "squares": np.array([squares[one].sum() for one in chosen]),
     }
+
+
+def _lay_out(plan: Plan) -> tuple[Part, ...]:
+    parts = len(plan.groups) + 1
+    return (
+        Part("yes", parts * plan.cells),
+        Part("no", parts * plan.cells),
+        Part("above", len(plan.thresholds) * 2),
+        Part("right", parts),
+        Part("expected", plan.cells, SCORE_BITS),
+        Part("expected_in", parts, SCORE_BITS),
+        Part("squares", parts, SCORE_BITS),
+    )
 
 
 def _judge(above: Floats, positives: float, negatives: float, plan: Plan) -> Iterator[AtThreshold]:
