@@ -1,4 +1,4 @@
-"""Run benches by name, or all that need no CometBFT: `python -m bench [ledger state verify …]`.
+"""Run benches by name, or those that are quick and need no CometBFT: `python -m bench [ledger state …]`.
 
 With `--seconds N` what is sustained lasts so long, as a trial; its figures are shown and not kept.
 """
@@ -16,6 +16,7 @@ from bench import (
     records,
     secure_sum,
     state,
+    study,
     validation,
     verify,
     views,
@@ -34,12 +35,12 @@ BENCHES: dict[str, Bench] = {
     "views": views.measure,
     "learning": learning.measure,
     "secure_sum": secure_sum.measure,
+    "study": study.measure,
     "comet": network.measure,
 }
 """Append only: one line for each module beside this one."""
-
-
-NEED_COMETBFT: Final = ("comet",)
+APART: Final = ("comet", "learning", "secure_sum", "study")
+"""What needs CometBFT, or many minutes: run by name."""
 
 
 def main(arguments: list[str]) -> int:
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
     if options.seconds is not None:
         benches["comet"] = functools.partial(network.measure, options.seconds)
     figures: dict[str, Figure] = {}
-    for name in options.names or [one for one in BENCHES if one not in NEED_COMETBFT]:
+    for name in options.names or [one for one in BENCHES if one not in APART]:
         print(f"{name} …", file=sys.stderr, flush=True)
         figures |= benches[name]()
     if options.seconds is None:
