@@ -29,6 +29,7 @@ from iamata.cli import (
     records,
     sample,
     study,
+    training,
     validation,
     verify,
     view,
@@ -54,6 +55,7 @@ continuing.add_to(node.app)
 devices.add_to(wallet.app)
 memberships.add_to(wallet.app)
 outbox.add_to(wallet.app)
+training.add_to(study.app)
 validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet, view),

@@ -12,7 +12,7 @@ from iamata.cli.learning import ModelArgument, describe_model, spell_overdue, te
 from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import read_asker, read_id, read_patient
-from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
 from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.protocols import Protocol
@@ -65,8 +65,7 @@ def show_(
         row = describe_model(view, chosen, entry, at_ms=tell_time(place))
         for path, digest in ((card, entry.card), (file, entry.content)):
             if path is not None:
-                opened = get_home(place, "writing a document")
-                document = fetch_document(opened, digest, owner=get_study(view, entry.study).owner)
+                document = fetch_document(place, digest, owner=get_study(view, entry.study).owner)
                 with open_new(path) as new:
                     if new is not None:
                         new.write(document.decode("utf-8"))

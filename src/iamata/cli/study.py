@@ -1,12 +1,11 @@
 """`iamata study`: ask to learn from consented records, review it, train, and see where it stands."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import read_text
@@ -20,24 +19,23 @@ from iamata.cli.learning import (
     spell_overdue,
     tell_time,
 )
-from iamata.cli.options import ForOption, HomeOption, WalletOption, YesOption
-from iamata.cli.output import confirm, make_progress, say, show, spell_table
+from iamata.cli.options import ForOption, WalletOption, YesOption
+from iamata.cli.output import confirm, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
 from iamata.ledger.entries import EhdsPurpose, OwnerKind
-from iamata.model.ids import MemberId, ModelId, PersonId, StudyId, encode_digest
+from iamata.model.ids import MemberId, StudyId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node import learning
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
 from iamata.node.places import Place
-from iamata.node.studying import fetch_protocol, keep_grounds, read_file, share_protocol
+from iamata.node.studying import fetch_protocol, keep_grounds, read_file
+from iamata.node.studying import propose as propose_at
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import studies
 from iamata.workflows.author import Author
 from iamata.workflows.lineages import get_study, list_datasets, list_models, list_runs, trace
-from iamata.workflows.training import Round
 
 DUO_PATTERN: str = r"DUO:[0-9]{7}\Z"
 BUDGET_MAX: float = 1_000.0
@@ -66,7 +64,8 @@ BudgetOption = Annotated[
 def propose(
     *,
     protocol: Annotated[Path, typer.Argument(help="The protocol: a file of JSON.")],
-    home: HomeOption,
+    home: PlaceOption = None,
+    node: NodeOption = None,
     wallet: WalletOption,
     sites: Annotated[str, typer.Option("--sites", metavar="IDS", help="Custodians, as a,b,c.")],
     purpose: Annotated[EhdsPurpose, typer.Option("--purpose", help="What for (EHDS, article 53).")],
@@ -89,12 +88,10 @@ def propose(
     document = read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
     say(PROHIBITED)
     confirm("Declare that none of this is meant, and propose the study?", is_agreed=yes)
-    with open_place(home, None, wallet) as place:
-        opened = get_home(place, "proposing a study")
-        chosen, author = sign_for_person(opened, wallet, member)
-        study = studies.propose_study(opened.get_office(chosen), author, document, proposal)
-        share_protocol(opened, study, document)
-        row = describe_study(study, get_study(opened.engine.snapshot(), study))
+    with open_place(home, node, wallet) as place:
+        chosen, author = sign_for_person(place, wallet, member)
+        study = propose_at(place, author, document, proposal, owner=chosen)
+        row = describe_study(study, get_study(place.engine.snapshot(), study))
     show(
         row,
         [
@@ -127,7 +124,7 @@ def show_(
     chosen = read_id(study, StudyId)
     with open_place(home, node, wallet) as place:
         row = describe_whole(place, chosen)
-        document = fetch_protocol(get_home(place, "--protocol"), chosen) if protocol else None
+        document = fetch_protocol(place, chosen) if protocol else None
     if document is not None:
         text = document.decode("utf-8")
         show(row | {"protocol": text}, text.splitlines())
@@ -179,59 +176,6 @@ def revoke(
     show(
         row | {"salt": encode_digest(salt)}, [f"Study {chosen} is {row['status']}: no run begins any more."]
     )
-
-
-@verb(app, "train")
-def train(
-    *,
-    study: StudyArgument,
-    home: HomeOption,
-    wallet: WalletOption,
-    supersedes: Annotated[
-        str | None, typer.Option("--supersedes", metavar="MODEL", help="The model whose place it takes.")
-    ] = None,
-) -> None:
-    """Train on the datasets that stand, by sums alone, and put the model on record."""
-    chosen = read_id(study, StudyId)
-    older = None if supersedes is None else read_id(supersedes, ModelId)
-    with open_place(home, None, wallet) as place, make_progress() as progress:
-        opened = get_home(place, "training")
-        owner = get_study(opened.engine.snapshot(), chosen).owner
-        identity, _ = sign_as(opened, load_wallet(wallet), owner)
-        require(identity.kind is OwnerKind.PERSON, Reason.ROLE_MISSING, "a patient's wallet")
-        rounds: dict[MemberId, int] = {}
-        model = learning.train(
-            opened,
-            chosen,
-            owner=owner,
-            researcher=PersonId(identity.id),
-            supersedes=older,
-            tell=make_teller(progress, rounds),
-        )
-        view = opened.engine.snapshot()
-        entry = dict(list_models(view, trace(opened.engine), chosen))[model]
-        row = describe_model(view, model, entry, at_ms=tell_time(opened))
-    show(
-        row | {"rounds": dict(sorted(rounds.items()))},
-        [
-            f"Model {model} is {spell_overdue(row)}, from {len(rounds)} sites here.",
-            f"Check it with: iamata model verify {model}",
-        ],
-    )
-
-
-def make_teller(progress: Progress, rounds: dict[MemberId, int]) -> Callable[[MemberId, Round], None]:
-    """Make what shows, for each site, how far its rounds have come; threads of several sites call it."""
-    tasks: dict[MemberId, Any] = {}
-
-    def tell(site: MemberId, told: Round) -> None:
-        rounds[site] = told.number
-        if site not in tasks:
-            tasks[site] = progress.add_task(site, total=None, rate="")
-        rate = f"round {told.number}: {told.query}, {told.values:,} values"
-        progress.update(tasks[site], completed=told.number, rate=rate)
-
-    return tell
 
 
 def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:

@@ -6,22 +6,33 @@ from iamata.learning.protocols import name_document
 from iamata.model.ids import Digest, MemberId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.places import RemotePlace
 from iamata.ports import NO_PATIENT
 from iamata.vault.openings import Opening, keep_opening
+from iamata.wire.desk import Desk
 from iamata.workflows import studies
+from iamata.workflows.author import Author
 from iamata.workflows.documents import get_document
 from iamata.workflows.lineages import get_study
+from iamata.workflows.studies import Proposal
 
 
-def fetch_document(home: Home, digest: Digest, *, owner: MemberId) -> bytes:
-    """Return a study's document as some member of this home keeps it, or its owner shows it."""
+def fetch_document(place: Home | RemotePlace, digest: Digest, *, owner: MemberId) -> bytes:
+    """Return a study's document as this home or this node keeps it, or as its owner shows it to a home."""
+    if isinstance(place, RemotePlace):
+        return fetch_shown(place.get_desk(place.member), digest)
     try:
-        return find_document(home, digest)
+        return find_document(place, digest)
     except Refused as refused:
-        if refused.reason is not Reason.NOT_FOUND or home.has_desk(owner):
+        if refused.reason is not Reason.NOT_FOUND or place.has_desk(owner):
             raise
-    document = home.get_desk(owner).show_document(digest)
-    require(name_document(document) == digest, Reason.BODY_CHANGED, f"what {owner} shows")
+    return fetch_shown(place.get_desk(owner), digest)
+
+
+def fetch_shown(desk: Desk, digest: Digest) -> bytes:
+    """Ask a desk for a document, and check that it is the one."""
+    document = desk.show_document(digest)
+    require(name_document(document) == digest, Reason.BODY_CHANGED, f"what {desk.member} shows")
     return document
 
 
@@ -36,10 +47,22 @@ def find_document(home: Home, digest: Digest) -> bytes:
     raise Refused(Reason.NOT_FOUND, "nobody in this home keeps that document")
 
 
-def fetch_protocol(home: Home, study: StudyId) -> bytes:
-    """Return a study's protocol from this home, or from the study's owner."""
-    entry = get_study(home.engine.snapshot(), study)
-    return fetch_document(home, entry.protocol, owner=entry.owner)
+def fetch_protocol(place: Home | RemotePlace, study: StudyId) -> bytes:
+    """Return a study's protocol, or refuse."""
+    entry = get_study(place.engine.snapshot(), study)
+    return fetch_document(place, entry.protocol, owner=entry.owner)
+
+
+def propose(
+    place: Home | RemotePlace, researcher: Author, document: bytes, proposal: Proposal, *, owner: MemberId
+) -> StudyId:
+    """Have the owner keep a study's protocol, and put the study before the reviewers."""
+    if isinstance(place, RemotePlace):
+        place.staff.keep_document(document)
+        return studies.submit_proposal(researcher, document, proposal)
+    study = studies.propose_study(place.get_office(owner), researcher, document, proposal)
+    share_protocol(place, study, document)
+    return study
 
 
 def share_protocol(home: Home, study: StudyId, document: bytes) -> None:

@@ -43,12 +43,18 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 def propose_study(office: Office, researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
     read_protocol(protocol)
-    digest = keep_document(office.custody, protocol)
+    keep_document(office.custody, protocol)
+    return submit_proposal(researcher, protocol, proposal)
+
+
+def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
+    """Put a study before the reviewers, whose protocol the owner's node keeps."""
+    read_protocol(protocol)
     study = StudyId(researcher.make_id())
     researcher.submit(
         ProposeStudy,
         study=study,
-        protocol=digest,
+        protocol=name_document(protocol),
         code=compute_code_digest(),
         is_prohibited_use_excluded=True,
         **msgspec.structs.asdict(proposal),
