@@ -31,9 +31,12 @@ NETWORKS: Final = (
     "tests/comet/test_real.py",
     "tests/comet/test_state_sync.py",
     "tests/cli/test_continuing.py",
+    "tests/cli/test_learning_at_nodes.py",
     "tests/docs/test_commands.py",
 )
 """Tests that run networks of processes: one after the other, for they share ports and need the machine."""
+STORIES: Final = ("tests/cli/test_every_command.py", "tests/cli/test_learning.py")
+"""Tests that share a long story, which one process tells once."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -42,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         module = item.nodeid.partition("::")[0]
         group = "networks" if module.startswith(NETWORKS) else module
+        group = "stories" if module in STORIES else group
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: not item.nodeid.startswith(NETWORKS))
 

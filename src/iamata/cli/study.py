@@ -23,9 +23,12 @@ from iamata.cli.options import ForOption, WalletOption, YesOption
 from iamata.cli.output import confirm, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
 from iamata.ledger.entries import EhdsPurpose, OwnerKind
+from iamata.ledger.transactions.studies import PERMIT_DAYS_MAX
 from iamata.model.ids import MemberId, StudyId, encode_digest
+from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
@@ -82,7 +85,7 @@ def propose(
         uses=read_uses(uses),
         purpose=purpose,
         sites=tuple(sorted({read_member(one.strip()): None for one in sites.split(",")})),
-        until_day=read_day(until),
+        until_day=read_last_day(until),
         budget_micro=round(budget * MICRO),
     )
     document = read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
@@ -226,6 +229,14 @@ def spell_reviews(row: dict[str, Any]) -> str:
     return (
         f"Study {row['study']} is {row['status']}; for: {approvals or '-'}; against: {rejections or '-'}."
     )
+
+
+def read_last_day(text: str) -> Day:
+    """Read a permit's last day, which is not so far away that no permit lasts that long."""
+    day = read_day(text)
+    latest = compute_day(read_clock_ms()) + PERMIT_DAYS_MAX
+    require(day <= latest, Reason.INPUT_INVALID, f"a permit lasts until {format_day(latest)} at most")
+    return day
 
 
 def read_uses(texts: Sequence[str]) -> tuple[str, ...]:

@@ -55,10 +55,10 @@ class LearningStory:
         self.heard["study review"] = self.stage.review(study)
         rosa = ("--wallet", self.stage.wallet("rosa"))
         self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
-        self.refused["used for what is no code"] = self.stage(
-            *("study", "propose", self.stage.protocol, *rosa, "--sites", SITE, "--purpose", "research"),
-            *("--use", "health", "--until", "2099-01-01", "--yes", "--json"),
-        )
+        propose = ("study", "propose", self.stage.protocol, *rosa, "--sites", SITE, "--yes", "--json")
+        late = ("--purpose", "research", "--until", "2199-01-01")
+        self.refused["used for what is no code"] = self.stage(*propose, *late, "--use", "health")
+        self.refused["asked for too long"] = self.stage(*propose, *late, "--use", "DUO:0000006")
         self.ask("study list")
         return study
 
@@ -118,6 +118,7 @@ class LearningStory:
         """Let a doctor ask it about a patient, who sees that."""
         (self.stage.folder / "row.json").write_text('{"marker": 1.5, "smokes": "yes"}')
         self.ask("model apply", *self.about(model))
+        self.refuse_uses(model)
         self.refused["asked by a stranger"] = self.stage(
             "model", "apply", *self.about(model, person="rosa"), "--json"
         )
@@ -125,11 +126,25 @@ class LearningStory:
         self.moments["looked"] = self.stage.ask("wallet", "accesses", *patient)
         self.moments["in it"] = self.stage.ask("wallet", "studies", *patient)
 
-    def about(self, model: str, person: str = "north-doctor") -> tuple[object, ...]:
-        """Ask a model about the first patient."""
+    def refuse_uses(self, model: str) -> None:
+        """Ask with half a row, and about a patient who keeps the house from what is ordinary."""
+        half = self.stage.folder / "half.json"
+        half.write_text('{"marker": 1.5}')
+        asked = self.about(model)
+        self.refused["asked with half a row"] = self.stage("model", "apply", *asked[:-1], half, "--json")
+        last = PATIENTS[SITE] - 1
+        silent = ("--wallet", self.stage.patient_wallet(SITE, last), "--to", f"member:{SITE}", "--yes")
+        terms = ("--purpose", "TREAT", "--label", "R", "--except-label", "N")
+        self.stage.ask("wallet", "grant", *silent, *terms)
+        self.refused["asked against a patient's will"] = self.stage(
+            "model", "apply", *self.about(model, patient=last), "--json"
+        )
+
+    def about(self, model: str, person: str = "north-doctor", patient: int = 0) -> tuple[object, ...]:
+        """Ask a model about a patient."""
         return (
             *(model, "--member", SITE, "--person", self.stage.wallet(person)),
-            *("--patient", f"Patient/{SITE}-0", "--row", self.stage.folder / "row.json"),
+            *("--patient", f"Patient/{SITE}-{patient}", "--row", self.stage.folder / "row.json"),
         )
 
     def leave(self, study: str, model: str) -> None:
