@@ -20,8 +20,10 @@ from iamata.ledger.entries import MemberKind
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.comet_home import LOOPBACK
 from iamata.node.configuration import PORT, PORT_MAX, read_configuration
 from iamata.node.home import MEMBERS_MAX, WALLETS_FOLDER, create_home
+from iamata.node.joining import Listening, join
 from iamata.node.network import create_node_homes
 from iamata.node.running import await_nodes, list_homes, run_nodes, spell_url
 from iamata.node.surveying import NodeStanding, survey
@@ -63,6 +65,21 @@ ApartOption = Annotated[
 ]
 PortOption = Annotated[
     int, typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow.")
+]
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Where the node and its CometBFT listen.")
+]
+P2pPortOption = Annotated[
+    int | None,
+    typer.Option("--p2p-port", min=1, max=PORT_MAX, help="Where the others' CometBFT reach it; else any."),
+]
+RpcPortOption = Annotated[
+    int | None,
+    typer.Option("--rpc-port", min=1, max=PORT_MAX, help="Where CometBFT answers the node; else any."),
+]
+AuthoritiesOption = Annotated[
+    Path | None,
+    typer.Option("--authorities", metavar="FILE", help="Trust these certificates of members' nodes."),
 ]
 PauseOption = Annotated[
     int,
@@ -113,6 +130,48 @@ def announce(genesis: Genesis, path: Path, *, is_apart: bool) -> None:
     if is_apart:
         lines.append(f"Start its nodes with: iamata network up {path}")
     show({"network": network, "home": str(path), "members": ids}, lines)
+
+
+@verb(app, "join")
+def join_(
+    home: Annotated[Path, typer.Argument(help="A new folder: the newcomer's home.")],
+    *,
+    invitation: Annotated[
+        Path, typer.Option("--invitation", metavar="FILE", help="What `iamata member invite` wrote.")
+    ],
+    introduction: Annotated[
+        Path, typer.Option("--introduction", metavar="FILE", help="What `iamata node introduce` wrote.")
+    ],
+    host: HostOption = LOOPBACK,
+    port: PortOption = PORT,
+    p2p_port: P2pPortOption = None,
+    rpc_port: RpcPortOption = None,
+    authorities: AuthoritiesOption = None,
+    timeout_commit_ms: PauseOption = TIMEOUT_COMMIT_MS,
+) -> None:
+    """Come to a network that runs: make a home and apply. Interrupted, run it again."""
+    place = Listening(
+        host=host,
+        port=port,
+        p2p_port=p2p_port,
+        rpc_port=rpc_port,
+        timeout_commit_ms=timeout_commit_ms,
+        authorities=None if authorities is None else authorities.resolve(),
+    )
+    joined = join(home, invitation, introduction, place)
+    facts = {"member": joined.member, "home": str(home), "network": joined.network}
+    show(
+        facts | {"peer": joined.peer, "key": joined.key},
+        [
+            f"{joined.member} has applied. Administrators admit it with:",
+            f"  iamata proposal open --admit {joined.member}",
+            "Every member lets its CometBFT in with:",
+            f"  iamata node peers … --add {joined.peer}",
+            f"Then start it with: iamata node up {home}",
+            "When it is in step, administrators let it order with:",
+            f"  iamata proposal open --validator {joined.member}:{joined.key}:1",
+        ],
+    )
 
 
 @verb(app, "up")

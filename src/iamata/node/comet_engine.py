@@ -10,7 +10,7 @@ from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.comet.witness import Witness
 from iamata.ledger.genesis import Genesis
-from iamata.node.comet_home import COMET_FOLDER, read_peers
+from iamata.node.comet_home import COMET_FOLDER, NamedPeers
 from iamata.node.comet_process import StartingBroadcast
 from iamata.node.configuration import Comet
 
@@ -41,7 +41,7 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
             genesis,
             address=f"unix://{_shorten(home / settings.application)}",
             broadcast=RpcBroadcast(settings.rpc) if is_supervised else starting,
-            peers=read_peers(home / COMET_FOLDER),
+            peers=NamedPeers(home / COMET_FOLDER),
             witness=witness,
             clock=clock,
             part=starting.close,

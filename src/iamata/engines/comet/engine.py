@@ -6,7 +6,7 @@ Nobody learns of a block before it is on this node's disk.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
@@ -49,7 +49,7 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
-        peers: Collection[str] = (),
+        peers: Container[str] = (),
         witness: CommitWitness | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,

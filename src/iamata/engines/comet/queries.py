@@ -1,6 +1,6 @@
 """CometBFT's Query: what the durable ledger holds, with a proof where one is asked for."""
 
-from collections.abc import Collection
+from collections.abc import Container
 from typing import Final
 
 import msgspec
@@ -22,10 +22,10 @@ KEY_BYTES_MAX: Final = 256
 class QueryDesk:
     """Answers from the newest durable block, while the next one is being made."""
 
-    def __init__(self, keeper: LedgerKeeper, peers: Collection[str]) -> None:
-        """`peers` are the ids of those with whom CometBFT may speak; it speaks with nobody else."""
+    def __init__(self, keeper: LedgerKeeper, peers: Container[str]) -> None:
+        """`peers` are the ids of those with whom CometBFT may speak now; it speaks with nobody else."""
         self._keeper = keeper
-        self._peers = frozenset(peers)
+        self._peers = peers
 
     def answer(self, request: abci.RequestQuery) -> abci.ResponseQuery:
         """Return an entry of the map, or why not."""
