@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from iamata.engines.comet import snapshots, taking
 from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.protocol import abci_pb2 as abci
-from iamata.engines.comet.snapshots import encode_beginning
-from iamata.engines.keeping.beginning import Beginning, check_beginning
+from iamata.engines.keeping.beginning import Beginning, check_beginning, encode_beginning
 from iamata.ledger.header import read_block_header
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, decode_digest

@@ -26,7 +26,8 @@ from iamata.node.configuration import (
 )
 from iamata.node.consensus_keys import change_key, draw_next_key, find_key
 from iamata.node.home import load_genesis
-from iamata.node.introduction import TRUST_DAYS, write_introduction
+from iamata.node.introducing import write_introduction
+from iamata.node.introduction import TRUST_DAYS
 from iamata.node.joining import check_admitted
 from iamata.node.letting_in import change_peers, find_own_peer
 from iamata.node.logs import set_up_logs

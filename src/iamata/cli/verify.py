@@ -73,6 +73,7 @@ def verify(
         facts,
         [
             *(f"  {facts['checked'][field]:>9,}  {name}" for field, name in names.items()),
+            *describe_beginning(report),
             *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
             f"Network {facts['network']} at height {facts['height']:,}",
             f"App hash {facts['app_hash']}",
@@ -81,6 +82,18 @@ def verify(
             *describe_order(report.votes, now_ms=read_clock_ms()),
         ],
     )
+
+
+def describe_beginning(report: HomeReport) -> list[str]:
+    """Say what was not run where the ledger began with a snapshot, and on what that rests."""
+    height = report.ledger.begun_at
+    if not height:
+        return []
+    return [
+        f"The ledger began with a snapshot of block {height:,}: what came before was not run here.",
+        "The snapshot comes to the app hash that the next header names, and its blocks are those that",
+        "their own headers name; these follow from the genesis by validators' votes.",
+    ]
 
 
 def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
@@ -130,9 +143,11 @@ def verify_network(homes: Sequence[Path], trusted: Genesis | None) -> dict[str, 
         note(f"Checking {home.name}")
         with naming_place(home.name):
             reports[home.name] = verify_path(home, trusted)
-    longest = max(reports.values(), key=lambda one: one.ledger.blocks)
+    # The longest that goes back furthest: of what came before a snapshot it could say nothing.
+    longest = max(reports.values(), key=lambda one: (one.ledger.blocks, -one.ledger.begun_at))
     for name, report in reports.items():
-        is_same = report.ledger.app_hash == longest.ledger.app_hashes[report.ledger.blocks]
+        known = longest.ledger.app_hashes.get(report.ledger.blocks, report.ledger.app_hash)
+        is_same = report.ledger.app_hash == known
         where = f"{name}: at height {report.ledger.blocks} it has another ledger than the longest"
         require(is_same, Reason.FAULT_FOUND, where)
     return reports
@@ -177,17 +192,27 @@ def read_trusted(path: Path) -> Genesis:
 def document_report(report: HomeReport) -> dict[str, Any]:
     """Sum up what was checked, for machines."""
     checked = {field: getattr(report.ledger, field) for field in _LEDGER}
+    checked["blocks"] -= report.ledger.begun_at
     if report.votes is not None:
         checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
-    return {
-        "network": compute_network_id(report.genesis),
-        "height": report.ledger.blocks,
-        "app_hash": report.ledger.app_hash,
-        "is_by_one_signer": report.votes is None,
-        "checked": checked,
-        "late_pending": [access for one in report.members for access in one.late_pending],
-    } | document_votes(report.votes)
+    return (
+        {
+            "network": compute_network_id(report.genesis),
+            "height": report.ledger.blocks,
+            "app_hash": report.ledger.app_hash,
+            "is_by_one_signer": report.votes is None,
+            "checked": checked,
+            "late_pending": [access for one in report.members for access in one.late_pending],
+        }
+        | document_beginning(report)
+        | document_votes(report.votes)
+    )
+
+
+def document_beginning(report: HomeReport) -> dict[str, Any]:
+    """Say at which height the ledger began, for machines; nothing where that is its genesis."""
+    return {"begun_at": report.ledger.begun_at} if report.ledger.begun_at else {}
 
 
 def document_votes(votes: VoteReport | None) -> dict[str, Any]:

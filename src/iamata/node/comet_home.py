@@ -28,6 +28,8 @@ NODE_KEY_FILE: Final = "node_key.json"
 VALIDATOR_KEY_FILE: Final = "priv_validator_key.json"
 VALIDATOR_STATE_FILE: Final = "priv_validator_state.json"
 LOOPBACK: Final = "127.0.0.1"
+PEER_PATTERN: Final = r"^[0-9a-f]{40}@[A-Za-z0-9.\-\[\]:]{1,255}:[0-9]{1,5}\Z"
+"""id@host:port: nothing that could end the line of a settings file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,36 +11,21 @@ from typing import Annotated, Final
 import msgspec
 
 from iamata.engines.comet.files import StateSyncSettings
-from iamata.engines.keeping.commits import CommitFile, read_kept
 from iamata.ledger.genesis import Genesis, check_genesis, compute_network_id
 from iamata.ledger.light.blocks import LightBlock, check_form, compute_light_hash
 from iamata.ledger.light.verifying import (
     TRUST_MS,
     check_clock,
     check_light_block,
-    find_steps,
     is_fresh,
-    is_within_reach,
     trust_genesis,
 )
 from iamata.ledger.receipts import STEPS_MAX
-from iamata.model.canonical import encode_struct
 from iamata.model.ids import MemberId, NetworkId, decode_digest
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused, require
-from iamata.node.comet_home import COMET_FOLDER, list_peers
-from iamata.node.configuration import (
-    PEERS_MAX,
-    Address,
-    Comet,
-    Configuration,
-    check_configuration,
-    read_configuration,
-)
-from iamata.node.home import LEDGER_FOLDER, find_asking_key, list_member_folders, load_genesis
-from iamata.node.keyfiles import KEY_MODE, write_new
-from iamata.node.letting_in import PEER_PATTERN, find_own_peer
-from iamata.node.running import spell_url
+from iamata.node.comet_home import PEER_PATTERN
+from iamata.node.configuration import PEERS_MAX, Address, Configuration, check_configuration
 
 INTRODUCTION_FILE: Final = "introduction.json"
 """Kept beside CometBFT's own files, for as long as the home has not begun."""
@@ -85,27 +70,6 @@ class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
 
 
-def write_introduction(home: Path, to: Path) -> Introduction:
-    """Write down what a newcomer needs, from a validator's home, whether its node runs or not."""
-    genesis, configuration = load_genesis(home), read_configuration(home)
-    engine = configuration.engine
-    if not isinstance(engine, Comet) or find_asking_key(home) is None:
-        raise Refused(Reason.INPUT_INVALID, f"{home} is no validator's home")
-    member = MemberId(list_member_folders(home)[0].name)
-    trusted, steps = _find_newest(home / LEDGER_FOLDER, genesis)
-    introduction = Introduction(
-        genesis=genesis,
-        introducer=member,
-        nodes={member: spell_url(configuration)} | configuration.peers,
-        peers=(find_own_peer(home), *(one for one in list_peers(home / COMET_FOLDER) if "@" in one)),
-        rpc=engine.rpc,
-        trusted=trusted,
-        steps=steps,
-    )
-    write_new(to, encode_struct(introduction), mode=KEY_MODE)
-    return introduction
-
-
 def read_introduction(path: Path) -> Introduction:
     """Read an introduction; whether to believe it is another question."""
     try:
@@ -135,15 +99,3 @@ def check_introduction(introduction: Introduction, *, network: NetworkId, now_ms
         trust = check_light_block(light, trust)
     is_recent = is_fresh(trust.time.ms, now_ms=now_ms)
     require(is_recent, Reason.EXPIRED, f"the introduction is older than {TRUST_DAYS} days: ask for another")
-
-
-def _find_newest(folder: Path, genesis: Genesis) -> tuple[LightBlock, tuple[LightBlock, ...]]:
-    """Find the newest header with votes that this home keeps, and what leads there from the genesis."""
-    with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
-        raw = file.find(file.find_last_height())
-        if raw is None:
-            raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no header to trust yet")
-        light, root = read_kept(raw), trust_genesis(genesis)
-        if is_within_reach(light, root):
-            return light, ()
-        return light, tuple(find_steps(light, root, file.list_turns()))

@@ -11,6 +11,7 @@ from typing import Final
 from iamata.engines.comet.engine import SNAPSHOTS
 from iamata.engines.follower.following import FORK_FILE
 from iamata.engines.keeping import commits, storage
+from iamata.engines.keeping.beginning import BEGINNING_FILE
 from iamata.engines.keeping.commits import COMMITS_FILE
 from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, require
@@ -66,7 +67,8 @@ def check_inventory(path: Path) -> None:
     for name in required:
         require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
     check_served(path, [folder.name for folder in folders])
-    known = dict.fromkeys((*required, NODE_FILE, f"{homes.LEDGER_FOLDER}/{FORK_FILE}")) | {
+    optional = [NODE_FILE, f"{homes.LEDGER_FOLDER}/{FORK_FILE}", f"{homes.LEDGER_FOLDER}/{BEGINNING_FILE}"]
+    known = dict.fromkeys((*required, *optional)) | {
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }
     for name in _list_files(path):

@@ -15,6 +15,7 @@ from iamata.node.comet_home import (
     COMET_FOLDER,
     CONFIG_FOLDER,
     NODE_KEY_FILE,
+    PEER_PATTERN,
     SETTINGS_FILE,
     find_id,
     list_peers,
@@ -23,8 +24,6 @@ from iamata.node.comet_home import (
 from iamata.node.configuration import Comet, read_configuration
 from iamata.node.consensus_keys import read_key_file
 
-PEER_PATTERN: Final = r"^[0-9a-f]{40}@[A-Za-z0-9.\-\[\]:]{1,255}:[0-9]{1,5}\Z"
-"""id@host:port: nothing that could end the line of a settings file."""
 PEERS_MAX: Final = 300
 
 

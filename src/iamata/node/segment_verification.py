@@ -4,29 +4,26 @@ Most of what lies in a segment has been overwritten by later ones, so the map th
 show whether an old one was changed. What each block wrote and moved follows from the blocks alone.
 """
 
-from iamata.engines.keeping.restoring import FIRST_SEGMENT
-from iamata.engines.keeping.segments import Segment, SegmentIndex, encode_segment
+from iamata.engines.keeping.segments import SegmentIndex, encode_segment
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.envelope import read_transaction
-from iamata.ledger.genesis import Genesis
-from iamata.ledger.state import LedgerState
 from iamata.model.reasons import Reason, require
+from iamata.node.begins import Begin
 
 
-def verify_segments(file: LedgerFile, genesis: Genesis) -> None:
+def verify_segments(file: LedgerFile, begin: Begin) -> None:
     """Compute every segment of a ledger that was already replayed, and compare it with the stored one."""
-    for height, blob in compute_segments(file, genesis).items():
+    for height, blob in compute_segments(file, begin).items():
         is_same = file.read_segment(height) == blob
         require(is_same, Reason.FAULT_FOUND, f"segment {height} of the state is not what its block wrote")
 
 
-def compute_segments(file: LedgerFile, genesis: Genesis) -> dict[int, bytes]:
+def compute_segments(file: LedgerFile, begin: Begin) -> dict[int, bytes]:
     """Run the blocks again, without their signatures, and write down what each would append."""
-    state, index = LedgerState(genesis), SegmentIndex()
-    first = Segment(FIRST_SEGMENT, dict(state.entries.items()))
-    segments = {FIRST_SEGMENT: encode_segment(first.entries)}
-    index.add(first)
-    for block in file.read_blocks():
+    state, index = begin.make_state(), SegmentIndex()
+    segments = {begin.segment.height: encode_segment(begin.segment.entries)}
+    index.add(begin.segment)
+    for block in file.read_blocks(first_height=begin.height + 1):
         transactions = [read_transaction(raw) for raw in block.transactions]
         place = state.place(block.time_ms)
         outcome = state.run(place, transactions, block.misbehaviours)

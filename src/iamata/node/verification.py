@@ -23,12 +23,14 @@ from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import read_block_header
+from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
+from iamata.node.begins import Begin, check_first_blocks, find_begin
 from iamata.node.configuration import Embedded, read_configuration
-from iamata.node.exports import find_no_light, read_export
+from iamata.node.exports import read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
 from iamata.node.segment_verification import verify_segments
@@ -40,10 +42,9 @@ from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
 from iamata.workflows.verification import MemberReport, verify_member
-from iamata.workflows.vouching import VoteReport, Vouching
+from iamata.workflows.vouching import VoteReport, Vouching, vouch_for_genesis
 
 Tell = Callable[[str], None]
-FindLight = Callable[[int], bytes | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +108,10 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
     tell("Replaying the export from its genesis")
     with read_export(path) as export:
         expect(genesis is None or genesis == export.genesis, "the export is of another network")
-        vouching = begin_vouching(export.genesis, lambda height: export.lights.pop(height, None))
+        vouching = None
+        if export.genesis.validators:
+            begin, now_ms = vouch_for_genesis(export.genesis), read_clock_ms()
+            vouching = Vouching(begin, lambda height: export.lights.pop(height, None), now_ms=now_ms)
         report = replay_with_checker(export.genesis, export.blocks, vouching)
         votes = None if vouching is None else vouching.sum_up()
         is_vouched = votes is None or votes.unvouched == 0
@@ -115,43 +119,51 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
         return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
 
 
-def begin_vouching(genesis: Genesis, find_light: FindLight) -> Vouching | None:
-    """Prepare to check votes, where validators order."""
-    return Vouching(genesis, find_light, now_ms=read_clock_ms()) if genesis.validators else None
-
-
 def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed, VoteReport | None]:
-    """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
+    """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them.
+
+    Where the ledger began with a snapshot they are replayed from there on.
+    """
     with (
         contextlib.closing(LedgerFile(folder, is_writer=False)) as file,
-        _finding_lights(folder, genesis) as find_light,
+        _opening_commits(folder, genesis) as commits,
     ):
-        vouching = begin_vouching(genesis, find_light)
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
         _compare_network(file, genesis)
+        begin = find_begin(folder, genesis)
+        check_first_blocks(file, begin)
+        vouching = None if commits is None else _vouch(commits, begin)
         leaf_hashes: list[bytes] = []
         history = History()
-        blocks = _note_leaves(file.read_blocks(), leaf_hashes, history)
-        report = replay_with_checker(genesis, blocks, vouching)
+        for block in begin.blocks:
+            history.take_all(block.leaves)
+        blocks = _note_leaves(file.read_blocks(first_height=begin.height + 1), leaf_hashes, history)
+        report = replay_with_checker(genesis, blocks, vouching, begin=begin.make_state())
         stored, _ = file.load_entries()
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
         )
-        tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
-        expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
-        verify_segments(file, genesis)
+        tiles = begin.tiles | compute_changed_tiles(begin.log_size, leaf_hashes, begin.read_tile)
+        expect(file.read_tiles() == tiles, "the log's tiles are not those of its leaves")
+        verify_segments(file, begin)
     return report, Replayed(report.state, history), None if vouching is None else vouching.sum_up()
 
 
 @contextlib.contextmanager
-def _finding_lights(folder: Path, genesis: Genesis) -> Iterator[FindLight]:
+def _opening_commits(folder: Path, genesis: Genesis) -> Iterator[CommitFile | None]:
     """Open the file of commits that lies beside a ledger which validators order."""
     if not genesis.validators:
-        yield find_no_light
+        yield None
         return
     with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
         expect(file.read_schema() == COMMITS_SCHEMA, "the commits' tables are not what they must be")
-        yield file.find
+        yield file
+
+
+def _vouch(commits: CommitFile, begin: Begin) -> Vouching:
+    """Prepare to check votes, from the genesis on or from a snapshot that they vouch for."""
+    now_ms = read_clock_ms()
+    return Vouching(begin.vouch(commits, now_ms=now_ms), commits.find, now_ms=now_ms)
 
 
 def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
@@ -166,12 +178,16 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
 
 
 def replay_with_checker(
-    genesis: Genesis, blocks: Iterable[StoredBlock], vouching: Vouching | None
+    genesis: Genesis,
+    blocks: Iterable[StoredBlock],
+    vouching: Vouching | None,
+    *,
+    begin: LedgerState | None = None,
 ) -> ReplayReport:
     """Replay while another process checks the signatures."""
-    checker = SignatureChecker()
+    checker, see = SignatureChecker(), None if vouching is None else vouching.take
     try:
-        return replay(genesis, blocks, checker, see=None if vouching is None else vouching.take)
+        return replay(genesis, blocks, checker, begin=begin, see=see)
     finally:
         checker.close()
 
@@ -214,5 +230,4 @@ def _note_leaves(
         yield block
         # Resumed for the next block, when the rules have said that these are its leaves.
         leaf_hashes.extend(map(hash_leaf, block.leaves))
-        for leaf in block.leaves:
-            history.take(leaf)
+        history.take_all(block.leaves)

@@ -1,4 +1,4 @@
-"""Replay a ledger from its genesis, trusting nothing that was stored, and name the first fault.
+"""Replay a ledger from a state that is known, trusting nothing that was stored, and name the first fault.
 
 Signatures are most of the work, so they are checked elsewhere, by whatever the caller brings along, while
 the rules run here.
@@ -6,7 +6,7 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
@@ -36,12 +36,15 @@ class ReplayReport:
     """What was replayed and found right."""
 
     network: NetworkId
+    begun_at: int
+    """The height from which on blocks were run: 0, or that of a snapshot."""
     blocks: int
+    """The height of the last one."""
     transactions: int
     refused: int
     app_hash: Digest
-    app_hashes: Sequence[Digest]
-    """After each block, by height; first that of the genesis."""
+    app_hashes: Mapping[int, Digest]
+    """After each block, by height; first that of where the replay began."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
@@ -51,13 +54,16 @@ def replay(
     blocks: Iterable[StoredBlock],
     checks: SignatureChecks,
     *,
+    begin: LedgerState | None = None,
     see: Callable[[StoredBlock, LedgerState], None] | None = None,
 ) -> ReplayReport:
     """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
 
+    `begin` is the state before the first of them, where that is not the genesis', and changes with each.
     `see` is shown each block with the state that it comes to, and may refuse.
     """
-    replayed = _Replay(genesis, checks)
+    replayed = _Replay(LedgerState(genesis) if begin is None else begin, checks)
+    begun_at, first_leaf = replayed.state.height, replayed.state.frontier.size
     try:
         for block in blocks:
             replayed.take(block)
@@ -69,8 +75,9 @@ def replay(
     replayed.settle_all()
     return ReplayReport(
         network=replayed.state.network,
+        begun_at=begun_at,
         blocks=replayed.state.height,
-        transactions=replayed.state.frontier.size,
+        transactions=replayed.state.frontier.size - first_leaf,
         refused=replayed.refused,
         app_hash=replayed.state.app_hash,
         app_hashes=replayed.app_hashes,
@@ -81,10 +88,10 @@ def replay(
 class _Replay:
     """The state as far as it was replayed, and the blocks whose signatures are still being checked."""
 
-    def __init__(self, genesis: Genesis, checks: SignatureChecks) -> None:
-        self.state = LedgerState(genesis)
+    def __init__(self, begin: LedgerState, checks: SignatureChecks) -> None:
+        self.state = begin
         self.refused = 0
-        self.app_hashes = [self.state.app_hash]
+        self.app_hashes = {begin.height: begin.app_hash}
         self._checks = checks
         self._unsettled: deque[int] = deque()
 
@@ -99,7 +106,7 @@ class _Replay:
         outcome = run(block, transactions, self.state)
         installed = self.state.install(self.state.place(block.time_ms), transactions, outcome)
         compare(block, header, installed.header, outcome)
-        self.app_hashes.append(installed.header.app_hash)
+        self.app_hashes[block.height] = installed.header.app_hash
         self.refused += sum(result != ACCEPTED for result in outcome.results)
 
     def settle_all(self) -> None:

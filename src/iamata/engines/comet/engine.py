@@ -24,6 +24,7 @@ from iamata.engines.comet.waiting import WaitingBundles
 from iamata.engines.comet.witness import CommitWitness
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.engines.keeping.beginning import Hold
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.view import KeptView
@@ -51,12 +52,16 @@ class CometEngine:
         broadcast: Broadcast,
         peers: Container[str] = (),
         witness: CommitWitness | None = None,
+        hold: Hold | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
         part: Callable[[], None] = lambda: None,
     ) -> None:
-        """Let these `peers` stay, by id; call `part` before CometBFT is cut off: one may stop it first."""
+        """Let these `peers` stay, by id; `hold` a snapshot's blocks against what validators signed.
+
+        `part` is called before CometBFT is cut off: one may stop it first.
+        """
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness
@@ -71,7 +76,7 @@ class CometEngine:
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
-        snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at, clock=clock)
+        snapshots = SnapshotDesk(self._keeper, self._store, hold=hold, clock=clock)
         dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)
         try:
