@@ -58,10 +58,7 @@ class CometEngine:
         blocks_kept: int = 0,
         part: Callable[[], None] = lambda: None,
     ) -> None:
-        """Let these `peers` stay, by id; `hold` a snapshot's blocks against what validators signed.
-
-        `part` is called before CometBFT is cut off: one may stop it first.
-        """
+        """Let these `peers` stay, `hold` a snapshot against headers, and let `part` stop CometBFT first."""
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness

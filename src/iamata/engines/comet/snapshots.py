@@ -132,7 +132,7 @@ class SnapshotDesk:
         self._taking = None
         if said.format != FORMAT:
             return answer(result=answer.REJECT_FORMAT)
-        if self._keeper.state.height:
+        if not self._keeper.may_begin:
             return answer(result=answer.ABORT)
         try:
             offer = Offer.read(

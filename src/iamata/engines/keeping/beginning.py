@@ -169,7 +169,8 @@ def _check_chain(blocks: Sequence[StoredBlock], genesis: Genesis) -> None:
     before: Header | None = None
     size = blocks[0].first_leaf
     if blocks[0].height == 1:
-        is_first = _read_header(blocks[0], genesis).parent == compute_network_id(genesis) and size == 0
+        is_first = _read_header(blocks[0], genesis).parent == Digest(compute_network_id(genesis))
+        is_first = is_first and size == 0
         require(is_first, Reason.FAULT_FOUND, "block 1 of a snapshot")
     for block in blocks:
         header = _read_header(block, genesis)

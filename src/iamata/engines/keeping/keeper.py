@@ -74,6 +74,12 @@ class LedgerKeeper:
         """The header of the newest block as it is kept, None on a new ledger."""
         return self._header
 
+    @property
+    def may_begin(self) -> bool:
+        """Tell whether nothing was added since the ledger began: a crash may have kept CometBFT from it."""
+        is_begun = (self._folder / BEGINNING_FILE).exists()
+        return self.state.height == 0 or (is_begun and self._file.has_just_begun())
+
     def check_rules(self) -> None:
         """Refuse to go on where the next block's rules are not known here; what is kept can be read."""
         try:
@@ -166,7 +172,7 @@ class LedgerKeeper:
         self, beginning: Beginning, *, height: int, app_hash: Digest, hold: Hold | None = None
     ) -> None:
         """Begin where another node stands, if what it shows comes to this app hash, or refuse."""
-        require(self.state.height == 0, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
+        require(self.may_begin, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
         tiles = check_beginning(beginning, self.state.genesis, height=height, app_hash=app_hash)
         if hold is not None:
             hold(beginning)
