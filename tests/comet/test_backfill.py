@@ -23,6 +23,10 @@ from iamata.ledger.light.verifying import trust_genesis
 from iamata.ledger.state import LedgerState
 from iamata.model.canonical import encode_struct
 from iamata.model.reasons import Reason, Refused
+from iamata.node.configuration import Configuration
+from iamata.node.exporting import export_home
+from iamata.node.home import Home
+from iamata.node.peers import Peers
 from iamata.node.verification import verify_ledger
 from iamata.testing.lights import make_light, sign_light, trust_light, vouch_for
 from iamata.testing.validator import ValidatorTown
@@ -30,7 +34,7 @@ from iamata.testing.validator import ValidatorTown
 BLOCKS: Final = 40
 BEGUN_AT: Final = 30
 MINUTE_MS: Final = 60_000
-FLIPS: Final = 12
+FLIPS: Final = 6
 CHANGED: Final = (
     (COMMITS_FILE, "light", "block"),
     (LEDGER_FILE, "block", "header"),
@@ -106,7 +110,7 @@ class Town:
             self.beginning,
             height=BEGUN_AT,
             app_hash=read_block_header(self.blocks[BEGUN_AT - 1].header, self.town.genesis).app_hash,
-            hold=lambda beginning: self.hold(beginning, trusted=trusted) and None,
+            hold=lambda beginning: [self.hold(beginning, trusted=trusted)].clear(),
         )
         comet = self.town.play(self.folder.name)
         comet.blocks, comet.app_hashes = list(self.town.comet.blocks), list(self.town.comet.app_hashes)
@@ -251,6 +255,16 @@ def change_row(
     statement = f"UPDATE {table} SET {column} = ? WHERE {one} = ? AND {other} = ?"  # noqa: S608  our own words
     db.execute(statement, (flip(old, chance), *key))
     return statement, (old, *key)
+
+
+def test_an_export_without_the_first_blocks_is_refused(place: Town, tmp_path: Path) -> None:
+    engine = place.town.open(place.begin().name)
+    home = Home(place.folder, engine, {}, Peers(Configuration(), place.folder, None))
+
+    with pytest.raises(Refused, match="began with a snapshot"):
+        export_home(home, tmp_path / "export")
+    assert not (tmp_path / "export").exists()
+    assert next(engine.events(0))[0] == place.beginning.blocks[0].first_leaf > 0
 
 
 def test_a_light_block_of_the_stretch_is_what_was_signed(place: Town) -> None:

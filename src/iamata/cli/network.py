@@ -219,7 +219,9 @@ def make_table(standings: Sequence[NodeStanding]) -> Table:
 def describe_standing(one: NodeStanding) -> list[str]:
     """Write a node's line."""
     figures = [one.height, one.lag, one.peers, one.power]
-    state = "no answer" if one.height is None else "catching up" if one.is_catching_up else "in step"
+    is_alone = one.engine == Ordering.COMET and one.is_catching_up is None
+    state = "catching up" if one.is_catching_up else "starting" if is_alone else "in step"
+    state = "no answer" if one.height is None else state
     return [one.member, one.url, one.engine, *("-" if it is None else f"{it:,}" for it in figures), state]
 
 

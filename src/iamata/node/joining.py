@@ -231,13 +231,20 @@ def _removing_what_fails(path: Path) -> Iterator[None]:
 
     Where the ledger may have taken the application, the home stays: it holds the keys that it named.
     """
+    was_there = path.exists()
     try:
         yield
     except BaseException as failure:
         is_undecided = isinstance(failure, Refused) and failure.reason in NO_FINALITY
         if not is_undecided or not (path / GENESIS_FILE).exists():
-            for one in path.iterdir():
-                shutil.rmtree(one) if one.is_dir() else one.unlink()
+            _empty(path)
+            if path.is_dir() and not was_there:
+                path.rmdir()
         if isinstance(failure, OSError):
             raise Refused(Reason.STORAGE_FULL, f"{path}: {failure.strerror}") from failure
         raise
+
+
+def _empty(path: Path) -> None:
+    for one in path.iterdir() if path.is_dir() else ():
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
