@@ -6,15 +6,19 @@ import pytest
 
 import ledger_access
 import ledger_consents
+import ledger_datasets
 import ledger_emergencies
 import ledger_envelope
 import ledger_late_emergencies
 import ledger_members
+import ledger_models
 import ledger_patients
 import ledger_persons
 import ledger_proposals
 import ledger_records
 import ledger_rules
+import ledger_runs
+import ledger_studies
 import ledger_validators
 from iamata.ledger.transactions import HANDLERS
 from iamata.model.reasons import Reason
@@ -36,11 +40,18 @@ CASES = [
         ledger_emergencies,
         ledger_late_emergencies,
         ledger_rules,
+        ledger_studies,
+        ledger_datasets,
+        ledger_runs,
+        ledger_models,
         ledger_validators,
     )
     for case in topic.CASES.all
 ]
-LEDGER_REASONS = [reason for reason in Reason if reason < Reason.NO_CONSENT]
+CASES += ledger_studies.OLDER.all
+LEDGER_REASONS = [
+    reason for reason in Reason if reason < Reason.NO_CONSENT or reason >= Reason.UNKNOWN_STUDY
+]
 UNREACHED = (
     Reason.UNKNOWN_ACCESS,
     Reason.UNKNOWN_RECIPIENT,

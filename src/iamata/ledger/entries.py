@@ -12,12 +12,16 @@ from iamata.model.canonical import INTEGER_MAX
 from iamata.model.ids import (
     Commitment,
     ConsentId,
+    DatasetId,
     Digest,
     KeyId,
     MemberId,
+    ModelId,
     PatientId,
     PersonId,
+    RunId,
     SealingKey,
+    StudyId,
 )
 from iamata.model.instants import Day, Instant
 
@@ -282,3 +286,135 @@ class Roll(Entry):
     """The active members, in alphabetical order: the electorate."""
 
     active: tuple[MemberId, ...]
+
+
+class EhdsPurpose(enum.StrEnum):
+    """For what health data may be used a second time (EHDS, Regulation (EU) 2025/327, article 53(1))."""
+
+    PUBLIC_HEALTH = "public-health"
+    POLICY = "policy"
+    STATISTICS = "statistics"
+    EDUCATION = "education"
+    RESEARCH = "research"
+    CARE = "care"
+
+
+class StudyStatus(enum.StrEnum):
+    """Where a study stands. Granted, it has a permit until its last day."""
+
+    UNDER_REVIEW = "under-review"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    REVOKED = "revoked"
+
+
+class Study(Entry):
+    """What a member wants to learn, for what, at which sites, and what the reviewers said."""
+
+    owner: MemberId
+    researcher: PersonId
+    protocol: Digest
+    """SHA-256 of the study's document: question, columns, estimator, in its one spelling."""
+    code: Digest
+    """Which code the sites run: what the reviewers have read."""
+    uses: tuple[str, ...]
+    """GA4GH DUO codes: the permission that the purpose needs, and its modifiers."""
+    purpose: EhdsPurpose
+    sites: tuple[MemberId, ...]
+    """Custodians that are asked, in alphabetical order."""
+    budget_micro: int
+    """The ε that its runs may spend together, in millionths; 0 where its sums are exact."""
+    until_day: Day
+    """The permit's last day."""
+    review_until_ms: Instant
+    status: StudyStatus = StudyStatus.UNDER_REVIEW
+    approvals: tuple[MemberId, ...] = ()
+    rejections: tuple[MemberId, ...] = ()
+    spent_micro: int = 0
+    datasets: tuple[DatasetId, ...] = ()
+    """The active ones, at most one a site: between two, somebody's absence could be seen."""
+
+
+class DatasetStatus(enum.StrEnum):
+    """Where a dataset stands; the last two are final."""
+
+    ACTIVE = "active"
+    REPLACED = "replaced"
+    RETIRED = "retired"
+
+
+class Dataset(Entry):
+    """That a custodian built a study's table from consents at one height: who is in it, nobody can read."""
+
+    study: StudyId
+    custodian: MemberId
+    members: Digest
+    """Root of the map of its leaves; a patient can prove to be in it or not (`learning.membership`)."""
+    leaves: int
+    """Leaves with the dummies among them: a band of sizes, not the number of patients."""
+    consents: Commitment
+    """To the list of consents that permit it, for whoever is shown the opening."""
+    height: int
+    """The block after which those consents were asked."""
+    confirm_until_ms: Instant
+    """Until when its custodian has to say again that it stands; then it is overdue, for all to see."""
+    status: DatasetStatus = DatasetStatus.ACTIVE
+    replaces: DatasetId | None = None
+    models: tuple[ModelId, ...] = ()
+    """Models that learned from it and are in use."""
+
+
+class RunStatus(enum.StrEnum):
+    """Where a training run stands."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    FINISHED = "finished"
+
+
+class Attestation(Entry):
+    """A site's word on what it computed: the same at every site, or there is no model."""
+
+    site: MemberId
+    model: Digest
+    transcript: Digest
+
+
+class Run(Entry):
+    """One training, authorised by a permit and by the datasets that it reads."""
+
+    study: StudyId
+    researcher: PersonId
+    datasets: tuple[DatasetId, ...]
+    spends_micro: int
+    until_ms: Instant
+    status: RunStatus = RunStatus.RUNNING
+    attestations: tuple[Attestation, ...] = ()
+
+
+class ModelStatus(enum.StrEnum):
+    """Where a model stands."""
+
+    CURRENT = "current"
+    STALE = "stale"
+    """Patients left a dataset that it learned from: it is to be trained again."""
+    RETIRED = "retired"
+    """A dataset that it learned from is gone: it is not to be used."""
+    SUPERSEDED = "superseded"
+
+
+class Model(Entry):
+    """What came of a run: the hash of the model's file and of its card."""
+
+    study: StudyId
+    run: RunId
+    content: Digest
+    card: Digest
+    status: ModelStatus = ModelStatus.CURRENT
+    supersedes: ModelId | None = None
+
+
+class Spending(Entry):
+    """What a custodian's patients have given of their privacy, a sum for each day of the last year."""
+
+    days: tuple[tuple[Day, int], ...]

@@ -4,19 +4,23 @@ from typing import dataclass_transform
 
 import msgspec
 
-from iamata.ledger.entries import ReviewOutcome
+from iamata.ledger.entries import ModelStatus, ReviewOutcome, StudyStatus
 from iamata.model.ids import (
     AccessId,
     AnchorId,
     Commitment,
     ConsentId,
+    DatasetId,
     Digest,
     InvitationId,
     KeyId,
     MemberId,
+    ModelId,
     PatientId,
     PersonId,
     ProposalId,
+    RunId,
+    StudyId,
 )
 from iamata.model.instants import Day, Instant
 
@@ -235,3 +239,81 @@ class ProposalVoted(Event, tag="proposal.voted"):
     member: MemberId
     is_approval: bool
     is_executed: bool = False
+
+
+class StudyProposed(Event, tag="study.proposed"):
+    """A member asks to learn from the records of patients who agree."""
+
+    study: StudyId
+    owner: MemberId
+
+
+class StudyReviewed(Event, tag="study.reviewed"):
+    """A reviewer of another member judged a study; the review that decides grants or refuses the permit."""
+
+    study: StudyId
+    member: MemberId
+    is_approval: bool
+    status: StudyStatus
+
+
+class PermitRevoked(Event, tag="study.revoked"):
+    """A study's permit is over before its day."""
+
+    study: StudyId
+    member: MemberId
+
+
+class DatasetPosted(Event, tag="dataset.posted"):
+    """A custodian built a study's table, for the first time or without those who left."""
+
+    dataset: DatasetId
+    study: StudyId
+    custodian: MemberId
+    replaces: DatasetId | msgspec.UnsetType = msgspec.UNSET
+
+
+class DatasetConfirmed(Event, tag="dataset.confirmed"):
+    """A custodian says that nobody has waited in its dataset for longer than agreed."""
+
+    dataset: DatasetId
+    custodian: MemberId
+
+
+class DatasetRetired(Event, tag="dataset.retired"):
+    """A custodian took a dataset away, and the models with it."""
+
+    dataset: DatasetId
+    custodian: MemberId
+
+
+class RunStarted(Event, tag="run.started"):
+    """A training began."""
+
+    run: RunId
+    study: StudyId
+
+
+class RunAttested(Event, tag="run.attested"):
+    """A site said what it computed."""
+
+    run: RunId
+    site: MemberId
+    model: Digest
+
+
+class RunFailed(Event, tag="run.failed"):
+    """A training came to nothing, for this reason."""
+
+    run: RunId
+    member: MemberId
+    reason: int
+
+
+class ModelRegistered(Event, tag="model.registered"):
+    """A training came to a model that all its sites attest."""
+
+    model: ModelId
+    run: RunId
+    status: ModelStatus
+    supersedes: ModelId | msgspec.UnsetType = msgspec.UNSET

@@ -17,7 +17,7 @@ from iamata.ledger.leaves import Leaf, encode_leaf
 from iamata.ledger.misbehaviour import Misbehaviour, accuse, compute_evidence_id
 from iamata.ledger.rules import Rules
 from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS, Bytes, Scratch, Tables
-from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING
+from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING, SINCE_RULES_3
 from iamata.ledger.window import WINDOW_MS, Window
 from iamata.model.ids import NetworkId, TxId
 from iamata.model.instants import Instant
@@ -167,6 +167,8 @@ def _check_envelope(
     transaction: SignedTransaction, owner: KeyOwner | None, *, window: Window, position: Position
 ) -> None:
     body = transaction.body
+    is_type_known = position.rules.has_studies or not isinstance(body, SINCE_RULES_3)
+    require(is_type_known, Reason.UNKNOWN_TYPE)
     require(body.network == position.network, Reason.FOREIGN_NETWORK)
     require(body.expires_ms > position.time_ms, Reason.EXPIRED)
     require(body.expires_ms <= position.time_ms + WINDOW_MS, Reason.EXPIRES_TOO_LATE)

@@ -20,11 +20,14 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """Then the app hash depends on how transactions were cut into blocks."""
     is_member_in_possessions: bool
     """Else a proof of possession serves whichever member submits it first."""
+    has_studies: bool
+    """Else a transaction about studies, datasets, runs or models is of no type that the rules know."""
 
 
 RULES: Final = {
-    1: Rules(version=1, is_height_in_leaves=True, is_member_in_possessions=False),
-    2: Rules(version=2, is_height_in_leaves=False, is_member_in_possessions=True),
+    1: Rules(version=1, is_height_in_leaves=True, is_member_in_possessions=False, has_studies=False),
+    2: Rules(version=2, is_height_in_leaves=False, is_member_in_possessions=True, has_studies=False),
+    3: Rules(version=3, is_height_in_leaves=False, is_member_in_possessions=True, has_studies=True),
 }
 """Every version that this program knows. Append only."""
 

@@ -117,6 +117,11 @@ ACCESSES: Final = TableSpec("access", entries.Access, Reason.UNKNOWN_ACCESS)
 EMERGENCIES: Final = TableSpec("emergency", entries.Emergency, Reason.UNKNOWN_EMERGENCY)
 ERASURES: Final = TableSpec("erasure", entries.Erasure, Reason.NOT_FOUND)
 PROPOSALS: Final = TableSpec("proposal", entries.Tally, Reason.UNKNOWN_PROPOSAL)
+STUDIES: Final = TableSpec("study", entries.Study, Reason.UNKNOWN_STUDY)
+DATASETS: Final = TableSpec("dataset", entries.Dataset, Reason.UNKNOWN_DATASET)
+RUNS: Final = TableSpec("run", entries.Run, Reason.UNKNOWN_RUN)
+MODELS: Final = TableSpec("model", entries.Model, Reason.UNKNOWN_MODEL)
+SPENDINGS: Final = TableSpec("spending", entries.Spending, Reason.NOT_FOUND)
 PARAMETERS: Final = TableSpec("network", entries.Parameters, Reason.HOME_CORRUPT)
 ROLLS: Final = TableSpec("roll", entries.Roll, Reason.HOME_CORRUPT)
 UPGRADES: Final = TableSpec("upgrades", entries.Schedule, Reason.NOT_FOUND)
@@ -138,6 +143,11 @@ SPECS: Final = (
     EMERGENCIES,
     ERASURES,
     PROPOSALS,
+    STUDIES,
+    DATASETS,
+    RUNS,
+    MODELS,
+    SPENDINGS,
     PARAMETERS,
     ROLLS,
     UPGRADES,
@@ -161,6 +171,11 @@ class Tables:
         self.emergencies = Table(scratch, EMERGENCIES)
         self.erasures = Table(scratch, ERASURES)
         self.proposals = Table(scratch, PROPOSALS)
+        self.studies = Table(scratch, STUDIES)
+        self.datasets = Table(scratch, DATASETS)
+        self.runs = Table(scratch, RUNS)
+        self.models = Table(scratch, MODELS)
+        self.spendings = Table(scratch, SPENDINGS)
         self._parameters = Table(scratch, PARAMETERS)
         self._rolls = Table(scratch, ROLLS)
         self._upgrades = Table(scratch, UPGRADES)

@@ -4,6 +4,8 @@ A transaction is the payload of a JWS; a statement is the payload of a JWS that 
 signed by somebody else than its submitter: a patient's grant, a proof that a key's holder wants it.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Generic, TypeVar, dataclass_transform
 
 import msgspec
@@ -59,6 +61,11 @@ class Signed(Generic[StatementT]):
     def key(self) -> KeyId:
         """Name the key that signed, whose holder it is for the rules to decide."""
         return self.jws.key
+
+
+def is_ascending(values: Sequence[str]) -> bool:
+    """Tell whether a list is sorted and names nothing twice, so that it has one spelling."""
+    return all(one < other for one, other in pairwise(values))
 
 
 class Possession(Statement):

@@ -7,13 +7,17 @@ from iamata.ledger.transaction import Transaction
 from iamata.ledger.transactions import (
     access,
     consents,
+    datasets,
     emergencies,
     late_emergencies,
     members,
+    models,
     patients,
     persons,
     proposals,
     records,
+    runs,
+    studies,
 )
 
 HANDLERS: Final[dict[type[Transaction], Callable[[Any, Any], Any]]] = {
@@ -49,8 +53,32 @@ HANDLERS: Final[dict[type[Transaction], Callable[[Any, Any], Any]]] = {
     emergencies.DeclareEmergency: emergencies.declare_emergency,
     emergencies.ReviewEmergency: emergencies.review_emergency,
     late_emergencies.PostLateEmergency: late_emergencies.post_late_emergency,
+    studies.ProposeStudy: studies.propose_study,
+    studies.ReviewStudy: studies.review_study,
+    studies.RevokePermit: studies.revoke_permit,
+    datasets.PostDataset: datasets.post_dataset,
+    datasets.ConfirmDataset: datasets.confirm_dataset,
+    datasets.RetireDataset: datasets.retire_dataset,
+    runs.StartRun: runs.start_run,
+    runs.AttestRun: runs.attest_run,
+    runs.FailRun: runs.fail_run,
+    models.RegisterModel: models.register_model,
 }
 """Each handler reads checks, then writes, then one event: nothing may refuse after the first write."""
 
 SELF_INTRODUCING: Final = (members.ApplyAsMember,)
 """Transactions whose signer the ledger need not know yet: the handler decides."""
+
+SINCE_RULES_3: Final = (
+    studies.ProposeStudy,
+    studies.ReviewStudy,
+    studies.RevokePermit,
+    datasets.PostDataset,
+    datasets.ConfirmDataset,
+    datasets.RetireDataset,
+    runs.StartRun,
+    runs.AttestRun,
+    runs.FailRun,
+    models.RegisterModel,
+)
+"""Transactions of which older rules know nothing."""
