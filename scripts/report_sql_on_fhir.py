@@ -31,7 +31,7 @@ def explain_failure(test: dict[str, Any], resources: list[Any]) -> str | None:
     try:
         view = CompiledView(parse_view(test["view"]))
         rows = [row for resource in resources for row in view.make_rows(resource)]
-        columns = view.make_columns(resources)
+        batches = [row for columns in view.make_batches(resources) for row in zip(*columns, strict=True)]
     except Refused as refused:
         return None if is_wrong else str(refused)
     if is_wrong:
@@ -40,7 +40,7 @@ def explain_failure(test: dict[str, Any], resources: list[Any]) -> str | None:
         return f"the columns are {', '.join(view.names)}"
     wanted = Counter(_key(row) for row in test.get("expect", []))
     found = Counter(_key(dict(zip(view.names, row, strict=True))) for row in rows)
-    again = Counter(_key(dict(zip(view.names, row, strict=True))) for row in zip(*columns, strict=True))
+    again = Counter(_key(dict(zip(view.names, row, strict=True))) for row in batches)
     if found != again:
         return "rows and columns disagree"
     if "expectCount" in test and sum(found.values()) != test["expectCount"]:

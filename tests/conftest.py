@@ -14,6 +14,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 """The checkout."""
 
 RequirePart = Callable[[str], Path]
+LeaveOut = Callable[[str], NoReturn]
 
 settings.register_profile(
     "iamata",
@@ -38,6 +39,12 @@ def shared_data(root: Path) -> Path:
     if not folder.is_dir():
         _leave_out("the published data are not beside this checkout, in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def leave_out() -> LeaveOut:
+    """Return a function that skips a test and says why, or fails it where nothing may be missing."""
+    return _leave_out
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,43 @@ def test_a_value_that_is_refused_in_another_process_leaves_no_table(
     answer = stage("view", "run", view, *staff, "--to", tmp_path / "t.parquet")
 
     assert answer.code == 2
-    assert "code has a value that is no integer" in answer.err
+    assert "code has a value that is no integer, in Observation/" in answer.err
     assert not (tmp_path / "t.parquet").exists()
+
+
+def write_odd_records(folder: Path) -> Path:
+    """Write three observations, of which the second has what none should have."""
+    value = {"value": 1.5, "unit": "mg"}
+    first = {"resourceType": "Observation", "id": "first", "status": "final", "valueQuantity": value}
+    first |= {"code": {"coding": [{"code": "a"}]}, "subject": {"reference": "Patient/p"}}
+    odd = first | {"id": "odd", "code": {"coding": [{"code": "a"}, {"code": "b"}]}}
+    odd |= {"valueQuantity": value | {"value": "1.5"}}
+    records = [{"resourceType": "Patient", "id": "p"}, first, odd, first | {"id": "last"}]
+    (folder / "records.ndjson").write_text("\n".join(map(json.dumps, records)))
+    return folder / "records.ndjson"
+
+
+@pytest.mark.parametrize(
+    ("column", "detail"),
+    [
+        ({"name": "v", "path": "value.ofType(Quantity).value"}, "v has a value that is no decimal"),
+        ({"name": "c", "path": "code.coding.code"}, "c has several values; say which, or set collection"),
+    ],
+)
+def test_the_record_that_a_table_cannot_hold_is_named(
+    stage: Stage, tmp_path: Path, column: dict[str, Any], detail: str
+) -> None:
+    view, records = write_view(tmp_path, select=[{"column": [column]}]), write_odd_records(tmp_path)
+    stage.ask("records", "import", "--member", "north", "--lenient", records)
+    staff = ("--member", "north", "--person", stage.wallet("north-doctor"))
+
+    of_files = call("view", "run", view, records, "--to", tmp_path / "t.csv")
+    of_vault = stage("view", "run", view, *staff, "--to", tmp_path / "t.csv")
+
+    assert of_files.code == of_vault.code == 2
+    assert f"{detail}, in Observation/odd" in of_files.err
+    assert f"{detail}, in Observation/" in of_vault.err
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_a_patient_sees_that_a_view_was_run(stage: Stage, tmp_path: Path) -> None:
@@ -147,6 +182,16 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_a_table(tmp_path: Path) ->
     assert answer.code == 2
     assert "Not read: " in answer.err
     assert (tmp_path / "t.csv").exists()
+
+
+def test_a_path_that_is_not_there_leaves_no_table(tmp_path: Path) -> None:
+    view, sample = write_view(tmp_path), write_sample(tmp_path)
+
+    answer = call("view", "run", view, sample, tmp_path / "smaple", "--to", tmp_path / "t.csv")
+
+    assert answer.code == 4
+    assert "smaple" in answer.err
+    assert not (tmp_path / "t.csv").exists()
 
 
 def test_without_paths_a_vault_must_be_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ its owner may read it.
 
 import contextlib
 import csv
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -24,6 +25,7 @@ ROW_GROUP_BYTES: Final = 64 * 2**20
 """Parquet is written in groups of so many rows, or so many bytes: what waits in memory."""
 PRIVATE_MODE: Final = 0o600
 FORMATS: Final = (".parquet", ".csv", ".ndjson")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _NDJSON: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -53,9 +55,13 @@ class TableWriter:
         self._schema = schema
         self._sink = sink
 
+    def check(self, values: Values) -> pa.RecordBatch:
+        """Refuse a value that is not of its column's type."""
+        return make_batch(self._columns, self._schema, values)
+
     def add(self, values: Values) -> None:
         """Add rows, given as columns; a value that is not of its column's type is refused."""
-        batch = make_batch(self._columns, self._schema, values)
+        batch = self.check(values)
         if batch.num_rows:
             self._sink.add(batch, values)
             self.rows += batch.num_rows
@@ -78,7 +84,8 @@ def open_table(path: Path, columns: Columns) -> Iterator[TableWriter]:
     except FileNotFoundError as error:
         raise Refused(Reason.FILE_NOT_FOUND, str(path.parent)) from error
     except OSError as error:
-        raise Refused(Reason.STORAGE_FULL, f"{path}: {error.strerror}") from error
+        reason = Reason.STORAGE_FULL if error.errno in _FULL else Reason.INPUT_INVALID
+        raise Refused(reason, f"{path}: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -67,6 +67,8 @@ class Permit:
     def covers(self, record: str, *, patient: PatientId, others: Sequence[PatientId] = ()) -> bool:
         """Tell whether a patient's record is permitted, and by everybody else whose record it is too."""
         is_named = patient == self.patient and record in self._covered
+        if not others:
+            return is_named
         return is_named and all(
             any(permit.covers(record, patient=other) for permit in self.others) for other in others
         )

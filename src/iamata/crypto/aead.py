@@ -44,8 +44,9 @@ class Key:
 
     def open_sealed(self, nonce: bytes, sealed: bytes, *, associated: bytes) -> bytes:
         """Decrypt, or refuse what was changed, belongs elsewhere or was sealed under another key."""
-        _check_nonce(nonce)
-        require(len(sealed) <= PLAINTEXT_BYTES_MAX + TAG_BYTES, Reason.TOO_LARGE)
+        if len(nonce) != NONCE_BYTES or len(sealed) > PLAINTEXT_BYTES_MAX + TAG_BYTES:
+            _check_nonce(nonce)
+            raise Refused(Reason.TOO_LARGE)
         try:
             return self._cipher.decrypt(nonce, sealed, associated)
         except InvalidTag as error:

@@ -79,6 +79,7 @@ def read_document(source: Source, limits: Limits) -> bytes:
 def _read_file(
     path: Path, kind: Kind | None, codec: str, *, limits: Limits, progress: Progress
 ) -> Iterator[Source | Unreadable]:
+    require(kind is not None or os.path.exists(path), Reason.FILE_NOT_FOUND)  # noqa: PTH110  a question only
     require(kind is not None, Reason.INPUT_INVALID, "neither JSON, NDJSON, tar nor zip")
     with _open(path, progress) as file:
         meter = Meter(_measure(path), limits)

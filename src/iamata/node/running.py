@@ -28,6 +28,9 @@ LOOK_S: Final = 0.2
 CORES: Final = "GOMAXPROCS"
 """One core is enough for CometBFT here; with more, Go's scheduler looks for work on an idle network."""
 
+GIVEN_UP: Final = "CONSENSUS FAILURE!!!"
+"""What CometBFT says when it takes part no more, as after a failed write; it lives on all the same."""
+
 _MAIN: Final = "from iamata.cli.main import main; main()"
 """What the installed command runs; the child finds our modules where we found them."""
 
@@ -83,6 +86,7 @@ def make_group(home: Path) -> Group:
                 folder=home,
                 log=logs / COMET_LOG,
                 environment={CORES: os.environ.get(CORES, "1")},
+                last_words=GIVEN_UP,
             )
         )
     return Group(name=home.name, programs=tuple(programs))

@@ -3,7 +3,9 @@
 A node and its CometBFT are such a group: when the connection between them breaks, CometBFT gives up by
 itself, and a node without it orders nothing. A group that dies at once again and again is given up, and
 the last line of its log says why; the other groups go on without it, as a network goes on without a node.
-What the programs print goes to files that are rotated.
+Who lives on after saying that it can do no more counts as dead. When the supervisor itself is killed, a
+guard ends its programs. What they print goes to files that are rotated; where the disk is full, lines are
+lost there, and the last one is still told.
 """
 
 import collections
@@ -19,10 +21,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from iamata.model.reasons import Reason, Refused
+from iamata.node.guarding import Guard
 
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 LOG_FILES: Final = 4
 LINE_CHARS_MAX: Final = 4_096
+SAID_CHARS_MAX: Final = 400
+"""Of a program's last line, as it is told."""
 PAUSE_FIRST_S: Final = 0.5
 PAUSE_MAX_S: Final = 30.0
 HEALTHY_S: Final = 20.0
@@ -46,6 +51,8 @@ class Program:
     log: Path
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What it is told besides what we were told."""
+    last_words: str | None = None
+    """What stands in the line with which it gives up and lives on, doing nothing more."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,7 +78,8 @@ def spawn(program: Program, output: int | IO[bytes]) -> "subprocess.Popen[bytes]
 
 def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) -> None:
     """Run groups until somebody says to stop, or none of them can be kept running; refuse then."""
-    running = [_RunningGroup(group, tell) for group in groups]
+    guard = Guard(stop_s=STOP_S)
+    running = [_RunningGroup(group, guard, tell) for group in groups]
     try:
         for one in running:
             one.start()
@@ -82,13 +90,15 @@ def supervise(groups: Sequence[Group], stopping: threading.Event, tell: Tell) ->
                 raise Refused(Reason.ENGINE_STOPPED, "; ".join(one.given_up for one in running))
     finally:
         _stop_all([process for one in running for process in one.take_processes()])
+        guard.close()
 
 
 class _RunningGroup:
     """A group, what runs of it now, and how often it died."""
 
-    def __init__(self, group: Group, tell: Tell) -> None:
+    def __init__(self, group: Group, guard: Guard, tell: Tell) -> None:
         self._group = group
+        self._guard = guard
         self._tell = tell
         self._processes: list[_Process] = []
         self._begun_s = 0.0
@@ -106,7 +116,7 @@ class _RunningGroup:
         self._begun_s = time.monotonic()
         self._starts += 1
         for program in self._group.programs:
-            self._processes.append(_Process(program))
+            self._processes.append(_Process(program, self._guard))
 
     def look(self) -> None:
         """Start again what is due; where one program has ended, end the others."""
@@ -141,14 +151,17 @@ class _RunningGroup:
 class _Process:
     """One process, and the thread that writes down what it says."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, guard: Guard) -> None:
         self._program = program
+        self._guard = guard
         self._tail: collections.deque[str] = collections.deque(maxlen=1)
+        self._has_given_up = False
         program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self._process = spawn(program, subprocess.PIPE)
         except OSError as error:
             raise Refused(Reason.ENGINE_STOPPED, f"{program.name}: {error.strerror}") from error
+        guard.keep(self._process.pid)
         self._writer = threading.Thread(
             target=self._write_log, name=f"iamata-log-{program.name}", daemon=True
         )
@@ -156,15 +169,17 @@ class _Process:
 
     @property
     def has_ended(self) -> bool:
-        """Tell whether it runs no more."""
-        return self._process.poll() is not None
+        """Tell whether it runs no more, or runs to no end."""
+        return self._process.poll() is not None or self._has_given_up
 
     def describe_end(self) -> str:
         """Say how it ended, and what it said last."""
         self._writer.join(STOP_S)
         code = self._process.returncode
         how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
-        said = f", saying: {self._tail[0]}" if self._tail else ""
+        if self._has_given_up:
+            how = "can do no more"
+        said = f", saying: {self._tail[0][:SAID_CHARS_MAX]}" if self._tail else ""
         return f"{self._program.name} {how}{said} (its log: {self._program.log})"
 
     def ask_to_stop(self) -> None:
@@ -179,6 +194,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._guard.let_go(self._process.pid)
         self._writer.join(STOP_S)
 
     def _write_log(self) -> None:
@@ -188,8 +204,11 @@ class _Process:
         with source, _rotating_file(self._program.log) as write:
             for line in _read_lines(source):
                 write(line)
-                if line.strip():
+                if line.strip() and not self._has_given_up:
                     self._tail.append(line.strip())
+                    self._has_given_up = (
+                        self._program.last_words is not None and self._program.last_words in line
+                    )
 
 
 def _stop_all(processes: Sequence[_Process]) -> None:
@@ -201,15 +220,28 @@ def _stop_all(processes: Sequence[_Process]) -> None:
         one.await_end(deadline_s)
 
 
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """A log that loses lines when they cannot be written, for whoever prints them must not stop for it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the library's name
+        """Let the line be lost: it is the disk that is full, and there is nowhere else to say it."""
+
+
 @contextlib.contextmanager
 def _rotating_file(path: Path) -> Iterator[Callable[[str], None]]:
-    handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
+    file = _LogFile(
+        path,
+        maxBytes=LOG_BYTES_MAX,
+        backupCount=LOG_FILES,
+        encoding="utf-8",
+        errors="replace",
+        delay=True,  # what goes wrong at opening is then lost like a line
     )
     try:
-        yield lambda line: handler.emit(logging.makeLogRecord({"msg": line}))
+        yield lambda line: file.emit(logging.makeLogRecord({"msg": line}))
     finally:
-        handler.close()
+        with contextlib.suppress(OSError):
+            file.close()
 
 
 def _read_lines(source: IO[bytes]) -> Iterator[str]:

@@ -1,19 +1,23 @@
 """Run a view over files or over a member's vault, into one table."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from iamata.columns.files import open_table
+from iamata.columns.arrow import Values
+from iamata.columns.files import TableWriter, open_table
+from iamata.fhir.exact import Exact
 from iamata.fhir.views.compiling import CompiledView
 from iamata.fhir.views.definition import VIEW_BYTES_MAX
+from iamata.fhir.views.naming import name_resource
 from iamata.intake.limits import Limits
 from iamata.intake.pipeline import Problem
 from iamata.intake.progress import Progress
 from iamata.intake.reading import read_resources
 from iamata.model.ids import PersonId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.workers.collecting import collecting_rarely
 from iamata.workers.mapping import ProcessWorkers
 from iamata.workflows.bulk_reads import BulkReading, read_many
 from iamata.workflows.office import Office
@@ -41,7 +45,7 @@ def read_definition(path: Path) -> bytes:
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
     except OSError as error:
-        raise Refused(Reason.CANNOT_OPEN, str(path)) from error
+        raise Refused(Reason.INPUT_INVALID, f"{path}: {error.strerror}") from error
 
 
 def tabulate_files(
@@ -49,7 +53,9 @@ def tabulate_files(
 ) -> TableReport:
     """Run a view over all that is below some paths; what cannot be read is reported, the rest goes on."""
     report = TableReport()
-    with open_table(target, view.columns) as table:
+    for path in paths:  # one letter too few, and an empty table would take the place of the wanted one
+        require(path.exists(), Reason.FILE_NOT_FOUND, str(path))
+    with collecting_rarely(), open_table(target, view.columns) as table:
         chunks = read_resources(
             paths, view.view.resource, limits=Limits(), progress=progress, read=view.read
         )
@@ -57,11 +63,25 @@ def tabulate_files(
             if isinstance(chunk, Problem):
                 report.problems.append(chunk)
             else:
-                table.add(view.make_columns(chunk))
+                for columns in view.make_batches(chunk):
+                    _add(table, columns, view, chunk)
                 report.resources += len(chunk)
                 report.rows = table.rows
                 tell(report)
     return report
+
+
+def _add(table: TableWriter, values: Values, view: CompiledView, nodes: Iterable[Exact]) -> None:
+    """Add columns made of some resources, or refuse the first with a value that its column cannot hold."""
+
+    def check(node: Exact) -> None:
+        for columns in view.make_batches([node]):
+            table.check(columns)
+
+    try:
+        table.add(values)
+    except Refused as refused:
+        raise name_resource(refused, nodes, check) from refused
 
 
 def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
@@ -70,11 +90,16 @@ def tabulate_records(  # noqa: PLR0913  what, whose, who, what for, where to
     """Run a view over a vault: of each patient, just what the person may read for the purpose."""
     report, view = TableReport(), compile_view(definition)
     wanted = BulkReading(person=person, purpose=purpose, resource_type=view.view.resource)
-    with open_table(target, view.columns) as table, closing(ProcessWorkers()) as workers:
+    with (
+        collecting_rarely(),
+        open_table(target, view.columns) as table,
+        closing(ProcessWorkers()) as workers,
+    ):
         questions = ask_for_columns(definition, read_many(office, wanted))
         for asked, answers in workers.map(tabulate_rows, questions):
             for answer in answers:
-                table.add(read_columns(answer))
+                for columns in read_columns(answer):
+                    _add(table, columns, view, (view.read(body) for body in asked.open()))
             report.resources += asked.count()
             report.rows = table.rows
             tell(report)

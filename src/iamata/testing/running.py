@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
@@ -25,10 +25,11 @@ from iamata.model.ids import DIGEST_BYTES, KeyId, MemberId, encode_digest
 from iamata.model.reasons import Refused
 from iamata.node.comet_home import COMET_FOLDER, CONFIG_FOLDER, NODE_KEY_FILE, SETTINGS_FILE, draw_ports
 from iamata.node.configuration import Comet, read_configuration, write_configuration
+from iamata.node.guarding import Guard
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, load_genesis
 from iamata.node.keyfiles import read_key
 from iamata.node.running import find_node, make_group, spell_url
-from iamata.node.supervising import spawn
+from iamata.node.supervising import STOP_S, Program, spawn
 from iamata.node.validators import create_validator_homes
 from iamata.ports import Finality
 from iamata.stores.sqlite.home import KEYS_FOLDER
@@ -58,7 +59,11 @@ class RunningNetwork:
         create_validator_homes(
             folder, "Validators", founders, first_port=first_port, timeout_commit_ms=timeout_commit_ms
         )
+        self.place: Callable[[str, Program], Program] = lambda _, program: program
+        """How a member's program is started, where a test wants it otherwise."""
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._guard: Guard | None = None
+        """Ends the processes of a test that was killed."""
 
     def get_home(self, member: str) -> Path:
         """Say where a member's home lies."""
@@ -66,6 +71,8 @@ class RunningNetwork:
 
     def start(self, members: Sequence[str] = MEMBERS, parts: Sequence[str] = PARTS) -> None:
         """Start what does not run."""
+        self._note_ends()
+        self._guard = self._guard or Guard(stop_s=STOP_S)
         for member in members:
             for program in make_group(self.get_home(member)).programs:
                 process = self._processes.get((member, program.name))
@@ -73,7 +80,9 @@ class RunningNetwork:
                 if is_wanted:
                     program.log.parent.mkdir(exist_ok=True)
                     with program.log.open("ab") as log:
-                        self._processes[member, program.name] = spawn(program, log)
+                        process = spawn(self.place(member, program), log)
+                    self._processes[member, program.name] = process
+                    self._guard.keep(process.pid)
 
     def kill(self, members: Sequence[str] = MEMBERS, parts: Sequence[str] = PARTS) -> None:
         """Kill without a warning."""
@@ -86,17 +95,33 @@ class RunningNetwork:
             process.kill()
         for process in chosen:
             process.wait()
+        self._note_ends()
 
     def stop(self) -> None:
-        """Stop everything in good order."""
+        """Stop everything in good order; a CometBFT that does not is killed, as its supervisor would."""
         for process in self._processes.values():
             process.terminate()
-        for process in self._processes.values():
+        for (_, part), process in self._processes.items():
             try:
-                process.wait(PATIENCE_S)
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                if part == NODE:
+                    raise
             finally:
                 process.kill()
                 process.wait()
+        self._note_ends()
+
+    def _note_ends(self) -> None:
+        """Tell the guard what has ended; where nothing is left it goes home."""
+        ended = {key: one for key, one in self._processes.items() if one.poll() is not None}
+        for key, process in ended.items():
+            del self._processes[key]
+            if self._guard is not None:
+                self._guard.let_go(process.pid)
+        if not self._processes and self._guard is not None:
+            self._guard.close()
+            self._guard = None
 
     def read_height(self, member: str) -> int:
         """Tell how far a node's ledger goes, -1 while it does not answer."""
@@ -122,6 +147,15 @@ class RunningNetwork:
             if time.monotonic() > deadline_s:
                 heights = {one: self.read_height(one) for one in members}
                 message = f"height {height} was never reached: {heights}"
+                raise TimeoutError(message)
+            time.sleep(LOOK_S)
+
+    def await_comet(self, members: Sequence[str] = MEMBERS) -> None:
+        """Wait until these CometBFT answer: nodes may answer before."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while any(self.read_comet_height(one) < 0 for one in members):
+            if time.monotonic() > deadline_s:
+                message = "CometBFT never answered"
                 raise TimeoutError(message)
             time.sleep(LOOK_S)
 

@@ -10,18 +10,19 @@ import msgspec
 
 from iamata.consent.permits import Permit
 from iamata.crypto import aead
-from iamata.model.ids import MemberId, PatientId
+from iamata.model.ids import PatientId
 from iamata.ports import RecordRow
 from iamata.vault.custody import Custody
 from iamata.vault.opening import ListedRecord, list_row
 from iamata.vault.record import SealedFacts
-from iamata.vault.rows import open_body, open_facts
+from iamata.vault.rows import SealedBody, bind_row, make_sealed_body, open_body, open_bound_facts
 
 
 class FoundRow(msgspec.Struct, frozen=True, gc=False):
-    """A row, its opened facts, and what a decision needs to know of its record."""
+    """A row, what it is bound to, its opened facts, and what a decision needs to know of its record."""
 
     row: RecordRow
+    place: bytes
     facts: SealedFacts
     listed: ListedRecord
 
@@ -29,12 +30,15 @@ class FoundRow(msgspec.Struct, frozen=True, gc=False):
 def find_rows(custody: Custody, patient: PatientId, resource_type: str) -> list[FoundRow]:
     """Find the newest version of each of a patient's records of one type."""
     newest = {row.lookup: row for row in custody.records.store.read_of_patient(patient)}
-    found: list[FoundRow] = []
+    if not newest:
+        return []
+    key, found = custody.get_data_key(patient), []
     for row in newest.values():
-        facts = open_facts(custody, row)
+        place = bind_row(custody.member, row)
+        facts = open_bound_facts(row, key, place)
         listed = list_row(row, facts)
         if listed.facts.resource_type == resource_type:
-            found.append(FoundRow(row, facts, listed))
+            found.append(FoundRow(row, place, facts, listed))
     return found
 
 
@@ -44,9 +48,8 @@ class RowsToOpen(msgspec.Struct, frozen=True, array_like=True):
     Whoever has this needs nothing else to read the records: make it when all is decided and journalled.
     """
 
-    member: MemberId
     key: bytes
-    rows: list[tuple[RecordRow, SealedFacts, bytes]]
+    rows: list[SealedBody]
 
 
 def take_out(custody: Custody, permit: Permit, found: Sequence[FoundRow]) -> RowsToOpen:
@@ -59,9 +62,8 @@ def take_out(custody: Custody, permit: Permit, found: Sequence[FoundRow]) -> Row
         permit.require_covers(listed.facts.record, patient=listed.patient, others=listed.others)
     bodies = custody.records.store.read_bodies([one.row.sequence for one in found])
     return RowsToOpen(
-        member=custody.member,
         key=custody.get_data_key(permit.patient).reveal(),
-        rows=[(one.row, one.facts, bodies[one.row.sequence]) for one in found],
+        rows=[make_sealed_body(one.row, one.place, one.facts, bodies[one.row.sequence]) for one in found],
     )
 
 
@@ -71,4 +73,4 @@ def open_rows(asked: RowsToOpen) -> list[bytes]:
     A function of its question alone, so that another process can answer it too.
     """
     key = aead.Key(asked.key)
-    return [open_body(key, asked.member, row, facts, body) for row, facts, body in asked.rows]
+    return [open_body(key, one) for one in asked.rows]

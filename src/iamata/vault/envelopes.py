@@ -21,7 +21,8 @@ def seal_envelope(key: aead.Key, plaintext: bytes, *, nonce: bytes, associated: 
 
 def open_envelope(key: aead.Key, envelope: bytes, *, associated: bytes) -> bytes:
     """Open what `seal_envelope` made, or refuse."""
-    require(len(envelope) >= aead.NONCE_BYTES + aead.TAG_BYTES, Reason.CANNOT_OPEN)
+    if len(envelope) < aead.NONCE_BYTES + aead.TAG_BYTES:
+        raise Refused(Reason.CANNOT_OPEN)
     nonce, sealed = envelope[: aead.NONCE_BYTES], envelope[aead.NONCE_BYTES :]
     return key.open_sealed(nonce, sealed, associated=associated)
 

@@ -41,7 +41,7 @@ def _spell_owner(member: MemberId, patient: str) -> bytes:
 
 def open_facts(custody: Custody, row: RecordRow) -> SealedFacts:
     """Open what the vault knows of a record beside its body, or refuse a row that was changed."""
-    return _open_facts(row, custody.get_data_key(row.patient), bind_row(custody.member, row))
+    return open_bound_facts(row, custody.get_data_key(row.patient), bind_row(custody.member, row))
 
 
 def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
@@ -51,10 +51,11 @@ def open_row(custody: Custody, row: RecordRow, sealed_body: bytes) -> OpenedReco
 
 def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: bytes) -> OpenedRecord:
     """Open a whole record of a member with its patient's data key, or refuse as `open_row` does."""
-    facts = _open_facts(row, key, bind_row(member, row))
+    place = bind_row(member, row)
+    facts = open_bound_facts(row, key, place)
     return OpenedRecord(
         header=decode_header(facts.header),
-        body=open_body(key, member, row, facts, sealed_body),
+        body=open_body(key, make_sealed_body(row, place, facts, sealed_body)),
         salt=facts.salt,
         commitment=Commitment(encode_digest(row.commitment)),
         sequence=row.sequence,
@@ -63,22 +64,37 @@ def open_row_with(key: aead.Key, member: MemberId, row: RecordRow, sealed_body: 
     )
 
 
-def open_body(
-    key: aead.Key, member: MemberId, row: RecordRow, facts: SealedFacts, sealed_body: bytes
-) -> bytes:
-    """Open the body of a row whose facts are open already, or refuse as `open_row` does."""
-    place = bind_row(member, row)
+class SealedBody(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A body as it is stored, with all that opening it takes but the key."""
+
+    sequence: int
+    place: bytes
+    """What it is bound to."""
+    salt: bytes
+    header: bytes
+    commitment: bytes
+    sealed: bytes
+
+
+def make_sealed_body(row: RecordRow, place: bytes, facts: SealedFacts, sealed: bytes) -> SealedBody:
+    """Put together what opening the body of a row takes, once its facts are open."""
+    return SealedBody(row.sequence, place, facts.salt, facts.header, row.commitment, sealed)
+
+
+def open_body(key: aead.Key, asked: SealedBody) -> bytes:
+    """Open a body, or refuse as `open_row` does."""
     try:
-        packed = open_envelope(key, sealed_body, associated=BODY + place)
+        packed = open_envelope(key, asked.sealed, associated=BODY + asked.place)
         body = decompress(packed, size_bytes_max=BODY_BYTES_MAX)
     except Refused as error:
-        raise Refused(Reason.CANNOT_OPEN, f"record row {row.sequence}") from error
-    if commit_record(facts.salt, facts.header, body) != row.commitment:
-        raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {row.sequence}")
+        raise Refused(Reason.CANNOT_OPEN, f"record row {asked.sequence}") from error
+    if commit_record(asked.salt, asked.header, body) != asked.commitment:
+        raise Refused(Reason.CANNOT_OPEN, f"the commitment of record row {asked.sequence}")
     return body
 
 
-def _open_facts(row: RecordRow, key: aead.Key, place: bytes) -> SealedFacts:
+def open_bound_facts(row: RecordRow, key: aead.Key, place: bytes) -> SealedFacts:
+    """Open the facts of a row that is bound to a place, or refuse a row that was changed."""
     try:
         return _FACTS.decode(open_envelope(key, row.facts, associated=FACTS + place))
     except (Refused, msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -13,9 +13,11 @@ import msgspec
 
 from iamata.fhir.views.compiling import CompiledView
 from iamata.fhir.views.definition import read_view
+from iamata.model.reasons import Reason, require
 from iamata.vault.bulk_opening import RowsToOpen, open_rows
 
 ROWS_PER_QUESTION: Final = 1_024
+ANSWER_BYTES_MAX: Final = 128 * 2**20
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _DECODER: Final = msgspec.json.Decoder(list[list[Any]], float_hook=Decimal)
@@ -35,6 +37,10 @@ class RowsToTabulate(msgspec.Struct, frozen=True, array_like=True):
         """Count the rows."""
         return sum(len(one.rows) for one in self.rows)
 
+    def open(self) -> Iterator[bytes]:
+        """Open every row."""
+        return (body for rows in self.rows for body in open_rows(rows))
+
 
 def ask_for_columns(definition: bytes, rows: Iterable[RowsToOpen]) -> Iterator[RowsToTabulate]:
     """Put rows together into questions."""
@@ -49,15 +55,18 @@ def ask_for_columns(definition: bytes, rows: Iterable[RowsToOpen]) -> Iterator[R
 
 
 def tabulate_rows(asked: RowsToTabulate) -> list[bytes]:
-    """Open every row, and make the columns."""
-    view = compile_view(asked.definition)
-    bodies = [body for rows in asked.rows for body in open_rows(rows)]
-    return [_ENCODER.encode(view.make_columns([view.read(body) for body in bodies]))]
+    """Open every row, and make the columns: some rows on each line of the one answer."""
+    view, lines, size_bytes = compile_view(asked.definition), [], 0
+    for columns in view.make_batches([view.read(body) for body in asked.open()]):
+        lines.append(_ENCODER.encode(columns))
+        size_bytes += len(lines[-1])
+        require(size_bytes <= ANSWER_BYTES_MAX, Reason.INPUT_TOO_LARGE, f"rows of {asked.count()} records")
+    return [b"\n".join(lines)]
 
 
-def read_columns(answer: bytes) -> list[list[Any]]:
+def read_columns(answer: bytes) -> Iterator[list[list[Any]]]:
     """Read the columns in an answer."""
-    return _DECODER.decode(answer)
+    return map(_DECODER.decode, answer.splitlines())
 
 
 @functools.lru_cache(maxsize=8)

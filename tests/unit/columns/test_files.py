@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import resource
 import stat
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -172,6 +173,27 @@ def test_what_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(Refused):
         write(tmp_path / name, ALL, VALUES)
+
+
+def test_a_place_that_no_file_can_have_is_not_called_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    for place in (tmp_path / "file" / "t.csv", tmp_path / f"{'x' * 250}.csv"):
+        with pytest.raises(Refused) as caught:
+            write(place, ALL, VALUES)
+        assert caught.value.reason is Reason.INPUT_INVALID
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, most))
+    try:
+        with pytest.raises(Refused) as caught:
+            write(tmp_path / "t.csv", ALL, *[VALUES] * 1_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert caught.value.reason is Reason.STORAGE_FULL
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_waits_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Programs that need each other run together, die together and start again; who cannot run is given up."""
 
+import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -180,3 +182,61 @@ def test_what_programs_say_is_written_down_and_rotated(
     assert [log.name for log in logs] == ["talker.log", *(f"talker.log.{n}" for n in (1, 2, 3, 4))]
     assert all(log.stat().st_size <= 1_000 for log in logs)
     assert "99 xxx" in (tmp_path / "logs" / "talker.log").read_text()
+
+
+def test_who_lives_on_after_giving_up_is_ended_and_started_again(tmp_path: Path) -> None:
+    said = "print('GIVE UP: no room', flush=True); print('goodbye', flush=True); time.sleep(60)"
+    code = SLEEPER.format(name="one").replace("time.sleep(60)", said)
+    program = dataclasses.replace(run_python("one", code, tmp_path), last_words="GIVE UP")
+    supervised = Supervised(Group("a", (program,)))
+
+    pids = await_pids(tmp_path, "one", 2)
+    supervised.stop()
+
+    assert "one can do no more, saying: GIVE UP: no room" in supervised.told[0]
+    assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "logs" / "one.log"
+    log.parent.mkdir()
+    log.symlink_to("/dev/full")
+    code = "print('\\n'.join(map(str, range(10_000))), flush=True); exit('no room')"
+    program = dataclasses.replace(run_python("one", code, tmp_path), log=log)
+
+    refused = Supervised(Group("a", (program,))).await_end()
+
+    assert "saying: no room" in refused.detail
+    assert capfd.readouterr().err == ""
+
+
+SUPERVISOR = """
+import pathlib, sys, threading
+from iamata.node import supervising
+from iamata.node.supervising import Group, Program, supervise
+
+folder = pathlib.Path.cwd()
+supervising.STOP_S = 0.5
+programs = [
+    Program(name=str(at), arguments=(sys.executable, "-I", "-c", code), folder=folder, log=folder / str(at))
+    for at, code in enumerate(sys.argv[1:])
+]
+supervise([Group("a", tuple(programs))], threading.Event(), print)
+"""
+
+
+def test_programs_end_when_their_supervisor_is_killed_even_one_that_does_not_want_to(
+    tmp_path: Path,
+) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER.format(name="deaf")
+    command = [sys.executable, "-c", SUPERVISOR, SLEEPER.format(name="one"), deaf]
+    with subprocess.Popen(command, cwd=tmp_path) as supervisor:  # noqa: S603  our own program
+        pids = await_pids(tmp_path, "one", 1) + await_pids(tmp_path, "deaf", 1)
+        supervisor.kill()
+
+    deadline_s = time.monotonic() + 20
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < deadline_s, "they outlived their supervisor"
+        time.sleep(0.05)

@@ -30,7 +30,7 @@ def read(scene: Scene, person: Party, **changes: Any) -> list[str]:
     asked = {"person": PersonId(person.id), "purpose": "TREAT", "resource_type": "Observation"}
     found: list[str] = []
     for rows in read_many(scene.a, BulkReading(**(asked | changes))):
-        refs = [decode_header(facts.header).facts.record for _, facts, _ in rows.rows]
+        refs = [decode_header(one.header).facts.record for one in rows.rows]
         bodies = [json.loads(body) for body in open_rows(rows)]
         assert refs == [f"{body['resourceType']}/{body['id']}" for body in bodies]
         found += refs

@@ -9,10 +9,14 @@ from iamata.fhir.path import quantities, temporal
 from iamata.fhir.path.decimals import count_places, quantize, to_decimal
 from iamata.fhir.path.elements import Element, Item, to_value
 from iamata.fhir.path.quantities import Quantity
+from iamata.fhir.path.refusals import STEPS_MAX
 from iamata.fhir.path.temporal import Date, DateTime, Time
 
 _NUMBERS: Final = (int, Decimal)
 _TIMES: Final = (Date, DateTime, Time)
+_CHARS_A_STEP: Final = 256
+_NODES_A_STEP: Final = 2
+_GLANCE_MAX: Final = 64
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -34,6 +38,32 @@ def are_equal(left: Sequence[Item], right: Sequence[Item]) -> bool | None:
             return False
         is_certain = is_certain and answer is not None
     return True if is_certain else None
+
+
+def weigh(items: Iterable[Item]) -> int:
+    """Tell how many steps it costs to compare items with others: trees and long texts node by node."""
+    weight = 0
+    for item in items:
+        value = item.value if type(item) is Element else item
+        if isinstance(value, str):
+            weight += len(value) // _CHARS_A_STEP
+        elif isinstance(value, dict | list):
+            weight += _count_nodes(value) // _NODES_A_STEP
+    return weight
+
+
+def _count_nodes(node: object) -> int:
+    """Count what is in JSON, as far as anybody can pay for it."""
+    count, rest = 1, [node]
+    while rest and count < STEPS_MAX * _NODES_A_STEP:
+        one = rest.pop()
+        if type(one) is dict:
+            count += len(one)
+            rest += one.values()
+        elif type(one) is list:
+            count += len(one)
+            rest += one
+    return count
 
 
 def is_equal(left: Item, right: Item) -> bool | None:  # noqa: PLR0911  one for each kind of value
@@ -145,7 +175,7 @@ class Seen:
         if type(value) is Element:
             alike = self._trees.setdefault(_glance(value.value), [])
             if alike:
-                self._spend(len(alike))
+                self._spend(len(alike) * (1 + weigh([value])))
                 if any(is_equal(value, one) for one in alike):
                     return False
             alike.append(value)
@@ -161,7 +191,8 @@ class Seen:
         value = to_value(item)
         if type(value) is Element:
             alike = self._trees.get(_glance(value.value), [])
-            self._spend(len(alike))
+            if alike:
+                self._spend(len(alike) * (1 + weigh([value])))
             return any(is_equal(value, one) for one in alike)
         return _make_key(value) in self._values
 
@@ -170,6 +201,8 @@ def _glance(node: object) -> object:
     """Pick from JSON what is quickly compared: equal trees have the same."""
     if type(node) is not dict:
         return None
+    if len(node) > _GLANCE_MAX:
+        return len(node)
     return tuple(sorted([one for one in node.values() if type(one) is str]))
 
 

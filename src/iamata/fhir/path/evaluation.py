@@ -56,5 +56,16 @@ Run: TypeAlias = Callable[[Frame], Items]
 """An expression, compiled. Nobody may change the list that it returns: it may be a constant."""
 Step: TypeAlias = Callable[[Items, Frame], Items]
 """What is asked of the items before a dot, compiled."""
+
 Types: TypeAlias = tuple[str, ...] | None
 """The types that items can have, as far as the definitions tell; None where they do not."""
+
+
+def take_one_by_one(step: Step, items: Items, frame: Frame) -> Items:
+    """Take a step from one item after the other: what makes much of little then stops before it is made."""
+    found: Items = []
+    for item in items:
+        few = step([item], frame)
+        frame.environment.spend(1 + len(few))
+        found += few
+    return found

@@ -11,12 +11,13 @@ from iamata.fhir.path.elements import (
     Element,
     Item,
     Json,
+    NodeType,
     add_children,
     add_values,
     find_children,
     get_node_type,
 )
-from iamata.fhir.path.evaluation import SMALL, Frame, Items, Step, Types
+from iamata.fhir.path.evaluation import SMALL, Frame, Items, Step, Types, take_one_by_one
 from iamata.fhir.path.kinds import is_open
 
 
@@ -47,6 +48,8 @@ def make_member(name: str) -> Step:
     """Make the step to an element of whatever comes."""
 
     def step(items: Items, frame: Frame) -> Items:
+        if len(items) > SMALL:
+            return take_one_by_one(step, items, frame)
         found: Items = []
         for item in items:
             if type(item) is Element:
@@ -67,6 +70,8 @@ def make_path(owner: str, children: Sequence[Child]) -> Step:
     last, beside, _ = children[-1].options[0]
 
     def step(items: Items, frame: Frame) -> Items:
+        if len(items) > SMALL:
+            return take_one_by_one(step, items, frame)
         found: Items = []
         for item in items:
             if type(item) is not Element or item.type is not kind or type(item.value) is not dict:
@@ -79,15 +84,19 @@ def make_path(owner: str, children: Sequence[Child]) -> Step:
                 if beside in node:
                     add_values(node.get(last), node[beside], below, found)
                 elif (value := node.get(last)) is not None:
-                    if type(value) is list:
-                        found += [Element(one, below) for one in value if one is not None]
-                    else:
-                        found.append(Element(value, below))
+                    _add_plain(value, below, found)
         if len(found) > SMALL:
             frame.environment.spend(len(found))
         return found
 
     return step
+
+
+def _add_plain(value: object, kind: NodeType, found: Items) -> None:
+    if type(value) is list:
+        found += [Element(one, kind) for one in value if one is not None]
+    else:
+        found.append(Element(value, kind))
 
 
 def _descend(nodes: list[Json], key: str) -> list[Json]:

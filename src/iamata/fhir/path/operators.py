@@ -5,7 +5,15 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from iamata.fhir.path import quantities, temporal
-from iamata.fhir.path.comparing import are_alike, are_equal, as_quantity, is_equal, is_number, order
+from iamata.fhir.path.comparing import (
+    are_alike,
+    are_equal,
+    as_quantity,
+    is_equal,
+    is_number,
+    order,
+    weigh,
+)
 from iamata.fhir.path.decimals import LONG_MAX, compute, divide, to_decimal
 from iamata.fhir.path.elements import Element, Item, Value, to_value
 from iamata.fhir.path.evaluation import SMALL, Frame, Items, Run, Types
@@ -20,6 +28,7 @@ Operate: TypeAlias = Callable[[Run, Run, Place], Run]
 Arithmetic: TypeAlias = Callable[[Item, Item, Place], Value | None]
 
 _INCOMPARABLE: Final = "values of these types cannot be compared"
+_ALIKE_STEPS: Final = 32
 _TIMES: Final = (Date, DateTime, Time)
 
 
@@ -28,8 +37,8 @@ def _equal(left: Run, right: Run, place: Place) -> Run:
 
     def run(frame: Frame) -> Items:
         one, other = left(frame), right(frame)
-        if len(one) > SMALL:
-            frame.environment.spend(len(one))
+        if weight := weigh(one) if len(one) <= SMALL else len(one) + weigh(one):
+            frame.environment.spend(weight)
         answer = are_equal(one, other)
         return [] if answer is None else [answer]
 
@@ -48,6 +57,9 @@ def _alike(left: Run, right: Run, place: Place) -> Run:
         one, other = left(frame), right(frame)
         if len(one) > SMALL:
             frame.environment.spend(len(one) * len(other))
+        # Whatever is compared is spelt anew for it, which costs far more than a look.
+        if weight := weigh(one) * len(other) + weigh(other) * len(one):
+            frame.environment.spend(weight * _ALIKE_STEPS)
         return [are_alike(one, other)]
 
     return run
@@ -131,7 +143,7 @@ def _within(left: Run, right: Run, place: Place) -> Run:
         item, many = take_item(left(frame), place), right(frame)
         if item is None:
             return []
-        frame.environment.spend(len(many))
+        frame.environment.spend(len(many) * (1 + weigh([item])))
         value = to_value(item)
         return [any(is_equal(value, to_value(one)) is True for one in many)]
 

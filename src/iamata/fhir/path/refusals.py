@@ -18,7 +18,7 @@ CHAIN_MAX: Final = 256
 """Steps in one `a.b.c`."""
 STEPS_MAX: Final = 1_000_000
 """What one evaluation may cost: about one for each element that is looked at or made."""
-FOLDING_STEPS_MAX: Final = 10_000
+FOLDING_STEPS_MAX: Final = 1_000
 """What working a constant part out may cost; else it is evaluated each time."""
 STRING_CHARS_MAX: Final = 2**20
 """Any string that an expression makes."""

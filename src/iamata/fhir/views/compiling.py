@@ -1,6 +1,6 @@
 """Compile a view to closures over resources: rows, or whole columns where every resource gives one row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import compress
 from typing import Any, Final, TypeAlias
@@ -11,6 +11,7 @@ from iamata.fhir.path.elements import Element, Json, get_node_type
 from iamata.fhir.path.evaluation import Types
 from iamata.fhir.views.columns import ColumnType, find_column_type
 from iamata.fhir.views.definition import Column, Select, View
+from iamata.fhir.views.naming import name_resource
 from iamata.fhir.views.paths import (
     Cell,
     Focus,
@@ -29,6 +30,8 @@ from iamata.model.reasons import Reason, Refused, require
 
 ROWS_MAX: Final = 100_000
 """Rows of one resource: two lists beside each other multiply."""
+ROWS_TOGETHER: Final = 65_536
+"""Rows that are turned into columns at once, so that not all rows of many resources are held together."""
 REPEAT_DEPTH_MAX: Final = 64
 TOGETHER: Final = 64
 """Resources whose columns are made one after the other: so many stay in the processor's cache."""
@@ -37,6 +40,7 @@ _VALUE: Final = get_node_type("Element")
 """What a value of FHIRPath's own types counts as when a select goes through it."""
 
 Row: TypeAlias = tuple[Value, ...]
+Columns: TypeAlias = Sequence[Sequence[Value]]
 Rows: TypeAlias = Callable[[Focus], list[Row]]
 Foci: TypeAlias = Callable[[Focus], list[Focus]]
 
@@ -93,17 +97,30 @@ class CompiledView:
             return []
         return self._rows(focus)
 
-    def make_columns(self, nodes: Sequence[Any]) -> Sequence[Sequence[Value]]:
-        """Make the columns of many resources at once."""
+    def make_batches(self, nodes: Sequence[Any]) -> Iterator[Columns]:
+        """Make the columns of many resources, some rows at a time; a refusal names the resource."""
         resource = self.view.resource
         nodes = [node for node in nodes if node.get("resourceType") == resource]
-        if self._is_flat:
-            columns: list[list[Value]] = [[] for _ in self._columns]
-            for place in range(0, len(nodes), TOGETHER):
-                self._fill_columns(columns, nodes[place : place + TOGETHER])
-            return columns
-        rows = [row for node in nodes for row in self.make_rows(node)]
-        return list(zip(*rows, strict=True)) if rows else [() for _ in self._columns]
+        try:
+            yield from [self._make_flat_columns(nodes)] if self._is_flat else self._gather_columns(nodes)
+        except Refused as refused:
+            raise name_resource(refused, nodes, self.make_rows) from refused
+
+    def _make_flat_columns(self, nodes: Sequence[Any]) -> Columns:
+        columns: list[list[Value]] = [[] for _ in self._columns]
+        for place in range(0, len(nodes), TOGETHER):
+            self._fill_columns(columns, nodes[place : place + TOGETHER])
+        return columns
+
+    def _gather_columns(self, nodes: Sequence[Any]) -> Iterator[Columns]:
+        rows: list[Row] = []
+        for node in nodes:
+            rows += self.make_rows(node)
+            if len(rows) >= ROWS_TOGETHER:
+                yield list(zip(*rows, strict=True))
+                rows = []
+        if rows:
+            yield list(zip(*rows, strict=True))
 
     def _fill_columns(self, columns: list[list[Value]], nodes: Sequence[Any]) -> None:
         for condition in self._conditions:
@@ -174,7 +191,15 @@ class _Builder:
             builder._build_select(part, types)  # noqa: SLF001  our own kind
             for builder, part in zip(others, union[1:], strict=True)
         ]
-        return lambda focus: [row for rows in (first, *rest) for row in rows(focus)]
+
+        def rows(focus: Focus) -> list[Row]:
+            found: list[Row] = []
+            for part in (first, *rest):
+                found += part(focus)
+                require(len(found) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, "the rows of one resource")
+            return found
+
+        return rows
 
     def _build_foci(self, select: Select, types: Types) -> tuple[Foci | None, Types]:
         """Compile what a select goes through, and tell of which types that is."""

@@ -79,6 +79,8 @@ def spell(text: str) -> list[str | None]:
         ("active xor {}", []),
         ("name.sort(use, -given.first()).given.first()", ["Anna"]),
         ("'a,b'.split(',').join('-')", ["a-b"]),
+        ("'Grun'.replaceMatches('u', 'ü\\\\n')", ["Grü\\nn"]),
+        ("'ab'.replaceMatches('(?P<one>a)(x)?', '${one}$1[$2]$')", ["aa[]$b"]),
         ("'2026-11-26'.replaceMatches('(\\\\d+)-(\\\\d+)-(\\\\d+)', '$3.$2.$1')", ["26.11.2026"]),
         ("'Anna' ~ 'ANNA'", [True]),
         ("('b' | 'a' | 'b').count()", [2]),

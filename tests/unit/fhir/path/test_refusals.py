@@ -1,6 +1,8 @@
 """What is wrong with an expression is said with its place, and no expression costs more than is allowed."""
 
+import contextlib
 import time
+import tracemalloc
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ PATIENT: Final[dict[str, Any]] = {
     "birthDate": "1980-02-29",
 }
 SLOW_S: Final = 5.0
+MEMORY_BYTES: Final = 100 * 2**20
 
 
 def refuse(text: str, resource: object = PATIENT) -> ExpressionRefused:
@@ -156,6 +159,81 @@ def test_a_regular_expression_never_explodes(pattern: str) -> None:
     text = "a" * 5_000 + "!"
     begun_s = time.perf_counter()
     compile_expression(f"'{text}'.matches('{pattern}')").evaluate(PATIENT)
+
+    assert time.perf_counter() - begun_s < SLOW_S
+
+
+MANY: Final[dict[str, Any]] = {
+    "resourceType": "Patient",
+    "extension": [{"url": "u", "valueString": "x"}] * 5_000,
+    "name": [{"text": "a" * 1_000_000, "given": [f"a{number}" for number in range(20_000)]}],
+    "contact": [{"name": {"given": [f"a{number}" for number in range(5_000)]}} for _ in range(2)],
+}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "%a",
+        "%a.tail()",
+        "%a.skip(1)",
+        "%a.sort()",
+        "%a.join(',')",
+        "%a.type()",
+        "%a.ofType(string)",
+        "%a.getReferenceKey()",
+        "%a.getResourceKey()",
+        "%a.given",
+        "(%a is string)",
+        "%a.select($this)",
+        "%b.allTrue()",
+        "%b.anyFalse()",
+        "%resource.name.given",
+        "%resource.extension",
+        "(%resource.contact[0] = %resource.contact[1])",
+        "(%resource.contact[0] ~ %resource.contact[1])",
+        "%resource.contact.distinct()",
+        "(%resource.name.text ~ 'b')",
+        "%resource.name.text.matches('a{900}' & $this)",
+    ],
+)
+def test_what_is_asked_of_each_item_about_all_is_stopped_in_time(asked: str) -> None:
+    begun_s = time.perf_counter()
+    path = (
+        f"defineVariable('a', name.given).defineVariable('b', %a.select(true)).name.given.select({asked})"
+    )
+    with pytest.raises(Refused):
+        compile_expression(path).evaluate(MANY)
+
+    assert time.perf_counter() - begun_s < SLOW_S
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "name.given.select(%resource).name.given",
+        "name.given.select(%resource).children()",
+        "name.given.select(%resource.name.text).join('')",
+    ],
+)
+def test_what_would_fill_the_memory_is_stopped_before_it_is_made(path: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refused):
+            compile_expression(path).evaluate(MANY)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("pattern", ["(a?){1000}b", "a.*b|a", "(a|b)*a(a|b){20}c|a", "(a{1000}){15}"])
+@pytest.mark.parametrize(
+    "ask", ["matches('{}')", "matchesFull('{}')", "replaceMatches('{}', 'x').length()"]
+)
+def test_a_regular_expression_costs_what_it_may_take(ask: str, pattern: str) -> None:
+    begun_s = time.perf_counter()
+    with contextlib.suppress(Refused):
+        compile_expression(f"name.text.{ask.format(pattern)}").evaluate(MANY)
 
     assert time.perf_counter() - begun_s < SLOW_S
 

@@ -144,6 +144,37 @@ def test_rows_that_multiply_have_a_limit() -> None:
     assert caught.value.reason is Reason.INPUT_TOO_LARGE
 
 
+def test_rows_that_are_put_below_each_other_have_the_same_limit() -> None:
+    many = OBSERVATION | {"component": OBSERVATION["component"] * 100}
+    cross = [
+        {"forEach": "component", "column": [{"name": f"c{place}", "path": "code.text"}]}
+        for place in range(2)
+    ]
+
+    with pytest.raises(Refused) as caught:
+        make_view(select=[{"unionAll": [{"select": cross}] * 3}]).make_rows(many)
+    assert caught.value.reason is Reason.INPUT_TOO_LARGE
+
+
+def test_resources_of_many_rows_are_not_all_held_together() -> None:
+    many = OBSERVATION | {"component": OBSERVATION["component"] * 20_000}
+    view = make_view(select=[{"forEach": "component", "column": [{"name": "a", "path": "code.text"}]}])
+
+    batches = [len(columns[0]) for columns in view.make_batches([many] * 4)]
+
+    assert batches == [80_000, 80_000]
+
+
+def test_a_resource_that_is_refused_is_named_unless_its_id_may_be_anything() -> None:
+    view = make_view({"name": "a", "path": "code.coding.code"})
+    good = OBSERVATION | {"code": {"text": "t"}}
+
+    for name, spelled in (("odd", "Observation/odd"), ("Anna Vogel", "a resource of type Observation")):
+        with pytest.raises(Refused) as caught:
+            list(view.make_batches([good, OBSERVATION | {"id": name}]))
+        assert caught.value.detail.endswith(f", in {spelled}")
+
+
 def test_a_repeat_in_a_circle_has_a_limit() -> None:
     view = make_view(select=[{"repeat": ["$this"], "column": [{"name": "a", "path": "id"}]}])
 
@@ -229,7 +260,7 @@ def test_the_short_way_and_the_general_one_agree(path: str, node: dict[str, Any]
     general = compile_expression(path, type_name="Observation")
 
     try:
-        (rows,) = view.make_columns([node])
+        ((rows,),) = view.make_batches([node])
     except Refused:
         return
     found = [item.value if isinstance(item, Element) else item for item in general.evaluate(node)]
@@ -246,7 +277,7 @@ def test_rows_and_columns_agree(node: dict[str, Any], path: str) -> None:
     )
 
     try:
-        columns = view.make_columns([OBSERVATION, node])
+        (columns,) = view.make_batches([OBSERVATION, node])
     except Refused:
         return
     rows = view.make_rows(OBSERVATION) + view.make_rows(node)

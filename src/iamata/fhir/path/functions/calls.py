@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from iamata.fhir.path.elements import Item
-from iamata.fhir.path.evaluation import Frame, Items, Run, Step, Types
+from iamata.fhir.path.evaluation import SMALL, Frame, Items, Run, Step, Types
 from iamata.fhir.path.refusals import STRING_CHARS_MAX, Place
 from iamata.fhir.path.singles import (
     take_boolean,
@@ -98,7 +98,12 @@ def on_items(
     """Declare a function over a whole collection, which evaluates its arguments itself."""
 
     def make(call: Call) -> Step:
-        return lambda items, frame: function(items, call, frame)
+        def step(items: Items, frame: Frame) -> Items:
+            if len(items) > SMALL:
+                frame.environment.spend(len(items))
+            return function(items, call, frame)
+
+        return step
 
     return Function(make=make, least=least, most=least if most is None else most, gives=gives, focus=focus)
 

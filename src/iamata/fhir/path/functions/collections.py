@@ -55,11 +55,14 @@ def _select(call: Call) -> Step:
     def step(items: Items, frame: Frame) -> Items:
         inner = frame.open()
         found: Items = []
+        frame.environment.spend(len(items))
         for index, item in enumerate(items):
             inner.this = [item]
             inner.index = index
-            found += projection(inner)
-        frame.environment.spend(len(items) + len(found))
+            answer = projection(inner)
+            if len(answer) > SMALL:
+                frame.environment.spend(len(answer))
+            found += answer
         return found
 
     return step
@@ -138,8 +141,9 @@ def _repeat_all(items: Items, call: Call, frame: Frame) -> Items:
     found: Items = []
     level = items
     while level:
-        level = [item for _, answer in each(level, frame, call.arguments[0]) for item in answer]
-        frame.environment.spend(len(level) + 1)
+        answers = [answer for _, answer in each(level, frame, call.arguments[0])]
+        frame.environment.spend(sum(map(len, answers)) + 1)
+        level = [item for answer in answers for item in answer]
         found += level
     return found
 
@@ -214,6 +218,8 @@ def _aggregate(items: Items, call: Call, frame: Frame) -> Items:
 def _sort(items: Items, call: Call, frame: Frame) -> Items:
     """Put items in the order of some keys; `-` before a key turns it round, what has no key comes first."""
     found = list(items)
+    # Python compares about as often as this, and each time in a closure of ours.
+    frame.environment.spend(len(items) * len(items).bit_length() * max(1, len(call.arguments)))
     for run, written in reversed([*zip(call.arguments, call.written, strict=True)]):
         is_turned = isinstance(written, Unary) and written.operator == "-"
         keyed = each(found, frame, run)
@@ -276,7 +282,8 @@ def _last(items: Items, frame: Frame) -> Items:
 
 
 def _tail(items: Items, frame: Frame) -> Items:
-    del frame
+    if len(items) > SMALL:
+        frame.environment.spend(len(items))
     return items[1:]
 
 

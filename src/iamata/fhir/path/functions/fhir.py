@@ -6,7 +6,7 @@ from typing import Final
 
 from iamata.fhir.definitions import find_type, list_codes
 from iamata.fhir.path.elements import Element, Item, find_children, make_element, to_value
-from iamata.fhir.path.evaluation import Environment, Frame, Items, Step
+from iamata.fhir.path.evaluation import SMALL, Environment, Frame, Items, Step
 from iamata.fhir.path.functions.calls import BOOLEAN, STRING, Call, Function, always, on_items
 from iamata.fhir.path.kinds import read_kind_argument
 from iamata.fhir.path.refusals import Place
@@ -21,14 +21,16 @@ _RELATIVE: Final = re.compile(
 
 def _extension(items: Items, call: Call, frame: Frame) -> Items:
     url = take_string(call.arguments[0](frame), call.place)
-    frame.environment.spend(len(items))
-    return [
-        one
-        for item in items
-        if type(item) is Element
-        for one in find_children(item, "extension")
-        if type(one) is Element and type(one.value) is dict and one.value.get("url") == url
-    ]
+    found: Items = []
+    for item in items:
+        extensions = find_children(item, "extension") if type(item) is Element else []
+        frame.environment.spend(1 + len(extensions))
+        found += [
+            one
+            for one in extensions
+            if type(one) is Element and type(one.value) is dict and one.value.get("url") == url
+        ]
+    return found
 
 
 def has_value(item: Item) -> bool:
@@ -165,7 +167,8 @@ def _reference_key(call: Call) -> Step:
     wanted = read_kind_argument(call.written[0], call.place).fhir if call.written else None
 
     def step(items: Items, frame: Frame) -> Items:
-        del frame
+        if len(items) > SMALL:
+            frame.environment.spend(len(items))
         keys = [find_reference_key(literal, wanted) for item in items if (literal := find_literal(item))]
         return [key for key in keys if key is not None]
 

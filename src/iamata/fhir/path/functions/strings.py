@@ -6,7 +6,8 @@ import functools
 import html
 import json
 import re
-from typing import Final
+from itertools import zip_longest
+from typing import Any, Final
 
 import re2
 
@@ -22,14 +23,18 @@ from iamata.fhir.path.functions.calls import (
     check_length,
     on_items,
     on_value,
+    refuse_length,
 )
 from iamata.fhir.path.refusals import REGEX_BYTES_MAX, REGEX_CHARS_MAX, STRING_CHARS_MAX, Place
 from iamata.fhir.path.singles import take_string
 
-_GROUP: Final = re.compile(r"\\|\$(\d)|\$\{(\w+)\}")
+_GROUP: Final = re.compile(r"\$(?:(\d)|\{(\w+)\})")
 _JSON_ESCAPE: Final = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _JSON_ESCAPED: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_REGEX_CHARS_A_STEP: Final = 16
+_REGEX_WORK_A_STEP: Final = 512
+"""Characters times instructions: in the worst case each character meets every instruction."""
+_COMPILING_A_STEP: Final = 2
+"""Instructions that a step pays for when a regular expression is compiled, which it mostly is already."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -56,46 +61,60 @@ def get_regex(pattern: str, place: Place) -> "re2._Regexp":
 
 
 def _matches(items: Items, call: Call, frame: Frame) -> Items:
-    text, pattern = _take_both(items, call, frame)
-    if text is None or pattern is None:
-        return []
-    return [get_regex(pattern, call.place).search(text) is not None]
+    text, regex = _take_both(items, call, frame)
+    return [] if text is None or regex is None else [regex.search(text) is not None]
 
 
 def _matches_full(items: Items, call: Call, frame: Frame) -> Items:
-    text, pattern = _take_both(items, call, frame)
-    if text is None or pattern is None:
-        return []
-    return [get_regex(pattern, call.place).fullmatch(text) is not None]
+    text, regex = _take_both(items, call, frame)
+    return [] if text is None or regex is None else [regex.fullmatch(text) is not None]
 
 
 def _replace_matches(items: Items, call: Call, frame: Frame) -> Items:
-    text, pattern = _take_both(items, call, frame)
+    text, regex = _take_both(items, call, frame)
     substitute = take_string(call.arguments[1](frame), call.place)
-    if text is None or pattern is None or substitute is None:
+    if text is None or regex is None or substitute is None:
         return []
-    if not pattern:
+    if not regex.pattern:
         return [text]
-    compiled = get_regex(pattern, call.place)
-    if len(text) * (len(substitute) + 1) > STRING_CHARS_MAX:
-        count = sum(1 for _ in compiled.finditer(text))
-        if len(text) + count * len(substitute) * (compiled.groups + 1) > STRING_CHARS_MAX:
+    pieces, room = _read_substitute(substitute), STRING_CHARS_MAX
+
+    def replace(match: "re2._Match[str]") -> str:
+        nonlocal room
+        # The next search may look at all the rest, and find nothing but the next letter.
+        _spend_on(len(text) - match.end(), regex, frame)
+        try:
+            found = "".join([one if is_text else match[one] or "" for is_text, one in pieces])
+        except IndexError:
+            call.place.refuse("a group that the regular expression does not have")
+        room -= len(found)
+        if room < 0:
             call.place.refuse(f"a string of more than {STRING_CHARS_MAX:,} characters")
-    try:
-        replaced = compiled.sub(_GROUP.sub(_spell_group, substitute), text)
-    except (re2.error, IndexError):
-        call.place.refuse("a group that the regular expression does not have")
-    return [check_length(replaced, frame)]
+        return found
+
+    return [check_length(regex.sub(replace, text), frame)]
 
 
-def _spell_group(match: re.Match[str]) -> str:
-    return r"\\" if match[0] == "\\" else rf"\g<{match[1] or match[2]}>"
+def _read_substitute(substitute: str) -> list[tuple[bool, Any]]:
+    """Read what takes the place of a match: texts, and between them groups by number or by name."""
+    texts = [(True, one) for one in _GROUP.split(substitute)[::3]]
+    groups = [(False, int(one[1]) if one[1] else one[2]) for one in _GROUP.finditer(substitute)]
+    return [one for pair in zip_longest(texts, groups) for one in pair if one is not None]
 
 
-def _take_both(items: Items, call: Call, frame: Frame) -> tuple[str | None, str | None]:
+def _take_both(items: Items, call: Call, frame: Frame) -> tuple[str | None, "re2._Regexp | None"]:
+    """Take a text and a regular expression, and count what searching the one with the other may cost."""
     text, pattern = take_string(items, call.place), take_string(call.arguments[0](frame), call.place)
-    frame.environment.spend(len(text or "") // _REGEX_CHARS_A_STEP)
-    return text, pattern
+    if text is None or pattern is None:
+        return None, None
+    regex = get_regex(pattern, call.place)
+    frame.environment.spend(regex.programsize // _COMPILING_A_STEP)
+    _spend_on(len(text), regex, frame)
+    return text, regex
+
+
+def _spend_on(length: int, regex: "re2._Regexp", frame: Frame) -> None:
+    frame.environment.spend(length * regex.programsize // _REGEX_WORK_A_STEP)
 
 
 def _substring(text: str, start: int, length: int | None = None) -> str | None:
@@ -106,8 +125,10 @@ def _substring(text: str, start: int, length: int | None = None) -> str | None:
 
 def _join(items: Items, call: Call, frame: Frame) -> Items:
     separator = take_string(call.arguments[0](frame), call.place) if call.arguments else ""
-    texts = [take_string([item], call.place) for item in items]
-    return [check_length((separator or "").join([text for text in texts if text is not None]), frame)]
+    texts = [text for item in items if (text := take_string([item], call.place)) is not None]
+    if sum(map(len, texts)) + len(separator or "") * len(texts) > STRING_CHARS_MAX:
+        refuse_length(frame)
+    return [check_length((separator or "").join(texts), frame)]
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from iamata.fhir.definitions import Element as Definition
 from iamata.fhir.path.elements import Child, Element, NodeType, get_type_name, list_children
-from iamata.fhir.path.evaluation import Frame, Items, Step, Types
+from iamata.fhir.path.evaluation import SMALL, Frame, Items, Step, Types
 from iamata.fhir.path.functions.calls import BOOLEAN, Call, Function, always, keep_types, on_items
 from iamata.fhir.path.kinds import read_kind_argument
 from iamata.fhir.path.singles import take_boolean, take_item, take_string
@@ -25,8 +25,11 @@ _TYPE_INFO: Final = _make_type_info()
 
 def _children(items: Items, call: Call, frame: Frame) -> Items:
     del call
-    found = [child for item in items for child in list_children(item)]
-    frame.environment.spend(len(found) + len(items))
+    found: Items = []
+    for item in items:
+        below = list_children(item)
+        frame.environment.spend(1 + len(below))
+        found += below
     return found
 
 
@@ -71,7 +74,8 @@ def _of_type(call: Call) -> Step:
     kind = read_kind_argument(call.written[0], call.place)
 
     def step(items: Items, frame: Frame) -> Items:
-        del frame
+        if len(items) > SMALL:
+            frame.environment.spend(len(items))
         return [item for item in items if kind.picks(item)]
 
     return step
