@@ -15,7 +15,7 @@ RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
 
-.PHONY: help demo test lint types bench bench-fhir-package bench-network report-sql-on-fhir lock cometbft abci-stubs clean
+.PHONY: help demo test lint types bench bench-fhir-package bench-network bench-learning report-sql-on-fhir lock cometbft abci-stubs clean
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1	\2/p' Makefile
@@ -45,6 +45,9 @@ report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write th
 
 bench-network: $(DEV)  ## measure between processes: nodes over HTTP
 	@$(BIN)/python -m bench http
+
+bench-learning: $(DEV)  ## measure what is learned from published data
+	@$(BIN)/python -m bench learning
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -2,7 +2,18 @@
 
 import sys
 
-from bench import fhirpath, http, ledger, records, state, validation, verify, views
+from bench import (
+    fhirpath,
+    http,
+    learning,
+    ledger,
+    records,
+    secure_sum,
+    state,
+    validation,
+    verify,
+    views,
+)
 from bench.harness import Bench, Figure, format_table, keep
 
 BENCHES: dict[str, Bench] = {
@@ -14,6 +25,8 @@ BENCHES: dict[str, Bench] = {
     "http": http.measure,
     "fhirpath": fhirpath.measure,
     "views": views.measure,
+    "learning": learning.measure,
+    "secure_sum": secure_sum.measure,
 }
 """Append only: one line for each module beside this one."""
 

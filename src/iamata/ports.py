@@ -323,8 +323,8 @@ class OpeningRow(msgspec.Struct, frozen=True, array_like=True):
 class OpeningStore(HeadedStore, Protocol):
     """Openings by name: the id of a consent or an access, or a commitment."""
 
-    def add(self, row: OpeningRow, *, head: bytes) -> None:
-        """Make an opening durable."""
+    def add(self, rows: Sequence[OpeningRow], *, head: bytes) -> None:
+        """Make openings durable, all or none."""
         ...
 
     def find(self, name: str) -> OpeningRow | None:

@@ -23,6 +23,10 @@ ALLOWED: Final = {
 }
 """What a pure module may do all the same, and why."""
 
+FIGURES: Final = ("learning",)
+"""Packages that floats are made for. What sites must agree on they compute element by element."""
+FLOATING: Final = frozenset({"float", "true division"})
+
 
 def find_pure_sources() -> list[Source]:
     """List the modules of the pure packages."""
@@ -38,6 +42,8 @@ def find_all() -> dict[tuple[str, str], list[int]]:
     found: dict[tuple[str, str], list[int]] = {}
     for source in sources:
         for line, what in find_impurities(source.tree, constants):
+            if source.package in FIGURES and what in FLOATING:
+                continue
             found.setdefault((source.path.relative_to(PACKAGE).as_posix(), what), []).append(line)
     return found
 
@@ -55,7 +61,7 @@ def test_every_exception_is_still_needed() -> None:
 def test_the_pure_packages_that_exist_are_looked_at() -> None:
     looked_at = {source.package for source in find_pure_sources()}
 
-    assert looked_at >= {"model", "crypto", "consent", "ledger", "fhir"}
+    assert looked_at >= {"model", "crypto", "consent", "ledger", "fhir", "learning"}
 
 
 @pytest.mark.parametrize(

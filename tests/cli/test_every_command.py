@@ -43,13 +43,17 @@ PINNED: Final = {
     "member leave": "member",
     "member list": "members",
     "member rotate-key": "key member",
+    "network continue": "continues home members network",
     "network init": "home members network",
     "network status": "nodes",
     "network up": "nodes",
     "node consensus-key": "key",
+    "node agree": "file",
     "node introduce": "file hash height network",
     "node peers": "own peers",
     "node configure": "configuration",
+    "node continue": "continues home network",
+    "node offer": "file",
     "node serve": "member url",
     "node status": "engine height log_size member name network orderer time time_ms",
     "node up": "member url",
@@ -81,6 +85,7 @@ PINNED: Final = {
     "wallet create": "wallet",
     "wallet devices": "keys own",
     "wallet enrol": "acts custodian patient wallet",
+    "wallet follow": "followed wallet",
     "wallet grant": "acts consent custodian terms until",
     "wallet lift": "acts consent lifted",
     "wallet outbox": "called_off waiting",
@@ -153,6 +158,7 @@ class Narrator:
         self.serve()
         self.run_networks()
         self.finish()
+        self.go_on()
         return self.heard
 
     def ask(self, command: str, *arguments: object) -> dict[str, Any]:
@@ -268,6 +274,21 @@ class Narrator:
         with RunningNode(home, verb="serve") as node:
             self.heard["node serve"] = node.document
             self.call("node status", node.url)
+
+    def go_on(self) -> None:
+        """Let the network go on in homes of one member each, and then once more, home by home."""
+        net, members = self.stage.folder / "net", ("north", "south", "state")
+        self.call("network continue", self.stage.home, net, "--orderer", "south")
+        self.call("wallet follow", "--home", net / "north", "--wallet", self.stage.patient)
+        offers = [self.stage.folder / f"{one}.offer" for one in members]
+        for one, offer in zip(members, offers, strict=True):
+            self.call("node offer", net / one, "--to", offer)
+        plan = ["--orderer", "north", *(part for offer in offers for part in ("--offer", offer))]
+        agreements = [self.stage.folder / f"{one}.agreement" for one in members[:2]]
+        for one, agreement in zip(members, agreements, strict=False):
+            self.call("node agree", net / one, "--to", agreement, *plan)
+        agreed = [part for agreement in agreements for part in ("--agreement", agreement)]
+        self.call("node continue", net / "north", self.stage.folder / "next", *plan, *agreed)
 
     def run_networks(self) -> None:
         """Run a folder of nodes, and look at a validator's key."""

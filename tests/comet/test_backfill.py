@@ -17,10 +17,10 @@ from iamata.engines.keeping.beginning import BEGINNING_FILE, Beginning, check_be
 from iamata.engines.keeping.commits import COMMITS_FILE, CommitFile, read_kept
 from iamata.engines.keeping.storage import LEDGER_FILE
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.header import compute_header_digest, read_block_header
 from iamata.ledger.light.blocks import LightBlock, order_validators
 from iamata.ledger.light.verifying import trust_genesis
-from iamata.ledger.state import LedgerState
 from iamata.model.canonical import encode_struct
 from iamata.model.reasons import Reason, Refused
 from iamata.node.configuration import Configuration
@@ -51,6 +51,9 @@ class Town:
 
     def __init__(self, town: ValidatorTown) -> None:
         self.town = town
+        self.founded = get_first_height(town.genesis) - 1
+        self.begun_at = self.founded + BEGUN_AT
+        self.found = str(town.engine.snapshot().app_hash)
         town.comet.connect()
         for number in range(BLOCKS):
             town.clock.advance(MINUTE_MS if number % 3 else MINUTE_MS // 7)
@@ -62,7 +65,7 @@ class Town:
         self.beginning = msgspec.structs.replace(
             self.beginning, entries=tuple(sorted(self.beginning.entries))
         )
-        self.blocks = list(town.engine.read_blocks())
+        self.blocks = list(town.engine.read_blocks(first_height=self.founded + 1))
         self.lights = self.sign()
         self.folder = town.folder / "late"
 
@@ -76,13 +79,13 @@ class Town:
     def sign(self) -> dict[int, LightBlock]:
         """Sign every header as CometBFT would, and one more."""
         genesis, keys = self.town.genesis, {self.town.validator.key_id: self.town.validator}
-        trust, app_hash = trust_genesis(genesis), str(LedgerState(genesis).app_hash)
+        trust, app_hash = trust_genesis(genesis), self.found
         now, lights = order_validators(genesis.validators), {}
         for block in self.blocks:
             light = vouch_for(trust, block, app_hash, now=now, following=now, keys=keys)
             lights[block.height] = light
             trust, app_hash = trust_light(light), read_block_header(block.header, genesis).app_hash
-        lights[BLOCKS + 1] = make_light(trust, now, [self.town.validator], app_hash=app_hash)
+        lights[self.founded + BLOCKS + 1] = make_light(trust, now, [self.town.validator], app_hash=app_hash)
         return lights
 
     def read_light_block(self, height: int) -> LightBlock:
@@ -100,15 +103,16 @@ class Town:
             return [height for height, _ in commits.read_all()]
 
     def begin(self, *, trusted: int = 3) -> Path:
-        """Let a second node begin with the snapshot, and go on to the end."""
+        """Let a second node that trusts one header begin with the snapshot, and go on to the end."""
         self.folder.mkdir(exist_ok=True)
+        trusted += self.founded
         with contextlib.closing(CommitFile(self.folder, is_writer=True)) as commits:
             commits.add(self.lights[trusted])
         late = self.town.open(self.folder.name)
         keeper = late._keeper  # noqa: SLF001  what its desk does when a snapshot is whole
         keeper.begin_at(
             self.beginning,
-            height=BEGUN_AT,
+            height=self.begun_at,
             app_hash=read_block_header(self.blocks[BEGUN_AT - 1].header, self.town.genesis).app_hash,
             hold=lambda beginning: [self.hold(beginning, trusted=trusted)].clear(),
         )
@@ -119,7 +123,7 @@ class Town:
         late.close()
         with contextlib.closing(CommitFile(self.folder, is_writer=True)) as commits:
             for light in self.lights.values():
-                if light.header.height > BEGUN_AT:
+                if light.header.height > self.begun_at:
                     commits.add(light)
         return self.folder
 
@@ -135,6 +139,20 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 @pytest.fixture
 def place(once: Town) -> Town:
     return once.fork()
+
+
+@pytest.fixture
+def continued(tmp_path: Path) -> Iterator[tuple[Genesis, Town]]:
+    """Make the blocks in a network that goes on from another, whose genesis comes with it."""
+    town = ValidatorTown(tmp_path)
+    before = town.genesis
+    town.comet.connect()
+    for _ in range(2):
+        town.comet.broadcast(town.write_anchors(1)[0])
+        town.comet.make_block()
+    town.go_on()
+    yield before, Town(town)
+    town.close()
 
 
 def move(beginning: Beginning, height: int, shift_ms: int, town: ValidatorTown) -> Beginning:
@@ -188,7 +206,7 @@ def test_a_header_that_does_not_lead_there_is_refused(place: Town, what: str) ->
 
 
 def test_what_began_with_a_snapshot_is_verified_from_there_on(place: Town) -> None:
-    report, replayed, votes = verify_ledger(place.begin(), place.town.genesis)
+    report, replayed, votes = verify_ledger(place.begin(), [place.town.genesis])
 
     assert (report.begun_at, report.blocks) == (BEGUN_AT, BLOCKS)
     assert report.app_hash == place.town.engine.snapshot().app_hash == replayed.state.app_hash
@@ -197,13 +215,39 @@ def test_what_began_with_a_snapshot_is_verified_from_there_on(place: Town) -> No
     assert votes.unvouched == 0
 
 
+def test_what_began_with_a_continued_networks_snapshot_is_verified_without_its_predecessors(
+    continued: tuple[Genesis, Town],
+) -> None:
+    before, place = continued
+
+    report, replayed, votes = verify_ledger(place.begin(), [before, place.town.genesis])
+
+    assert (report.begun_at, report.blocks) == (2 + BEGUN_AT, 2 + BLOCKS)
+    assert report.app_hash == place.town.engine.snapshot().app_hash
+    assert replayed.networks == (compute_network_id(before), compute_network_id(place.town.genesis))
+    assert votes is not None
+    assert votes.headers == report.blocks - place.beginning.blocks[0].height + 1
+
+
+def test_a_snapshot_of_the_first_block_must_follow_its_genesis(continued: tuple[Genesis, Town]) -> None:
+    _, place = continued
+    genesis, (first, *_) = place.town.genesis, place.blocks
+    header = read_block_header(first.header, genesis)
+    strange = msgspec.structs.replace(header, parent=compute_header_digest(header))
+    other = msgspec.structs.replace(first, header=encode_struct(strange))
+    lie = msgspec.structs.replace(place.beginning, blocks=(other,))
+
+    with pytest.raises(Refused, match="block 3 of a snapshot"):
+        check_beginning(lie, genesis, height=3, app_hash=header.app_hash)
+
+
 def test_a_snapshot_that_no_header_vouches_for_is_a_fault(place: Town) -> None:
     folder = place.begin()
     with contextlib.closing(sqlite3.connect(folder / COMMITS_FILE, isolation_level=None)) as db:
         db.execute("DELETE FROM light WHERE height > ?", (BEGUN_AT,))
 
     with pytest.raises(Refused, match="no header after it leads there"):
-        verify_ledger(folder, place.town.genesis)
+        verify_ledger(folder, [place.town.genesis])
 
 
 def test_a_ledger_without_what_it_began_with_is_a_fault(place: Town) -> None:
@@ -211,7 +255,7 @@ def test_a_ledger_without_what_it_began_with_is_a_fault(place: Town) -> None:
     (folder / BEGINNING_FILE).unlink()
 
     with pytest.raises(Refused) as refused:
-        verify_ledger(folder, place.town.genesis)
+        verify_ledger(folder, [place.town.genesis])
     assert refused.value.reason is Reason.FAULT_FOUND
 
 
@@ -229,12 +273,12 @@ def test_every_changed_byte_is_found(place: Town) -> None:
                 restore = change_row(db, table, column, chance)
                 expect_fault(folder, place)
                 db.execute(*restore)
-    verify_ledger(folder, place.town.genesis)
+    verify_ledger(folder, [place.town.genesis])
 
 
 def expect_fault(folder: Path, place: Town) -> None:
     with pytest.raises(Refused):
-        verify_ledger(folder, place.town.genesis)
+        verify_ledger(folder, [place.town.genesis])
 
 
 def flip(raw: bytes, chance: random.Random) -> bytes:

@@ -239,7 +239,7 @@ class TestOpenings:
         owners = [("a", "anna"), ("b", "boris"), ("c", "anna")]
         rows = [OpeningRow(name, patient, name.encode("ascii")) for name, patient in owners]
         for row in rows:
-            stores.openings.add(row, head=row.sealed)
+            stores.openings.add([row], head=row.sealed)
 
         assert stores.openings.find("b") == rows[1]
         assert list(stores.openings.read_of_patient("anna")) == [rows[0], rows[2]]
@@ -248,9 +248,9 @@ class TestOpenings:
         assert stores.openings.read_head() == b"erased"
 
     def test_no_opening_is_overwritten(self, stores: MemberStores) -> None:
-        stores.openings.add(OpeningRow("a", "anna", b"1"), head=b"first")
+        stores.openings.add([OpeningRow("a", "anna", b"1")], head=b"first")
 
         with pytest.raises(Refused, match="HOME_CORRUPT"):
-            stores.openings.add(OpeningRow("a", "anna", b"2"), head=b"second")
+            stores.openings.add([OpeningRow("a", "anna", b"2")], head=b"second")
 
         assert stores.openings.find("a") == OpeningRow("a", "anna", b"1")

@@ -50,7 +50,9 @@ CASES = [
 ]
 CASES += ledger_studies.OLDER.all
 LEDGER_REASONS = [
-    reason for reason in Reason if reason < Reason.NO_CONSENT or reason >= Reason.UNKNOWN_STUDY
+    reason
+    for reason in Reason
+    if reason < Reason.NO_CONSENT or Reason.UNKNOWN_STUDY <= reason <= Reason.MODEL_ALREADY_EXISTS
 ]
 UNREACHED = (
     Reason.UNKNOWN_ACCESS,

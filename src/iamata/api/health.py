@@ -5,6 +5,7 @@ from starlette.responses import Response
 from iamata.api.metrics import CONTENT_TYPE
 from iamata.api.serving import Serving
 from iamata.ledger.genesis import Genesis, get_orderer
+from iamata.ledger.succession import Lineage
 from iamata.model.reasons import Refused
 from iamata.wire import bodies
 
@@ -37,6 +38,11 @@ def tell_metrics(serving: Serving) -> Response:
 def show_genesis(serving: Serving) -> Genesis:
     """Return the network's genesis; its hash is the network's id."""
     return serving.office.author.engine.genesis
+
+
+def show_lineage(serving: Serving) -> Lineage:
+    """Return the networks that this one goes on from, with what proves that their members agreed."""
+    return serving.lineage
 
 
 def describe_node(serving: Serving) -> bodies.NodeInfo:

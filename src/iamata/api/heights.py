@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from iamata.api.limits import KEY_POLLS_MAX, POLL_S, POLLS_MAX, VIEW_S_MAX, VIEWS_MAX
 from iamata.api.pool import Pool
@@ -69,18 +69,26 @@ class LedgerWatch:
         """Return when the ledger has news, the time is up or the node stops; nobody takes every place."""
         loop = self._loop = asyncio.get_running_loop()
         until_s = loop.time() + wait_s
+        with self.taking_place(key=key, wait_s=wait_s) as is_waiting:
+            while is_waiting():
+                news = self._news  # of now: what comes while we look must not be missed
+                if has_news(await self._take_look()):
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), timeout=min(POLL_S, max(0, until_s - loop.time())))
+
+    @contextlib.contextmanager
+    def taking_place(self, *, key: KeyId, wait_s: float) -> Iterator[Callable[[], bool]]:
+        """Take a place among those who wait, or refuse; tells whether it is still worth waiting."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + wait_s
         require(self.polls < POLLS_MAX or wait_s == 0, Reason.TOO_BUSY, "too many long polls")
         is_modest = self._by_key[key] < KEY_POLLS_MAX or wait_s == 0
         require(is_modest, Reason.TOO_MANY_REQUESTS, "too many long polls of one key")
         self.polls += 1
         self._by_key[key] += 1
         try:
-            while (left_s := until_s - loop.time()) > 0 and not self._closing.is_set():
-                news = self._news  # of now: what comes while we look must not be missed
-                if has_news(await self._take_look()):
-                    return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(news.wait(), timeout=min(POLL_S, left_s))
+            yield lambda: loop.time() < until_s and not self._closing.is_set()
         finally:
             self.polls -= 1
             self._by_key -= Counter((key,))  # a counter keeps no zeros

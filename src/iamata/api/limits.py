@@ -5,6 +5,8 @@ from typing import Final
 BODY_BYTES_MAX: Final = 262_144
 SUBMISSION_BYTES_MAX: Final = 9 * 1_024 * 1_024
 """As many transactions as a request may hold, each as long as one may be."""
+VECTOR_BYTES_MAX: Final = 24 * 1_024 * 1_024
+"""The longest vector of a sum, or the largest model that a site hands in, in base64."""
 BODY_S_MAX: Final = 10.0
 """How long a body may take to arrive."""
 HEAD_BYTES_MAX: Final = 16_384

@@ -7,9 +7,9 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from iamata.api import health, ledger, messages, staff
+from iamata.api import health, learning, ledger, messages, staff
 from iamata.api.callers import Access
-from iamata.api.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX
+from iamata.api.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX, VECTOR_BYTES_MAX
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -73,5 +73,12 @@ ROUTES: Final = (
     Route("POST", "/v1/searches", Access.STAFF, staff.search_elsewhere),
     Route("POST", "/v1/readings", Access.STAFF, staff.fetch_records),
     Route("POST", "/v1/readings/receipts", Access.STAFF, staff.confirm_records),
+    Route("GET", "/v1/documents", Access.KNOWN, learning.show_document),
+    Route("POST", "/v1/documents", Access.STAFF, learning.keep, SUBMISSION_BYTES_MAX),
+    Route("POST", "/v1/runs", Access.STAFF, learning.start_run),
+    Route("POST", "/v1/runs/messages", Access.MEMBER, learning.carry_message, VECTOR_BYTES_MAX),
+    Route("GET", "/v1/runs/deliveries", Access.MEMBER, learning.await_delivery),
+    Route("POST", "/v1/runs/models", Access.MEMBER, learning.accept_model, VECTOR_BYTES_MAX),
+    Route("GET", "/v1/lineage", Access.ANYONE, health.show_lineage),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from iamata.api.gate import Gate
 from iamata.api.heights import HeldViews, LedgerWatch
@@ -9,10 +10,19 @@ from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.api.turns import Turns
 from iamata.ledger.blocks import StoredBlock
-from iamata.model.ids import MemberId
+from iamata.ledger.succession import Lineage
+from iamata.model.ids import MemberId, ModelId, RunId
 from iamata.model.reasons import Refused
 from iamata.wire.desk import Desk
 from iamata.workflows.office import Office
+
+
+class Learning(Protocol):
+    """What a node does for studies on its own."""
+
+    def register(self, run: RunId, *, supersedes: ModelId | None) -> None:
+        """Await what the sites of an own run attest, and register it, without making anybody wait."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,6 +32,8 @@ class Serving:
     office: Office
     engine_kind: str
     """How it comes by its blocks."""
+    lineage: Lineage
+    """Which networks its own goes on from."""
     read_blocks: Callable[[int], Iterator[StoredBlock]]
     """Reads every block from a height on."""
     find_trouble: Callable[[], Refused | None]
@@ -33,4 +45,5 @@ class Serving:
     watch: LedgerWatch
     pool: Pool
     turns: Turns
+    learning: Learning
     metrics: Metrics

@@ -11,6 +11,7 @@ import typer
 from iamata.cli import (
     access,
     consents,
+    continuing,
     demo,
     devices,
     emergency,
@@ -45,6 +46,7 @@ app = make_noun("Iamata: health records stay home, consent is proven, learning c
 demo.add_to(app)
 verify.add_to(app)
 consents.add_to(wallet.app)
+continuing.add_to(node.app)
 devices.add_to(wallet.app)
 outbox.add_to(wallet.app)
 validation.add_to(records.app)

@@ -18,10 +18,12 @@ from iamata.cli.stopping import until_told_to_stop
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.succession import get_predecessor
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.comet_home import LOOPBACK
 from iamata.node.configuration import PORT, PORT_MAX, read_configuration
+from iamata.node.continuing import continue_as_validators, continue_under_one, hold_network
 from iamata.node.home import MEMBERS_MAX, WALLETS_FOLDER, create_home
 from iamata.node.joining import Listening, join
 from iamata.node.network import create_node_homes
@@ -170,6 +172,61 @@ def join_(
             f"Then start it with: iamata node up {home}",
             "When it is in step, administrators let it order with:",
             f"  iamata proposal open --validator {joined.member}:{joined.key}:1",
+        ],
+    )
+
+
+@verb(app, "continue")
+def continue_(
+    source: Annotated[
+        Path, typer.Argument(help="The home, or the folder of homes, whose network is to go on.")
+    ],
+    folder: Annotated[Path, typer.Argument(help="A new folder, in which each member gets a home.")],
+    engine: EngineOption = Ordering.EMBEDDED,
+    orderer: Annotated[
+        str | None,
+        typer.Option("--orderer", metavar="ID", help="Where one orders: which; else who did."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="ID", help="A member whose home is lost; repeat it."),
+    ] = None,
+    port: PortOption = PORT,
+    timeout_commit_ms: PauseOption = TIMEOUT_COMMIT_MS,
+) -> None:
+    """Let a network go on under another genesis and other orderers, with all that it had."""
+    lost = [read_member(one) for one in without or []]
+    leader = None if orderer is None else read_member(orderer)
+    is_comet = engine is Ordering.COMET
+    require(leader is None or not is_comet, Reason.INPUT_INVALID, "where all order together, no one does")
+    with hold_network(source, folder, without=lost, tell=note) as old:
+        if is_comet:
+            genesis = continue_as_validators(
+                old, folder, first_port=port, timeout_commit_ms=timeout_commit_ms
+            )
+        else:
+            genesis = continue_under_one(old, folder, orderer=leader, first_port=port)
+    announce_continuation(genesis, folder)
+
+
+def announce_continuation(genesis: Genesis, folder: Path) -> None:
+    """Say what goes on as what, and what comes next."""
+    network, before = compute_network_id(genesis), get_predecessor(genesis)
+    members = [home.name for home in list_homes(folder)]
+    show(
+        {
+            "network": network,
+            "continues": {"network": before.network, "height": before.height},
+            "home": str(folder),
+            "members": members,
+        },
+        [
+            f"Network {before.network} goes on from block {before.height:,}",
+            f"as network {network} in {folder}, with {', '.join(members)}.",
+            "The old homes are marked, and nobody can open them again; keep them until you have checked:",
+            f"  iamata verify {folder}",
+            f"Start its nodes with: iamata network up {folder}",
+            "Wallets that lie elsewhere follow with: iamata wallet follow",
         ],
     )
 

@@ -10,12 +10,14 @@ import typer
 from iamata.cli.commands import verb
 from iamata.cli.output import note, show, spell_table
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.engines.keeping.beginning import has_beginning
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.ledger.light.verifying import TRUST_MS, is_fresh
 from iamata.model.instants import MS_PER_DAY, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import NODE_FILE
-from iamata.node.home import GENESIS_FILE, load_genesis
+from iamata.node.home import GENESIS_FILE, LEDGER_FOLDER, load_genesis
+from iamata.node.lineage import list_geneses, list_proven, read_lineage
 from iamata.node.running import list_homes
 from iamata.node.verification import HomeReport, naming_place, verify_export, verify_home
 from iamata.workflows.vouching import VoteReport
@@ -77,6 +79,7 @@ def verify(
             *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
             f"Network {facts['network']} at height {facts['height']:,}",
             f"App hash {facts['app_hash']}",
+            *describe_predecessor(report.genesis),
             "Everything above was checked, and nothing is wrong.",
             "Whoever has this app hash at this height has the same ledger.",
             *describe_order(report.votes, now_ms=read_clock_ms()),
@@ -118,6 +121,14 @@ def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
         f"The newest votes are {age_days} days old, longer than the trust period of {period_days} days:",
         "keys stolen since could have voted for another end. Compare the app hash with what a member says.",
     ]
+
+
+def describe_predecessor(genesis: Genesis) -> list[str]:
+    """Say which network goes on as this one."""
+    before = genesis.continues
+    if before is None:
+        return []
+    return [f"It goes on from network {before.network} at height {before.height:,}, as its members agreed."]
 
 
 @contextlib.contextmanager
@@ -175,9 +186,20 @@ def verify_path(path: Path, trusted: Genesis | None) -> HomeReport:
     """Check a home or an export; a trusted genesis must be the one that is found there."""
     if not path.is_dir():
         return verify_export(path, genesis=trusted, tell=note)
-    if trusted is not None and trusted != load_genesis(path):
+    if trusted is not None and trusted not in list_trusted(path):
         raise Refused(Reason.FAULT_FOUND, "the home is of another network")
     return verify_home(path, tell=note)
+
+
+def list_trusted(path: Path) -> tuple[Genesis, ...]:
+    """List the genesis of a home and of each network before: who trusts one trusts how it went on.
+
+    Beside a snapshot, only those after which it is proven that their members agreed: no block shows it.
+    """
+    genesis = load_genesis(path)
+    lineage = read_lineage(path, genesis)
+    before = list_proven(lineage) if has_beginning(path / LEDGER_FOLDER) else list_geneses(lineage)
+    return (*before, genesis)
 
 
 def read_trusted(path: Path) -> Genesis:
@@ -207,12 +229,19 @@ def document_report(report: HomeReport) -> dict[str, Any]:
         }
         | document_beginning(report)
         | document_votes(report.votes)
+        | document_predecessor(report.genesis)
     )
 
 
 def document_beginning(report: HomeReport) -> dict[str, Any]:
     """Say at which height the ledger began, for machines; nothing where that is its genesis."""
     return {"begun_at": report.ledger.begun_at} if report.ledger.begun_at else {}
+
+
+def document_predecessor(genesis: Genesis) -> dict[str, Any]:
+    """Say which network goes on as this one, for machines."""
+    before = genesis.continues
+    return {} if before is None else {"continues": {"network": before.network, "height": before.height}}
 
 
 def document_votes(votes: VoteReport | None) -> dict[str, Any]:

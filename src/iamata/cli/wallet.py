@@ -21,8 +21,10 @@ from iamata.model.ids import PatientId
 from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
+from iamata.node.following import follow_at_node, follow_in_home
 from iamata.node.identities import open_or_create
 from iamata.node.outbox import Outcome
+from iamata.stores.private_files import hold_folder
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.enrolments import read_enrolment_code
@@ -45,6 +47,24 @@ def create(wallet: WalletOption) -> None:
     """Make an empty wallet. Enrolling makes one too."""
     create_wallet(wallet)
     show({"wallet": str(wallet)}, [f"Made a wallet in {wallet}; only you can read it. Keep a copy."])
+
+
+@verb(app, "follow")
+def follow(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption) -> None:
+    """Let a wallet follow a network that goes on as another, once it is proven that its members agreed."""
+    with hold_folder(wallet):
+        if node is not None:
+            followed = follow_at_node(node, wallet)
+        elif home is not None:
+            followed = follow_in_home(home, wallet)
+        else:
+            raise Refused(Reason.INPUT_INVALID, "say where with --home or --node")
+    lines = [f"Network {one.before} goes on as {one.after}." for one in followed]
+    facts = [{"before": one.before, "after": one.after} for one in followed]
+    show(
+        {"followed": facts, "wallet": str(wallet)},
+        [*lines, "Its keys are the same as before."],
+    )
 
 
 @verb(app, "enrol")

@@ -1,15 +1,20 @@
 """Another member's desk behind a URL."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from iamata.client.connection import Connection
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import MemberId, PatientId
+from iamata.model.ids import Digest, MemberId, PatientId, RunId
 from iamata.ports import Finality
 from iamata.wire import bodies
 from iamata.workflows.accesses import AccessProof
+from iamata.workflows.documents import HandedIn
 from iamata.workflows.messages import Release
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
+
+DELIVERY_WAIT_S: Final = 20.0
+"""How long one question waits for the other sites of a run."""
 
 
 class RemoteDesk:
@@ -59,3 +64,23 @@ class RemoteDesk:
         """Bring the key of the patient whom a code names."""
         body = bodies.EnrolmentBody(code=code, possession=possession.text)
         self._connection.post("/v1/enrolments", Finality, body, is_signed=False)
+
+    def carry_message(self, sender: MemberId, *, plan: bytes, message: bytes, height: int) -> None:  # noqa: ARG002  who signs is who sends
+        """Bring a message in a round of a study of this member's."""
+        body = bodies.RunMessage(plan=plan, message=message, height=height)
+        self._connection.post("/v1/runs/messages", bodies.Nothing, body)
+
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        """Wait for what a phase of a round brings, as long as one question may."""
+        query = bodies.DeliveryQuery(run=run, plan=plan, phase=phase, wait_s=DELIVERY_WAIT_S)
+        found = self._connection.get("/v1/runs/deliveries", bodies.Delivery, query, wait_s=DELIVERY_WAIT_S)
+        return found.messages or None
+
+    def accept_model(self, sender: MemberId, handed: HandedIn) -> None:  # noqa: ARG002  who signs is who sends
+        """Hand in what our run came to."""
+        self._connection.post("/v1/runs/models", bodies.Nothing, handed)
+
+    def show_document(self, digest: Digest) -> bytes:
+        """Ask for a public document by its hash."""
+        query = bodies.DocumentQuery(digest=digest)
+        return self._connection.get("/v1/documents", bodies.Document, query).content

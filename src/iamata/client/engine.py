@@ -13,6 +13,7 @@ from iamata.ledger.envelope import SignedTransaction, read_transaction
 from iamata.ledger.genesis import Genesis, check_genesis, compute_network_id
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.receipts import Checkpoint, check_checkpoint, check_receipt
+from iamata.ledger.succession import Lineage, check_lineage
 from iamata.model.ids import NetworkId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Finality
@@ -156,6 +157,13 @@ class RemoteEngine:
         )
         require(proven == finality and leaf.id == transaction.id, Reason.FAULT_FOUND, "a receipt")
         return proven
+
+
+def fetch_lineage(connection: Connection) -> tuple[Lineage, Genesis]:
+    """Fetch the networks that a node's own goes on from, and its genesis; nothing of it is trusted yet."""
+    genesis, lineage = fetch_genesis(connection, network=None), connection.get("/v1/lineage", Lineage)
+    check_lineage((*(one.genesis for one in lineage.predecessors), genesis))
+    return lineage, genesis
 
 
 def fetch_genesis(connection: Connection, *, network: NetworkId | None) -> Genesis:

@@ -1,10 +1,11 @@
 """The first page of a ledger: who founds it, under which parameters, and who orders its blocks.
 
-A genesis is a file of canonical JSON; the network's id is the file's SHA-256.
+A genesis is a file of canonical JSON; the network's id is the file's SHA-256. One that continues another
+ledger founds nothing: it names where that one stood, and who orders from there on.
 """
 
 import hashlib
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 
@@ -27,7 +28,7 @@ from iamata.ledger.entries import (
 )
 from iamata.ledger.parameters import check_parameters
 from iamata.ledger.rules import RULES
-from iamata.ledger.transaction import Count, DisplayName
+from iamata.ledger.transaction import Count, DisplayName, Statement
 from iamata.ledger.validators import POWER_MAX
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import (
@@ -45,6 +46,7 @@ from iamata.model.reasons import Reason, Refused, require
 
 GENESIS_BYTES_MAX: Final = 1_048_576
 FOUNDERS_MAX: Final = 100
+AGREEMENT_LENGTH_MAX: Final = 1_024
 ADMINISTRATORS_MAX: Final = 8
 
 
@@ -77,6 +79,15 @@ class Predecessor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     app_hash: Digest
 
 
+class Continuation(Statement):
+    """A member agrees that the network it belongs to goes on under another genesis."""
+
+    typ: ClassVar[str] = "iamata-continuation+jwt"
+
+    charter: Digest
+    """Of that genesis without the agreements."""
+
+
 class Genesis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a ledger starts from."""
 
@@ -87,9 +98,16 @@ class Genesis(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The key that signs block headers: on the embedded engine one signer orders, and says so."""
     validators: Annotated[tuple[Validator, ...], msgspec.Meta(max_length=FOUNDERS_MAX)] = ()
     """Instead: founders that order blocks together under CometBFT, one consensus key each."""
-    founders: Annotated[tuple[Founder, ...], msgspec.Meta(min_length=1, max_length=FOUNDERS_MAX)]
-    parameters: Parameters
+    founders: Annotated[tuple[Founder, ...], msgspec.Meta(max_length=FOUNDERS_MAX)] = ()
+    """None where the network is continued: its members are those that it had."""
+    parameters: Parameters | msgspec.UnsetType = msgspec.UNSET
+    """None where the network is continued: those that it had go on."""
     continues: Predecessor | None = None
+    agreements: Annotated[
+        tuple[Annotated[str, msgspec.Meta(max_length=AGREEMENT_LENGTH_MAX)], ...],
+        msgspec.Meta(max_length=FOUNDERS_MAX),
+    ] = ()
+    """Statements of the predecessor's members, one a member, that the network goes on like this."""
 
 
 def read_genesis(raw: bytes) -> Genesis:
@@ -107,7 +125,7 @@ def read_genesis(raw: bytes) -> Genesis:
 def check_genesis(genesis: Genesis) -> None:
     """Refuse weak or repeated keys, repeated names and parameters out of range."""
     require(genesis.rules in RULES, Reason.UNKNOWN_TYPE, "these rules are not known here")
-    check_parameters(genesis.parameters)
+    check_beginning(genesis)
     check_validators(genesis)
     orderers = [genesis.orderer] if genesis.orderer is not msgspec.UNSET else []
     keys = [key for founder in genesis.founders for key in list_keys(founder)]
@@ -123,14 +141,27 @@ def check_genesis(genesis: Genesis) -> None:
     require(len(dict.fromkeys(persons)) == len(persons), Reason.PERSON_ALREADY_EXISTS, "the genesis")
 
 
+def check_beginning(genesis: Genesis) -> None:
+    """Refuse unless a genesis either founds a network or continues one, and not half of each."""
+    if genesis.continues is None:
+        is_whole = bool(genesis.founders) and genesis.parameters is not msgspec.UNSET
+        require(is_whole and not genesis.agreements, Reason.MALFORMED, "the genesis founds no network")
+    else:
+        is_bare = not genesis.founders and genesis.parameters is msgspec.UNSET
+        require(is_bare, Reason.MALFORMED, "what continues a network founds nothing")
+    if genesis.parameters is not msgspec.UNSET:
+        check_parameters(genesis.parameters)
+
+
 def check_validators(genesis: Genesis) -> None:
-    """Refuse unless one signer orders, or else validators do: founders, in order, each once."""
+    """Refuse unless one signer orders, or else validators do: members, in order, each once."""
     is_one = genesis.orderer is not msgspec.UNSET
     require(is_one != bool(genesis.validators), Reason.MALFORMED, "one orderer, or else validators")
     members = [one.member for one in genesis.validators]
     founders = [founder.member for founder in genesis.founders]
     require(members == sorted(dict.fromkeys(members)), Reason.NOT_CANONICAL, "the validators")
-    require(all(one in founders for one in members), Reason.UNKNOWN_MEMBER, "a validator is no founder")
+    is_known = genesis.continues is not None or all(one in founders for one in members)
+    require(is_known, Reason.UNKNOWN_MEMBER, "a validator is no founder")
     for one in genesis.validators:
         require(0 < one.power <= POWER_MAX, Reason.PARAMETER_OUT_OF_RANGE, "the weight of a validator")
 
@@ -147,8 +178,21 @@ def compute_network_id(genesis: Genesis) -> NetworkId:
     return NetworkId(encode_digest(hashlib.sha256(encode_struct(genesis)).digest()))
 
 
+def compute_charter(genesis: Genesis) -> Digest:
+    """Compute what the members agree to: the digest of a genesis without their agreements."""
+    bare = msgspec.structs.replace(genesis, agreements=())
+    return Digest(encode_digest(hashlib.sha256(encode_struct(bare)).digest()))
+
+
+def get_first_height(genesis: Genesis) -> int:
+    """Return the height of the first block under a genesis: heights go on where a network does."""
+    return 1 if genesis.continues is None else genesis.continues.height + 1
+
+
 def compute_first_entries(genesis: Genesis) -> dict[bytes, bytes]:
-    """Compute the map that the first block finds."""
+    """Compute the map that the first block finds; of a continued network the genesis does not hold it."""
+    if genesis.parameters is msgspec.UNSET:
+        return {}
     entries: dict[bytes, Entry] = {
         tables.PARAMETERS.key(tables.CURRENT): genesis.parameters,
         tables.ROLLS.key(tables.CURRENT): Roll(

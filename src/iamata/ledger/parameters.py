@@ -44,3 +44,8 @@ def check_parameters(parameters: Parameters) -> None:
         Reason.PARAMETER_OUT_OF_RANGE,
         "quorum beyond everybody",
     )
+
+
+def count_deciding(members: int, parameters: Parameters) -> int:
+    """Count how many of the active members decide: more than the agreed share."""
+    return members * parameters.quorum_numerator // parameters.quorum_denominator + 1

@@ -110,9 +110,14 @@ def write_state_proof(key: bytes, entries: FrozenMap, checkpoint: Checkpoint) ->
     )
 
 
-def check_growth(proof: GrowthProof, earlier: Checkpoint, genesis: Genesis) -> None:
-    """Refuse unless a log that was checked before is the beginning of the one that is shown now."""
-    check_checkpoint(earlier, genesis)
+def check_growth(
+    proof: GrowthProof, earlier: Checkpoint, genesis: Genesis, *, before: Genesis | None = None
+) -> None:
+    """Refuse unless a log that was checked before is the beginning of the one that is shown now.
+
+    A log goes on where its network does: then the earlier one was vouched for under the genesis `before`.
+    """
+    check_checkpoint(earlier, before or genesis)
     check_checkpoint(proof.checkpoint, genesis)
     if earlier.log_size == 0:
         return

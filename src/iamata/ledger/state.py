@@ -11,10 +11,11 @@ from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import Frontier
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import Outcome, Position, apply_block, check_admission
-from iamata.ledger.genesis import Genesis, compute_first_entries, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_first_entries, compute_network_id, get_first_height
 from iamata.ledger.header import Header, compute_app_hash, compute_header_digest, compute_transactions_root
 from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.ledger.rules import get_rules
+from iamata.ledger.succession import compute_succession
 from iamata.ledger.window import Window
 from iamata.model.ids import Digest, NetworkId, TxId
 from iamata.model.instants import Instant
@@ -43,10 +44,16 @@ class Installed:
 
 
 class LedgerState:
-    """Everything that the next block depends on."""
+    """Everything that the next block depends on.
+
+    Under a genesis that continues a network it is empty, and no block can follow, until it inherits.
+    """
 
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
+        self.first_height = get_first_height(genesis)
+        self.inherited: dict[bytes, bytes] = {}
+        """What the genesis changed in a map that was inherited: part of what the first block writes."""
         self.network: NetworkId = compute_network_id(genesis)
         self.entries = AuthMap.load(compute_first_entries(genesis).items())
         self.frontier = Frontier()
@@ -54,6 +61,22 @@ class LedgerState:
         self.height = 0
         self.time_ms: int = genesis.created_ms
         self.parent = Digest(self.network)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Tell whether there is a block under this genesis; those of a predecessor are not."""
+        return self.height >= self.first_height
+
+    def inherit(self, *, entries: AuthMap, frontier: Frontier, time_ms: int) -> None:
+        """Begin where the predecessor stands, or refuse another ledger than the genesis continues.
+
+        The map is taken over, not copied. What was signed for the predecessor names its network, so none
+        of it can be replayed here, and the window begins empty.
+        """
+        self.inherited = compute_succession(entries, frontier, time_ms, self.genesis)
+        entries.update(self.inherited)
+        self.entries, self.frontier = entries, frontier
+        self.height = self.first_height - 1
 
     @property
     def app_hash(self) -> Digest:

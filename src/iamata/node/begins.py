@@ -5,7 +5,7 @@ against their headers, and against those that the ledger keeps, but not run.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from iamata.crypto.authmap import AuthMap
@@ -21,14 +21,15 @@ from iamata.ledger.header import read_block_header
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
 from iamata.workflows.disclosure_verification import expect
-from iamata.workflows.vouching import Vouched, vouch_for_beginning, vouch_for_genesis
+from iamata.workflows.vouching import Vouched, vouch_for_beginning, vouch_for_first
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Begin:
     """What the first block that is run follows."""
 
-    genesis: Genesis
+    lineage: tuple[Genesis, ...]
+    """The networks whose blocks are run, oldest first; after a snapshot just the one that it is of."""
     make_state: Callable[[], LedgerState]
     """Makes it anew, as a replay changes it."""
     height: int
@@ -43,23 +44,27 @@ class Begin:
         """Return a tile of the log as it was then."""
         return self.tiles.get((level, position), b"")
 
-    def vouch(self, commits: CommitFile, *, now_ms: int) -> Vouched:
-        """Say what votes there are for what comes before."""
-        if not self.blocks:
-            return vouch_for_genesis(self.genesis)
+    def vouch(self, state: LedgerState, commits: CommitFile | None, *, now_ms: int) -> Vouched:
+        """Say what votes there are for the state that a network's next block finds."""
+        if not self.blocks or commits is None:
+            return vouch_for_first(state)
         lights = (read_kept(raw) for _, raw in commits.read_all())
-        return vouch_for_beginning(self.genesis, self.blocks, self.make_state(), lights, now_ms=now_ms)
+        return vouch_for_beginning(state.genesis, self.blocks, state, lights, now_ms=now_ms)
 
 
-def find_begin(folder: Path, genesis: Genesis) -> Begin:
-    """Find where a ledger begins, or refuse a snapshot that is not what it says."""
+def find_begin(folder: Path, lineage: Sequence[Genesis]) -> Begin:
+    """Find where a ledger begins, or refuse a snapshot that is not what it says.
+
+    A snapshot is of the newest network, and holds nothing of those that it goes on from.
+    """
     beginning = read_beginning(folder)
     if beginning is not None:
-        return _begin_with_snapshot(beginning, genesis)
-    entries = dict(LedgerState(genesis).entries.items())
+        return _begin_with_snapshot(beginning, lineage[-1])
+    first = lineage[0]
+    entries = dict(LedgerState(first).entries.items())
     return Begin(
-        genesis=genesis,
-        make_state=lambda: LedgerState(genesis),
+        lineage=tuple(lineage),
+        make_state=lambda: LedgerState(first),
         height=0,
         log_size=0,
         segment=Segment(FIRST_SEGMENT, entries),
@@ -96,7 +101,7 @@ def _begin_with_snapshot(beginning: Beginning, genesis: Genesis) -> Begin:
         return state
 
     return Begin(
-        genesis=genesis,
+        lineage=(genesis,),
         make_state=make_state,
         height=last.height,
         log_size=size,

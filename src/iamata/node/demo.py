@@ -6,10 +6,9 @@ is erased; and in the end the whole home is verified. Whatever comes out otherwi
 """
 
 import contextlib
-import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,73 +17,42 @@ from iamata.engines.embedded.engine import read_clock_ms
 from iamata.fhir.demographics import list_demographics
 from iamata.fhir.preparing import Prepared
 from iamata.intake.progress import Progress
-from iamata.ledger.entries import MemberKind, ReviewOutcome, Role
+from iamata.ledger.entries import ReviewOutcome
 from iamata.model.ids import ConsentId, MemberId, PatientId, PersonId
 from iamata.model.instants import MS_PER_HOUR, Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
-from iamata.node.home import WALLETS_FOLDER, Home, create_home, open_home
-from iamata.node.identities import sign_as
+from iamata.node.demo_stage import (
+    LAKE_CLINICIAN,
+    MEMBERS,
+    NORTH_CLINICIAN,
+    NORTH_REVIEWER,
+    PATIENT,
+    SAMPLE_SEED,
+    SOUTH_CLINICIAN,
+    STAFF,
+    A,
+    B,
+    C,
+    Story,
+    Tell,
+    hold,
+)
+from iamata.node.demo_study import tell_study
+from iamata.node.home import create_home, open_home
 from iamata.node.importing import import_files
 from iamata.node.verification import HomeReport, verify_home
 from iamata.sample.writing import write_sample
-from iamata.stores.wallets import load_wallet
 from iamata.workflows import disclosures, emergencies, erasures, reads, receiving
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.author import Author
 
-SAMPLE_SEED: Final = 17
 SAMPLE_PATIENTS: Final = 24
 CONSENT_DAYS: Final = 365
 SHARE_MINUTES: Final = 60
 PATIENTS_NEEDED: Final = 3
-A: Final = MemberId("north-hospital")
-B: Final = MemberId("south-hospital")
-C: Final = MemberId("lake-hospital")
-REGULATOR: Final = MemberId("regulator")
-MEMBERS: Final = (
-    (A, "North Hospital", MemberKind.HOSPITAL),
-    (B, "South Hospital", MemberKind.HOSPITAL),
-    (C, "Lake Hospital", MemberKind.HOSPITAL),
-    (REGULATOR, "Health Data Authority", MemberKind.REGULATOR),
-)
-NORTH_CLINICIAN: Final = "north-clinician"
-NORTH_REVIEWER: Final = "north-reviewer"
-SOUTH_CLINICIAN: Final = "south-clinician"
-LAKE_CLINICIAN: Final = "lake-clinician"
-STAFF: Final = {
-    NORTH_CLINICIAN: (A, (Role.CLINICIAN,)),
-    NORTH_REVIEWER: (A, (Role.REVIEWER,)),
-    SOUTH_CLINICIAN: (B, (Role.CLINICIAN,)),
-    LAKE_CLINICIAN: (C, (Role.CLINICIAN, Role.EMERGENCY)),
-}
 WHY_GLASS: Final = "Unconscious after a fall; medication and allergies are needed at once."
 WHY_JUSTIFIED: Final = "Checked with the ward: the patient was unconscious."
-PATIENT: Final = "patient"
-"""Names of wallets."""
-
-Tell = Callable[[str], None]
-
-
-@dataclasses.dataclass(slots=True)
-class Story:
-    """What the story has come to so far; `facts` is what `--json` prints."""
-
-    home: Home
-    tell: Tell
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
-    people: dict[str, PersonId] = dataclasses.field(default_factory=dict)
-    """Staff, by the name of their wallet."""
-    patients: dict[PatientId, list[str]] = dataclasses.field(default_factory=dict)
-    """The imported patients of hospital A, with the demographics that find each in an emergency."""
-
-    def find_wallet(self, name: str) -> Path:
-        """Say where somebody's wallet lies, so that the command line can go on with it."""
-        return self.home.path / WALLETS_FOLDER / name
-
-    def get_author(self, name: str, member: MemberId) -> Author:
-        """Return the author that signs for a person of the staff."""
-        return sign_as(self.home, load_wallet(self.find_wallet(name)), member)[1]
 
 
 def run_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
@@ -105,6 +73,7 @@ def run_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
         show_who_looked(story)
         withdraw(story, consent)
         erase(story, erased)
+        tell_study(story)
     report = verify_home(path, tell=lambda _: None)
     story.facts["verified"] = describe_verification(report)
     tell(f"The whole home is verified: {describe_counts(story.facts['verified'])}.")
@@ -335,11 +304,6 @@ def fetch(story: Story, request: str, *, member: MemberId, person: PersonId) -> 
         disclosures.accept_receipt(office, received.receipt)
         shared += len(received.records)
     return shared
-
-
-def hold(condition: bool, otherwise: str) -> None:  # noqa: FBT001  reads as a sentence
-    """End the story where it does not come out as it is told."""
-    require(condition, Reason.FAULT_FOUND, f"in the demo, {otherwise}")
 
 
 def describe_verification(report: HomeReport) -> dict[str, int]:

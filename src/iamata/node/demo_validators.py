@@ -15,7 +15,20 @@ from iamata.ledger.genesis import compute_network_id
 from iamata.model.ids import ConsentId, MemberId, PatientId
 from iamata.model.reasons import Reason, Refused
 from iamata.node import demo, wallets
-from iamata.node.demo import MEMBERS, PATIENT, A, B, C, Story, Tell, hold
+from iamata.node.demo_stage import (
+    LAKE_CLINICIAN,
+    MEMBERS,
+    NORTH_CLINICIAN,
+    NORTH_REVIEWER,
+    PATIENT,
+    SOUTH_CLINICIAN,
+    A,
+    B,
+    C,
+    Story,
+    Tell,
+    hold,
+)
 from iamata.node.home import WALLETS_FOLDER, load_genesis
 from iamata.node.identities import open_or_create, sign_as
 from iamata.node.keeping_up import KeptNodes, keeping_up
@@ -128,15 +141,15 @@ def let_clinician_read(network: Network, story: Story) -> None:
 
 def let_glass_break(network: Network, story: Story, patient: PatientId) -> None:
     """Let a privileged clinician find and read a patient in an emergency, and the custodian review it."""
-    person = story.people[demo.LAKE_CLINICIAN]
-    with network.come_as(demo.LAKE_CLINICIAN, C) as place:
-        author = sign_as(place, load_wallet(network.find_wallet(C, demo.LAKE_CLINICIAN)), C)[1]
+    person = story.people[LAKE_CLINICIAN]
+    with network.come_as(LAKE_CLINICIAN, C) as place:
+        author = sign_as(place, load_wallet(network.find_wallet(C, LAKE_CLINICIAN)), C)[1]
         search = demo.write_search(author, person, story.patients[patient][0])
         found = place.find_in_emergency(A, search)
         declared = emergencies.declare(author, patient=found, reason=demo.WHY_GLASS)
         shared = confirm(place, place.staff.fetch_in_emergency(declared.emergency, purpose="BTG"))
-    with network.come_as(demo.NORTH_REVIEWER, A) as place:
-        reviewer = sign_as(place, load_wallet(network.find_wallet(A, demo.NORTH_REVIEWER)), A)[1]
+    with network.come_as(NORTH_REVIEWER, A) as place:
+        reviewer = sign_as(place, load_wallet(network.find_wallet(A, NORTH_REVIEWER)), A)[1]
         emergencies.review(reviewer, declared.emergency, ReviewOutcome.JUSTIFIED, reason=demo.WHY_JUSTIFIED)
     story.facts["emergency"] = {"records": shared, "outcome": str(ReviewOutcome.JUSTIFIED)}
     network.tell(
@@ -148,7 +161,7 @@ def let_glass_break(network: Network, story: Story, patient: PatientId) -> None:
 def show_who_looked(network: Network, story: Story, alice: PatientId) -> None:
     """Let her own clinician read one record, and the patient list every access with its proof."""
     with network.nodes.working_at(A) as home:
-        office, person = home.get_office(A), story.people[demo.NORTH_CLINICIAN]
+        office, person = home.get_office(A), story.people[NORTH_CLINICIAN]
         listed = reads.list_records(office, person=person, patient=alice, purpose="TREAT")
         reads.read_records(office, [listed[0].facts.record], person=person, patient=alice, purpose="TREAT")
         reads.anchor_reads(office)
@@ -172,7 +185,7 @@ def ask_with_share(network: Network) -> int | None:
         folder = network.find_wallet(A, PATIENT)
         statement = wallets.share(place, folder, member=A, recipient=B, minutes=demo.SHARE_MINUTES)
         share = shorten(statement)
-    with network.come_as(demo.SOUTH_CLINICIAN, B) as place:
+    with network.come_as(SOUTH_CLINICIAN, B) as place:
         try:
             return confirm(place, place.staff.fetch_by_share(share, purpose="TREAT"))
         except Refused as refused:

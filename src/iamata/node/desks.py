@@ -1,14 +1,18 @@
 """A member's desk that is served in this process."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import MemberId, PatientId
-from iamata.workflows import accesses, consents, disclosures, emergencies, enrolments
+from iamata.model.ids import Digest, MemberId, PatientId, RunId
+from iamata.workflows import accesses, consents, disclosures, emergencies, enrolments, studies
 from iamata.workflows.accesses import AccessProof
+from iamata.workflows.documents import HandedIn, get_document
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
+
+DELIVERY_WAIT_S: Final = 20.0
 
 
 class LocalDesk:
@@ -54,3 +58,20 @@ class LocalDesk:
     def accept_enrolment(self, code: str, possession: Signed[Possession]) -> None:
         """Let a patient's own key speak for the patient whom a code of this member names."""
         enrolments.accept_enrolment(self._office, code, possession)
+
+    def carry_message(self, sender: MemberId, *, plan: bytes, message: bytes, height: int) -> None:
+        """Take in a site's message in a round of a study that this member owns."""
+        view = self._office.await_height(height)
+        self._office.relays.carry(view, sender, plan=plan, message=message)
+
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        """Wait for what a phase of a round brings."""
+        return self._office.relays.await_delivery(run, plan, phase, wait_s=DELIVERY_WAIT_S)
+
+    def accept_model(self, sender: MemberId, handed: HandedIn) -> None:
+        """Take in what a site's run came to."""
+        studies.accept_model(self._office, sender, handed)
+
+    def show_document(self, digest: Digest) -> bytes:
+        """Return a public document by its hash."""
+        return get_document(self._office.custody, digest)

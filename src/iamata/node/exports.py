@@ -1,5 +1,7 @@
 """A ledger in one file for an outsider: the genesis on the first line, then a block a line.
 
+Where a network continues another, the genesis of that one is on the next line, and so on to the first.
+
 Every line has one spelling. That whole blocks are missing from the end, no export can show by itself: its
 reader compares height and app hash with what another member says.
 """
@@ -7,7 +9,7 @@ reader compares height and app hash with what another member says.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -17,6 +19,7 @@ import msgspec
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, read_genesis
 from iamata.ledger.misbehaviour import Misbehaviour
+from iamata.ledger.succession import PREDECESSORS_MAX, check_lineage
 from iamata.model.canonical import encode_struct
 from iamata.model.reasons import Reason, Refused, require
 
@@ -46,6 +49,8 @@ class Export:
     """An export that is being read."""
 
     genesis: Genesis
+    predecessors: tuple[Genesis, ...]
+    """Of the networks that it goes on from, oldest first."""
     blocks: Iterator[StoredBlock]
     lights: dict[int, bytes]
     """Light blocks by height, each from when its block is read until somebody takes it out."""
@@ -61,6 +66,7 @@ def write_export(
     genesis: Genesis,
     blocks: Iterable[StoredBlock],
     *,
+    predecessors: Sequence[Genesis] = (),
     find_light: Callable[[int], bytes | None] = find_no_light,
 ) -> int:
     """Write a new file, and return how many blocks it holds."""
@@ -72,7 +78,8 @@ def write_export(
     except OSError as error:
         raise Refused(Reason.STORAGE_FULL, f"{path}: {error.strerror}") from error
     with _removing_what_fails(path), file:
-        file.write(encode_struct(genesis) + b"\n")
+        for one in (genesis, *reversed(predecessors)):
+            file.write(encode_struct(one) + b"\n")
         for block in blocks:
             file.write(encode_struct(_spell(block, find_light(block.height))) + b"\n")
             count += 1
@@ -89,13 +96,31 @@ def read_export(path: Path) -> Iterator[Export]:
     except OSError as error:
         raise Refused(Reason.FILE_NOT_FOUND, f"{path}: {error.strerror}") from error
     with file:
-        genesis, lights = _read_genesis(file), dict[int, bytes]()
-        yield Export(genesis=genesis, blocks=_read_blocks(file, lights), lights=lights)
+        lineage, lights = _read_lineage(file), dict[int, bytes]()
+        yield Export(
+            genesis=lineage[-1],
+            predecessors=lineage[:-1],
+            blocks=_read_blocks(file, lights),
+            lights=lights,
+        )
 
 
-def _read_genesis(file: BufferedReader) -> Genesis:
+def _read_lineage(file: BufferedReader) -> tuple[Genesis, ...]:
+    """Read the genesis and those of the networks before, as many as name one; oldest first."""
+    found = [_read_genesis(file, 1)]
+    while found[0].continues is not None:
+        require(len(found) <= PREDECESSORS_MAX, Reason.FAULT_FOUND, "the export has no first genesis")
+        found.insert(0, _read_genesis(file, len(found) + 1))
     try:
-        return read_genesis(_read_line(file, "the genesis, line 1 of the export,"))
+        check_lineage(found)
+    except Refused as refused:
+        raise Refused(Reason.FAULT_FOUND, refused.detail) from refused
+    return tuple(found)
+
+
+def _read_genesis(file: BufferedReader, number: int) -> Genesis:
+    try:
+        return read_genesis(_read_line(file, f"the genesis, line {number} of the export,"))
     except Refused as refused:
         raise Refused(Reason.FAULT_FOUND, refused.detail) from refused
 

@@ -23,6 +23,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
 from iamata.node.comet_engine import open_comet
 from iamata.node.configuration import Comet, Configuration, Follower, read_configuration
+from iamata.node.continued import refuse_continued
 from iamata.node.desks import LocalDesk
 from iamata.node.keyfiles import FOLDER_MODE, read_key, write_key, write_new
 from iamata.node.peers import Peers, open_follower
@@ -168,6 +169,7 @@ def open_home(
     A validator's CometBFT is started when it is needed, unless something supervises it.
     """
     genesis, configuration = load_genesis(path), read_configuration(path)
+    refuse_continued(path)
     peers = Peers(configuration, path, find_asking_key(path))
     ledger = open_ledger(path, genesis, configuration, clock, is_supervised=is_supervised)
     engine = AnnouncingEngine(ledger)

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from iamata.engines.keeping.commits import CommitFile, read_kept
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, get_first_height
 from iamata.ledger.light.blocks import LightBlock
 from iamata.ledger.light.verifying import find_steps, is_within_reach, trust_genesis
 from iamata.model.canonical import encode_struct
@@ -43,7 +43,8 @@ def write_introduction(home: Path, to: Path) -> Introduction:
 def _find_newest(folder: Path, genesis: Genesis) -> tuple[LightBlock, tuple[LightBlock, ...]]:
     """Find the newest header with votes that this home keeps, and what leads there from the genesis."""
     with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
-        raw = file.find(file.find_last_height())
+        last = file.find_last_height()  # of a predecessor's validators, where nothing was ordered since
+        raw = file.find(last) if last >= get_first_height(genesis) else None
         if raw is None:
             raise Refused(Reason.NOT_FOUND, "a ledger without blocks has no header to trust yet")
         light, root = read_kept(raw), trust_genesis(genesis)

@@ -14,11 +14,14 @@ from iamata.engines.keeping import commits, storage
 from iamata.engines.keeping.beginning import BEGINNING_FILE
 from iamata.engines.keeping.commits import COMMITS_FILE
 from iamata.engines.keeping.lock import LOCK_FILE
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
 from iamata.node.comet_engine import LOGS_FOLDER
 from iamata.node.comet_home import COMET_FOLDER
 from iamata.node.configuration import NODE_FILE, Comet, Embedded, read_configuration
+from iamata.node.continued import CONTINUED_FILE
+from iamata.node.lineage import PREDECESSORS_FILE, list_geneses, read_lineage
+from iamata.node.offers import CONTINUING_FILE
 from iamata.node.served import SERVED_FILE, check_served
 from iamata.stores.checkpoints import CHECKPOINTS_FILE
 from iamata.stores.outboxes import OUTBOX_FILE
@@ -34,6 +37,13 @@ COMMITS_SCHEMA: Final = Schema(version=0, statements=commits.SCHEMA)
 COMETS_OWN: Final = (f"{COMET_FOLDER}/", f"{homes.LEDGER_FOLDER}/{SNAPSHOTS}/")
 """What CometBFT keeps for itself, and what the node offers to others that begin late: both can be lost."""
 LEDGER_FILES: Final = (storage.LEDGER_FILE, LOCK_FILE)
+OPTIONAL_FILES: Final = (
+    NODE_FILE,
+    CONTINUED_FILE,
+    CONTINUING_FILE,
+    f"{homes.LEDGER_FOLDER}/{FORK_FILE}",
+    f"{homes.LEDGER_FOLDER}/{BEGINNING_FILE}",
+)
 WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(
     f"{KEYS_FOLDER}/{name}" for name in (homes.SIGNING_KEY, homes.SEALING_KEY, homes.VAULT_KEY)
@@ -67,8 +77,10 @@ def check_inventory(path: Path) -> None:
     for name in required:
         require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
     check_served(path, [folder.name for folder in folders])
-    optional = [NODE_FILE, f"{homes.LEDGER_FOLDER}/{FORK_FILE}", f"{homes.LEDGER_FOLDER}/{BEGINNING_FILE}"]
-    known = dict.fromkeys((*required, *optional)) | {
+    for name in (inherited := list_inherited(path)):
+        require((path / name).is_file(), Reason.FAULT_FOUND, f"{name} is missing")
+    required += inherited
+    known = dict.fromkeys((*required, *OPTIONAL_FILES)) | {
         name + side: None for name in required if name.endswith(".db") for side in SIDES
     }
     for name in _list_files(path):
@@ -79,6 +91,18 @@ def check_inventory(path: Path) -> None:
         )
         is_known = name in known or is_wallet or is_next_key or is_of_others
         require(is_known, Reason.FAULT_FOUND, f"{name} is not a file of a home")
+
+
+def list_inherited(path: Path) -> list[str]:
+    """List the files of a home whose network continues another: whose it was, and who voted there."""
+    with contextlib.suppress(Refused):  # what is wrong with them is named when they are verified
+        genesis = homes.load_genesis(path)
+        if genesis.continues is None:
+            return []
+        before = list_geneses(read_lineage(path, genesis))
+        had_votes = any(one.validators for one in before)
+        return [PREDECESSORS_FILE, *([f"{homes.LEDGER_FOLDER}/{COMMITS_FILE}"] if had_votes else [])]
+    return [PREDECESSORS_FILE] if (path / PREDECESSORS_FILE).exists() else []
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iamata.api.gate import is_loopback
 from iamata.client.connection import Connection
-from iamata.client.engine import RemoteEngine, fetch_genesis
+from iamata.client.engine import RemoteEngine, fetch_lineage
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS, CometSettings
 from iamata.engines.embedded.engine import read_clock_ms
@@ -21,6 +21,7 @@ from iamata.engines.keeping.commits import CommitFile
 from iamata.engines.keeping.storage import LEDGER_FILE, LedgerFile
 from iamata.ledger.entries import MemberStatus
 from iamata.ledger.genesis import compute_network_id
+from iamata.ledger.succession import Lineage
 from iamata.ledger.tables import MEMBERS
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import KeyId, MemberId, NetworkId
@@ -46,6 +47,7 @@ from iamata.node.introduction import (
 )
 from iamata.node.keyfiles import FOLDER_MODE, KEY_MODE, write_new
 from iamata.node.letting_in import change_peers, change_state_sync, find_own_peer
+from iamata.node.lineage import write_lineage
 from iamata.node.membership import InvitationFile, draw_keys, read_invitation, submit_application
 from iamata.node.peers import find_authorities
 from iamata.node.served import write_served
@@ -90,10 +92,10 @@ def join(path: Path, invitation: Path, introduction: Path, place: Listening) -> 
     else:
         _check_same(path, offer)
     with _asking(introduced, authorities=place.authorities) as connection:
-        fetch_genesis(connection, network=offer.network)  # or nothing is written
+        lineage = _fetch_lineage(connection, offer.network)  # or nothing is written
         if is_new:
             with _removing_what_fails(path):
-                _write_home(path, offer, introduced, place)
+                _write_home(path, offer, introduced, place, lineage)
                 _apply(path, offer, introduced, connection)
         else:
             _renew(path, introduced)
@@ -141,7 +143,16 @@ def _check_same(path: Path, offer: InvitationFile) -> None:
     require(is_joining, Reason.HOME_ALREADY_EXISTS, str(path))
 
 
-def _write_home(path: Path, offer: InvitationFile, introduction: Introduction, place: Listening) -> None:
+def _fetch_lineage(connection: Connection, network: NetworkId) -> Lineage:
+    """Fetch which networks the one that is joined goes on from, as its genesis names them."""
+    lineage, genesis = fetch_lineage(connection)
+    require(compute_network_id(genesis) == network, Reason.FOREIGN_NETWORK, connection.url)
+    return lineage
+
+
+def _write_home(
+    path: Path, offer: InvitationFile, introduction: Introduction, place: Listening, lineage: Lineage
+) -> None:
     """Write everything but a ledger; that comes with the snapshot."""
     for folder in (path, path / LEDGER_FOLDER):
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
@@ -175,6 +186,7 @@ def _write_home(path: Path, offer: InvitationFile, introduction: Introduction, p
         ),
     )
     write_served(path, [offer.member])
+    write_lineage(path, lineage)
     # Last, so that a home is whole or none.
     write_new(path / GENESIS_FILE, encode_struct(introduction.genesis), mode=GENESIS_MODE)
 

@@ -118,7 +118,8 @@ def _choose_network(held: Sequence[Identity], info: NodeInfo, network: NetworkId
         bool(known), Reason.WALLET_NOT_FOUND, "an empty wallet trusts no network; enrol with a code first"
     )
     if info.network not in known:
-        raise Refused(Reason.FOREIGN_NETWORK, "the node is of another network than the wallet")
+        detail = "the node is of another network than the wallet; if that one goes on here: wallet follow"
+        raise Refused(Reason.FOREIGN_NETWORK, detail)
     return info.network
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from iamata.client.connection import Connection
-from iamata.ledger.genesis import compute_network_id
+from iamata.ledger.genesis import compute_network_id, get_first_height
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.comet_engine import COMET_LOG, LOGS_FOLDER
 from iamata.node.comet_home import COMET_FOLDER
@@ -122,12 +122,18 @@ def await_nodes(homes: Sequence[Path], stopping: threading.Event | None = None) 
     stopping = stopping or threading.Event()
     deadline_s = time.monotonic() + READY_S
     left = list(homes)
-    while left := [home for home in left if find_node(home) is None]:
+    while left := [home for home in left if not _is_ready(home)]:
         if stopping.wait(LOOK_S):
             return
         names = ", ".join(home.name for home in left)
         is_in_time = time.monotonic() < deadline_s
         require(is_in_time, Reason.NODE_UNREACHABLE, f"after {READY_S:g} s: {names}")
+
+
+def _is_ready(home: Path) -> bool:
+    """Tell whether a node answers, and, where its network continues another, can prove what it says."""
+    info, genesis = find_node(home), load_genesis(home)
+    return info is not None and (genesis.continues is None or info.height >= get_first_height(genesis))
 
 
 def _await_all(homes: Sequence[Path], stopping: threading.Event, on_ready: Callable[[], None]) -> None:

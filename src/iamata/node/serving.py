@@ -18,11 +18,13 @@ from iamata.api.pool import Pool
 from iamata.api.server import NodeServer
 from iamata.api.serving import Serving
 from iamata.api.turns import Turns
+from iamata.duties.learning import LearningDuty
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.announcing import AnnouncingEngine
 from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
+from iamata.node.lineage import read_lineage
 from iamata.ports import Engine
 from iamata.workflows.office import Office
 
@@ -44,7 +46,8 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
     configuration = read_configuration(path)
     with open_home(path, is_supervised=True) as home, listening_at(configuration) as (listening, url):
         office = choose_office(home, member)
-        serving = make_serving(home, office, configuration, url=url)
+        learning = LearningDuty(office, home.get_desk)
+        serving = make_serving(home, office, configuration, url=url, learning=learning)
         served = Served(member=office.member, url=url)
         server = NodeServer(
             create_app(serving),
@@ -53,7 +56,11 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
             is_over=lambda: is_halted(home.engine),
             tls=_find_tls(path, configuration),
         )
-        server.serve_until_stopped(listening)
+        learning.start()
+        try:
+            server.serve_until_stopped(listening)
+        finally:
+            learning.stop()
         is_whole = not is_halted(home.engine)
         require(is_whole, Reason.ENGINE_STOPPED, "the ledger halted; the node's log says after what")
 
@@ -72,7 +79,9 @@ def choose_office(home: Home, member: str | None) -> Office:
     return next(iter(home.offices.values()))
 
 
-def make_serving(home: Home, office: Office, configuration: Configuration, *, url: str) -> Serving:
+def make_serving(
+    home: Home, office: Office, configuration: Configuration, *, url: str, learning: LearningDuty
+) -> Serving:
     """Wire what the routes work with."""
     engine, pool = home.engine, Pool()
     watch = LedgerWatch(engine, pool)
@@ -81,6 +90,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
     return Serving(
         office=office,
         engine_kind=str(configuration.engine.__struct_config__.tag),
+        lineage=read_lineage(home.path, engine.genesis),
         find_trouble=lambda: engine.trouble if isinstance(engine, AnnouncingEngine) else None,
         read_blocks=lambda first: engine.read_blocks(first_height=first),
         get_desk=home.get_desk,
@@ -94,6 +104,7 @@ def make_serving(home: Home, office: Office, configuration: Configuration, *, ur
         watch=watch,
         pool=pool,
         turns=Turns(),
+        learning=learning,
         metrics=Metrics(),
     )
 

@@ -6,7 +6,7 @@ A home is only read: not a byte of it changes, a write-ahead log that a crash le
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from iamata.crypto.ed25519 import SigningKey
@@ -16,6 +16,7 @@ from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.follower.following import FORK_FILE, find_fork
+from iamata.engines.keeping.beginning import has_beginning
 from iamata.engines.keeping.commits import SCHEMA as COMMITS_SCHEMA
 from iamata.engines.keeping.commits import CommitFile
 from iamata.engines.keeping.lock import LedgerLock
@@ -24,15 +25,17 @@ from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import read_block_header
 from iamata.ledger.state import LedgerState
+from iamata.ledger.succession import check_succession
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
 from iamata.node.begins import Begin, check_first_blocks, find_begin
 from iamata.node.configuration import Embedded, read_configuration
-from iamata.node.exports import read_export
+from iamata.node.exports import find_no_light, read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
 from iamata.node.keyfiles import read_key
+from iamata.node.lineage import PREDECESSORS_FILE, read_lineage
 from iamata.node.segment_verification import verify_segments
 from iamata.node.wallet_verification import verify_wallets
 from iamata.ports import Workers
@@ -42,7 +45,7 @@ from iamata.workflows.disclosure_verification import expect
 from iamata.workflows.replayed import History, Replayed
 from iamata.workflows.replaying import ReplayReport, replay
 from iamata.workflows.verification import MemberReport, verify_member
-from iamata.workflows.vouching import VoteReport, Vouching, vouch_for_genesis
+from iamata.workflows.vouching import VoteReport, Vouchings
 
 Tell = Callable[[str], None]
 
@@ -67,21 +70,24 @@ def verify_home(path: Path, *, tell: Tell) -> HomeReport:
     check_inventory(path)
     lock = LedgerLock(path / homes.LEDGER_FOLDER)
     try:
-        return _verify_still_home(path, tell)
+        return verify_still_home(path, tell)
     finally:
         lock.release()
 
 
-def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
+def verify_still_home(path: Path, tell: Tell) -> HomeReport:
+    """Check a home whose ledger the caller has locked."""
     folder, members = path / homes.LEDGER_FOLDER, []
     with naming_place(homes.GENESIS_FILE):
         genesis = homes.load_genesis(path)
+    with naming_place(PREDECESSORS_FILE):
+        lineage = verify_lineage(path, genesis)
     tell("Replaying the ledger from its genesis")
     with naming_place(homes.LEDGER_FOLDER), holding_ledger_still(folder):
         if isinstance(read_configuration(path).engine, Embedded):
             orderer = SigningKey.from_seed(read_key(folder / homes.ORDERER_KEY)).key_id
             expect(orderer == genesis.orderer, "orderer.key is not the orderer's that genesis.json names")
-        report, ledger, votes = verify_ledger(folder, genesis)
+        report, ledger, votes = verify_ledger(folder, lineage)
         _refuse_fork(folder, genesis)
     with contextlib.closing(ProcessWorkers()) as workers:
         for member in homes.list_member_folders(path):
@@ -93,6 +99,19 @@ def _verify_still_home(path: Path, tell: Tell) -> HomeReport:
     return HomeReport(
         genesis=genesis, ledger=report, members=tuple(members), votes=votes, identities=identities
     )
+
+
+def verify_lineage(path: Path, genesis: Genesis) -> tuple[Genesis, ...]:
+    """Return the genesis of each network that a home's has gone on from, its own last.
+
+    That their members agreed is checked when the ledger is replayed; here, what proves it to others.
+    """
+    before = read_lineage(path, genesis).predecessors
+    lineage = (*(one.genesis for one in before), genesis)
+    for ancestor, after in zip(before, lineage[1:], strict=True):
+        if ancestor.proofs:
+            check_succession(ancestor, after)
+    return lineage
 
 
 def _refuse_fork(folder: Path, genesis: Genesis) -> None:
@@ -107,52 +126,55 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
     """Check an export; with the genesis that one got elsewhere, or else with the one inside it."""
     tell("Replaying the export from its genesis")
     with read_export(path) as export:
-        expect(genesis is None or genesis == export.genesis, "the export is of another network")
-        vouching = None
-        if export.genesis.validators:
-            begin, now_ms = vouch_for_genesis(export.genesis), read_clock_ms()
-            vouching = Vouching(begin, lambda height: export.lights.pop(height, None), now_ms=now_ms)
-        report = replay_with_checker(export.genesis, export.blocks, vouching)
-        votes = None if vouching is None else vouching.sum_up()
+        lineage = (*export.predecessors, export.genesis)
+        expect(genesis is None or genesis in lineage, "the export is of another network")
+        vouchings = Vouchings(lambda height: export.lights.pop(height, None), now_ms=read_clock_ms())
+        report = replay_with_checker(lineage, export.blocks, vouchings)
+        votes = vouchings.sum_up()
         is_vouched = votes is None or votes.unvouched == 0
         expect(is_vouched, f"block {report.blocks}: its votes are missing")
         return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
 
 
-def verify_ledger(folder: Path, genesis: Genesis) -> tuple[ReplayReport, Replayed, VoteReport | None]:
+def verify_ledger(
+    folder: Path, lineage: Sequence[Genesis]
+) -> tuple[ReplayReport, Replayed, VoteReport | None]:
     """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them.
 
     Where the ledger began with a snapshot they are replayed from there on.
     """
     with (
         contextlib.closing(LedgerFile(folder, is_writer=False)) as file,
-        _opening_commits(folder, genesis) as commits,
+        _opening_commits(folder, lineage) as commits,
     ):
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
-        _compare_network(file, genesis)
-        begin = find_begin(folder, genesis)
+        _compare_network(file, lineage[-1] if has_beginning(folder) else lineage[0])
+        begin = find_begin(folder, lineage)
         check_first_blocks(file, begin)
-        vouching = None if commits is None else _vouch(commits, begin)
         leaf_hashes: list[bytes] = []
         history = History()
         for block in begin.blocks:
             history.take_all(block.leaves)
         blocks = _note_leaves(file.read_blocks(first_height=begin.height + 1), leaf_hashes, history)
-        report = replay_with_checker(genesis, blocks, vouching, begin=begin.make_state())
+        vouchings = begin_vouching(commits, begin)
+        report = replay_with_checker(begin.lineage, blocks, vouchings, begin=begin.make_state())
         stored, _ = file.load_entries()
+        if not report.state.has_blocks:  # what the genesis changes is written with the first block
+            stored |= report.state.inherited
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
         )
         tiles = begin.tiles | compute_changed_tiles(begin.log_size, leaf_hashes, begin.read_tile)
         expect(file.read_tiles() == tiles, "the log's tiles are not those of its leaves")
         verify_segments(file, begin)
-    return report, Replayed(report.state, history), None if vouching is None else vouching.sum_up()
+    networks = tuple(map(compute_network_id, lineage))
+    return report, Replayed(report.state, history, networks), vouchings.sum_up()
 
 
 @contextlib.contextmanager
-def _opening_commits(folder: Path, genesis: Genesis) -> Iterator[CommitFile | None]:
-    """Open the file of commits that lies beside a ledger which validators order."""
-    if not genesis.validators:
+def _opening_commits(folder: Path, lineage: Sequence[Genesis]) -> Iterator[CommitFile | None]:
+    """Open the file of commits that lies beside a ledger which validators order, or ordered once."""
+    if not any(genesis.validators for genesis in lineage):
         yield None
         return
     with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
@@ -160,10 +182,12 @@ def _opening_commits(folder: Path, genesis: Genesis) -> Iterator[CommitFile | No
         yield file
 
 
-def _vouch(commits: CommitFile, begin: Begin) -> Vouching:
-    """Prepare to check votes, from the genesis on or from a snapshot that they vouch for."""
-    now_ms = read_clock_ms()
-    return Vouching(begin.vouch(commits, now_ms=now_ms), commits.find, now_ms=now_ms)
+def begin_vouching(commits: CommitFile | None, begin: Begin) -> Vouchings:
+    """Prepare to check votes, from the first genesis on or from a snapshot that they vouch for."""
+    find_light, now_ms = find_no_light if commits is None else commits.find, read_clock_ms()
+    return Vouchings(
+        find_light, now_ms=now_ms, vouch=lambda state: begin.vouch(state, commits, now_ms=now_ms)
+    )
 
 
 def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
@@ -178,16 +202,17 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
 
 
 def replay_with_checker(
-    genesis: Genesis,
+    lineage: Sequence[Genesis],
     blocks: Iterable[StoredBlock],
-    vouching: Vouching | None,
+    vouchings: Vouchings,
     *,
     begin: LedgerState | None = None,
 ) -> ReplayReport:
     """Replay while another process checks the signatures."""
-    checker, see = SignatureChecker(), None if vouching is None else vouching.take
+    checker = SignatureChecker()
     try:
-        return replay(genesis, blocks, checker, begin=begin, see=see)
+        *predecessors, genesis = lineage
+        return replay(genesis, blocks, checker, predecessors=predecessors, begin=begin, watcher=vouchings)
     finally:
         checker.close()
 

@@ -36,6 +36,10 @@ class CheckpointFile:
         """Return the last checkpoint of a node, None where there is none."""
         return self._load().get(name)
 
+    def list_of(self, network: str) -> list[Checkpoint]:
+        """List the last checkpoints of a network's nodes."""
+        return [one for name, one in self._load().items() if name.startswith(f"{network}/")]
+
     def keep(self, name: str, checkpoint: Checkpoint) -> None:
         """Replace the last checkpoint of a node."""
         with self._guard:

@@ -16,7 +16,7 @@ from iamata.engines.comet.framing import FrameReader, write_frame
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.protocol import keys_pb2
 from iamata.engines.comet.times import write_time
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.light.blocks import order_validators
 from iamata.ledger.light.verifying import trust_genesis
 from iamata.model.canonical import encode_struct
@@ -114,6 +114,7 @@ class PlayedComet:
 
     def __init__(self, path: Path, genesis: Genesis, *, clock: Callable[[], int]) -> None:
         self.genesis = genesis
+        self.first_height = get_first_height(genesis)
         self.blocks: list[PlayedBlock] = []
         self.app_hashes: list[bytes] = []
         self.updates: list[abci.ValidatorUpdate] = []
@@ -124,18 +125,21 @@ class PlayedComet:
         self._guard = threading.RLock()
         self._connections: dict[str, AbciConnection] = {}
 
-    def connect(self) -> None:
-        """Open the connections, compare where both sides stand, and say what the application lacks."""
+    def connect(self, *, is_syncing: bool = False) -> None:
+        """Open the connections, compare where both sides stand, and say what the application lacks.
+
+        Whoever is to begin with a snapshot is told nothing of the genesis.
+        """
         self.hang_up()
         self._connections = {role: AbciConnection(self._path) for role in ROLES}
         for role in ROLES:
             self[role].ask(echo=abci.RequestEcho(message=role))
         info = self["query"].ask(info=abci.RequestInfo(version="0.38.25", abci_version="2.0.0"))
-        is_known = info.last_block_height <= len(self.blocks)
-        _expect(is_known, f"the application is ahead: block {info.last_block_height}")
-        if info.last_block_height == 0:
+        known = max(0, info.last_block_height - self.first_height + 1)
+        _expect(known <= len(self.blocks), f"the application is ahead: block {info.last_block_height}")
+        if info.last_block_height == 0 and not is_syncing:
             self.init_chain()
-        for block in self.blocks[info.last_block_height :]:
+        for block in self.blocks[known:]:
             self._finalize(block)
             self["consensus"].ask(commit=abci.RequestCommit())
         if self.app_hashes:
@@ -158,7 +162,7 @@ class PlayedComet:
         fields: dict[str, Any] = {
             "chain_id": compute_network_id(self.genesis),
             "time": write_time(self.genesis.created_ms + 1),
-            "initial_height": 1,
+            "initial_height": self.first_height,
             "validators": [
                 abci.ValidatorUpdate(
                     pub_key=keys_pb2.PublicKey(ed25519=decode_digest(one.key)), power=one.power
@@ -206,7 +210,7 @@ class PlayedComet:
     def propose(self, *, evidence: Sequence[abci.Misbehavior] = ()) -> PlayedBlock:
         """Let the application make a block of what waits."""
         self._die_before("prepare")
-        height, time_ms = len(self.blocks) + 1, self._choose_time()
+        height, time_ms = self.first_height + len(self.blocks), self._choose_time()
         answer = self["consensus"].ask(
             prepare_proposal=abci.RequestPrepareProposal(
                 max_tx_bytes=BLOCK_BYTES_MAX,
@@ -249,10 +253,11 @@ class PlayedComet:
 
     def _finalize(self, block: PlayedBlock) -> None:
         answer = self.finalize(block)
-        if len(self.app_hashes) < block.height:
+        place = block.height - self.first_height
+        if len(self.app_hashes) <= place:
             self.app_hashes.append(answer.app_hash)
             self.updates += answer.validator_updates
-        is_same = answer.app_hash == self.app_hashes[block.height - 1]
+        is_same = answer.app_hash == self.app_hashes[place]
         _expect(is_same, "the same block came to another app hash")
 
     def _recheck(self, block: PlayedBlock) -> None:

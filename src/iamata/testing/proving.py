@@ -74,7 +74,7 @@ def verify_all(network: RunningNetwork, members: Sequence[str] = MEMBERS) -> dic
     reports = {}
     for member in members:
         home = network.get_home(member)
-        reports[member], _, votes = verify_ledger(home / LEDGER_FOLDER, load_genesis(home))
+        reports[member], _, votes = verify_ledger(home / LEDGER_FOLDER, [load_genesis(home)])
         assert votes is not None  # noqa: S101  validators order it
         assert votes.headers > 0  # noqa: S101
     return reports

@@ -11,7 +11,9 @@ from iamata.api.pool import Pool
 from iamata.api.serving import Serving
 from iamata.api.turns import Turns
 from iamata.crypto.ed25519 import SigningKey
+from iamata.duties.learning import LearningDuty
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.succession import Lineage
 from iamata.model.ids import MemberId
 from iamata.model.instants import MS_PER_SECOND
 from iamata.model.reasons import Reason, Refused
@@ -40,6 +42,7 @@ def serve_office(scene: Scene, office: Office) -> Serving:
     return Serving(
         office=office,
         engine_kind="memory",
+        lineage=Lineage(),
         find_trouble=lambda: None,
         read_blocks=lambda first: read_blocks(scene.world, first),
         get_desk=get_desk,
@@ -48,6 +51,7 @@ def serve_office(scene: Scene, office: Office) -> Serving:
         watch=LedgerWatch(engine, pool),
         pool=pool,
         turns=Turns(),
+        learning=LearningDuty(office, get_desk),
         metrics=Metrics(),
     )
 

@@ -1,6 +1,7 @@
 """A network whose blocks validators order, for tests: one application, and a played CometBFT before it."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.broadcasting import Broadcast
 from iamata.engines.comet.engine import CometEngine
 from iamata.ledger.entries import MemberKind, Validator
+from iamata.ledger.genesis import Genesis, Predecessor, compute_network_id
+from iamata.ledger.succession import agree
 from iamata.ledger.transactions.access import AnchorReads
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import DIGEST_BYTES, MemberId, encode_digest
+from iamata.model.instants import Instant
 from iamata.testing.clock import FIRST_MS, FakeClock
 from iamata.testing.comet import PlayedComet
 from iamata.workflows.author import Author
@@ -44,10 +48,12 @@ class ValidatorTown:
         self.genesis = msgspec.structs.replace(genesis, orderer=msgspec.UNSET, validators=(order,))
         self.clock.advance(10)
         self.folder = folder
+        self.name = "ledger"
+        """Of the folder in which its first application's ledger lies."""
         self._opened: list[CometEngine] = []
         self._played: list[PlayedComet] = []
-        self.engine = self.open("ledger")
-        self.comet = self.play("ledger")
+        self.engine = self.open(self.name)
+        self.comet = self.play(self.name)
 
     def open(self, name: str, **options: Any) -> CometEngine:  # noqa: ANN401  the engine's own
         """Start an application on a folder, which nothing is connected to yet."""
@@ -73,8 +79,31 @@ class ValidatorTown:
         """End the application and start it again; CometBFT's blocks stay."""
         self.comet.hang_up()
         self.engine.close()
-        self.engine = self.open("ledger", **options)
+        self.engine = self.open(self.name, **options)
         return self.engine
+
+    def go_on(self) -> None:
+        """Let the network go on under another genesis, in another folder, with a fresh consensus key."""
+        self.comet.hang_up()
+        self.engine.close()
+        shutil.copytree(self.folder / self.name, self.folder / "next")
+        view = self.engine.snapshot()
+        (order,) = self.genesis.validators
+        self.validator_seed = os.urandom(DIGEST_BYTES)
+        self.validator = SigningKey.from_seed(self.validator_seed)
+        drafted = Genesis(
+            name=self.genesis.name,
+            created_ms=Instant(view.time_ms + 1),
+            rules=self.genesis.rules,
+            validators=(msgspec.structs.replace(order, key=self.validator.key_id),),
+            continues=Predecessor(
+                network=compute_network_id(self.genesis), height=view.height, app_hash=view.app_hash
+            ),
+        )
+        agreements = tuple(agree(drafted, key) for key in self.nodes)
+        self.genesis = msgspec.structs.replace(drafted, agreements=agreements)
+        self.name = "next"
+        self.engine, self.comet = self.open(self.name), self.play(self.name)
 
     def close(self) -> None:
         """Close everything."""

@@ -65,10 +65,10 @@ class WatchedOpenings(OpeningMemory):
         super().__init__()
         self.added = 0
 
-    def add(self, row: OpeningRow, *, head: bytes) -> None:
-        """Make an opening part of the store."""
-        self.added += 1
-        super().add(row, head=head)
+    def add(self, rows: Sequence[OpeningRow], *, head: bytes) -> None:
+        """Make openings part of the store, all or none."""
+        self.added += len(rows)
+        super().add(rows, head=head)
 
 
 class WatchedStores(MemberStores):

@@ -1,6 +1,6 @@
 """Openings: the payloads and salts of the commitments that this member has on the ledger, or was given."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -14,7 +14,8 @@ from iamata.vault.custody import Custody, read_tag
 from iamata.vault.envelopes import open_envelope, seal_envelope
 from iamata.vault.shelf import Head, add_to_digest
 
-PAYLOAD_BYTES_MAX: Final = 1024 * 1024
+PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
+"""The roll of a dataset of 100,000 patients."""
 NAME_LENGTH_MAX: Final = 128
 
 _LABEL: Final = b"iamata/1/opening"
@@ -43,18 +44,22 @@ class _Content(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 def keep_opening(custody: Custody, opening: Opening) -> None:
     """Make an opening durable. The same again changes nothing; another under its name is refused."""
-    require(0 < len(opening.name) <= NAME_LENGTH_MAX, Reason.INPUT_INVALID, "the name of an opening")
-    require(len(opening.payload) <= PAYLOAD_BYTES_MAX, Reason.INPUT_TOO_LARGE, "an opening")
+    keep_openings(custody, [opening])
+
+
+def keep_openings(custody: Custody, openings: Sequence[Opening]) -> None:
+    """Make openings durable, all or none."""
+    for opening in openings:
+        require(0 < len(opening.name) <= NAME_LENGTH_MAX, Reason.INPUT_INVALID, "the name of an opening")
+        require(len(opening.payload) <= PAYLOAD_BYTES_MAX, Reason.INPUT_TOO_LARGE, "an opening")
     shelf = custody.openings
     with shelf.lock:
-        known = find_opening(custody, opening.name)
-        if known is not None:
-            require(known == opening, Reason.INPUT_INVALID, f"another opening is held as {opening.name}")
-            return
-        row = _seal_opening(custody, opening)
-        head = shelf.read_head()
-        digest = add_to_digest(head.digest, [(0, read_tag(row.sealed))])
-        shelf.store.add(row, head=shelf.encode_head(Head(count=head.count + 1, digest=digest)))
+        fresh = [opening for opening in openings if not _is_kept(custody, opening)]
+        rows = [_seal_opening(custody, opening) for opening in fresh]
+        if rows:
+            head = shelf.read_head()
+            digest = add_to_digest(head.digest, [(0, read_tag(row.sealed)) for row in rows])
+            shelf.store.add(rows, head=shelf.encode_head(Head(count=head.count + len(rows), digest=digest)))
 
 
 def find_opening(custody: Custody, name: str) -> Opening | None:
@@ -96,6 +101,13 @@ def open_opening(custody: Custody, row: OpeningRow) -> Opening:
         salt=content.salt,
         payload=content.payload,
     )
+
+
+def _is_kept(custody: Custody, opening: Opening) -> bool:
+    known = find_opening(custody, opening.name)
+    is_same = known is None or known == opening
+    require(is_same, Reason.INPUT_INVALID, f"another opening is held as {opening.name}")
+    return known is not None
 
 
 def _seal_opening(custody: Custody, opening: Opening) -> OpeningRow:

@@ -5,15 +5,27 @@ from typing import Annotated, Final, dataclass_transform
 import msgspec
 
 from iamata.consent.permits import Obligation
+from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX, PHASES
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
 from iamata.ledger.receipts import Checkpoint, GrowthProof, Path, Receipt
-from iamata.model.ids import AccessId, KeyId, MemberId, NetworkId, PatientId
+from iamata.model.ids import (
+    AccessId,
+    Digest,
+    KeyId,
+    MemberId,
+    ModelId,
+    NetworkId,
+    PatientId,
+    RunId,
+    StudyId,
+)
 from iamata.ports import Finality
 from iamata.wire.refusals import Problem
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.messages import DECLARATION_LENGTH_MAX, SHARE_CODE_LENGTH_MAX, Purpose, Release
 from iamata.workflows.receiving import Received
+from iamata.workflows.relaying import PLAN_BYTES_MAX
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 TRANSACTIONS_MAX: Final = 500
@@ -334,3 +346,55 @@ class ConfirmationBody(Body):
 
     custodian: MemberId
     receipts: Annotated[tuple[Jws, ...], msgspec.Meta(max_length=64)]
+
+
+# ----------------------------------------------------------------------------------------------- learning
+
+
+class RunMessage(Body):
+    """A site's message in a round of a run, and the plan of the round."""
+
+    plan: Annotated[bytes, msgspec.Meta(max_length=PLAN_BYTES_MAX)]
+    message: Annotated[bytes, msgspec.Meta(max_length=MESSAGE_BYTES_MAX)]
+    height: Cursor = 0
+    """Where the site saw the ledger: the relay's own copy has to have come as far."""
+
+
+class DeliveryQuery(Body):
+    """Which phase of which round, and how long to wait until it is closed."""
+
+    run: RunId
+    plan: Digest
+    phase: Annotated[int, msgspec.Meta(ge=0, lt=len(PHASES))]
+    wait_s: WaitS = 0.0
+
+
+class Delivery(Body):
+    """What a phase brought; none while it is open."""
+
+    messages: tuple[bytes, ...]
+
+
+class DocumentQuery(Body):
+    """Which document, by the SHA-256 of its bytes."""
+
+    digest: Digest
+
+
+class Document(Body):
+    """A public document: a protocol, a model, a card."""
+
+    content: bytes
+
+
+class RunBody(Body):
+    """Which study to train for, and in whose place the model is to be."""
+
+    study: StudyId
+    supersedes: ModelId | None = None
+
+
+class StartedRun(Body):
+    """The run that has begun."""
+
+    run: RunId

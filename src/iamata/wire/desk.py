@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import MemberId, PatientId
+from iamata.model.ids import Digest, MemberId, PatientId, RunId
 from iamata.workflows.accesses import AccessProof
+from iamata.workflows.documents import HandedIn
 from iamata.workflows.messages import Release
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
@@ -48,4 +49,20 @@ class Desk(Protocol):
 
     def accept_enrolment(self, code: str, possession: Signed[Possession]) -> None:
         """Let a patient's own key speak for the patient whom a code of this member names."""
+        ...
+
+    def carry_message(self, sender: MemberId, *, plan: bytes, message: bytes, height: int) -> None:
+        """Take in a site's message in a round of a study that this member owns."""
+        ...
+
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        """Return what a phase of a round brought; None where it was still open after a while."""
+        ...
+
+    def accept_model(self, sender: MemberId, handed: HandedIn) -> None:
+        """Take in what a site's run came to."""
+        ...
+
+    def show_document(self, digest: Digest) -> bytes:
+        """Return a public document by its hash; whoever asks checks it."""
         ...

@@ -57,7 +57,7 @@ class LatePostings:
         released = self._is_owner(evidence.note.key, OwnerKind.MEMBER, self._custody.member)
         expect(released, f"{place}: another member released it")
         networks = (one.payload.network for one in (evidence.declaration, evidence.request, evidence.note))
-        is_ours = all(network == self._ledger.state.network for network in networks)
+        is_ours = all(network in self._ledger.networks for network in networks)
         expect(is_ours, f"{place}: it is of another network")
 
     def _check_posted(self, evidence: LateEvidence, details: AccessDetails) -> None:

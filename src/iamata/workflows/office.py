@@ -31,6 +31,7 @@ from iamata.vault.anchoring import list_planned, plan_anchor, settle_anchor
 from iamata.vault.custody import Custody
 from iamata.vault.shelf import Shelf
 from iamata.workflows.author import Author, settle
+from iamata.workflows.relaying import Relays
 
 LAG_S_MAX: Final = 5.0
 """How far behind another node's ledger ours may be when we are asked about what it has just seen."""
@@ -44,6 +45,8 @@ class Office:
     author: Author
     custody: Custody
     sealing_key: bytes = dataclasses.field(repr=False)
+    relays: Relays = dataclasses.field(default_factory=Relays, repr=False)
+    """The rounds of learning that this member carries for its studies' sites."""
 
     @property
     def member(self) -> MemberId:

@@ -208,6 +208,27 @@ def list_drawn(outbox: Outbox) -> tuple[Identity, ...]:
     return tuple(one.act.identity for one in outbox.waiting if isinstance(one.act, EnrolAct))
 
 
+def follow(outbox: Outbox, *, before: NetworkId, after: NetworkId) -> Outbox:
+    """Return the outbox where a network goes on under another id: what waits is intents, signed when sent.
+
+    But for a custodian's code of before, which is the custodian's word and will be refused.
+    """
+
+    def rename(waiting: Waiting) -> Waiting:
+        if waiting.network != before:
+            return waiting
+        act = waiting.act
+        if isinstance(act, EnrolAct | AddDeviceAct):
+            identity = msgspec.structs.replace(act.identity, network=after)
+            act = msgspec.structs.replace(act, identity=identity)
+        return msgspec.structs.replace(waiting, network=after, act=act)
+
+    sent = tuple(
+        msgspec.structs.replace(one, network=after) if one.network == before else one for one in outbox.sent
+    )
+    return Outbox(waiting=tuple(map(rename, outbox.waiting)), sent=sent)
+
+
 def _check_end(timed: Waiting) -> None:
     """Refuse an act that would mean nothing any more when it is sent."""
     act, detail = timed.act, "it would end before it is sent; --now does not wait"

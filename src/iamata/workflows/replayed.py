@@ -9,7 +9,7 @@ from iamata.ledger.events import AccessDisclosed, ConsentLifted, ConsentNarrowed
 from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import TableSpec
-from iamata.model.ids import AccessId, Commitment, ConsentId, PersonId
+from iamata.model.ids import AccessId, Commitment, ConsentId, NetworkId, PersonId
 from iamata.model.reasons import Reason, Refused
 from iamata.workflows.author import VALID_MS
 
@@ -94,9 +94,11 @@ class History:
 class Replayed:
     """The state that the blocks come to, table by table, and their history."""
 
-    def __init__(self, state: LedgerState, history: History) -> None:
+    def __init__(self, state: LedgerState, history: History, networks: Sequence[NetworkId] = ()) -> None:
         self.state = state
         self.history = history
+        self.networks = networks or (state.network,)
+        """The network's ids, the newest last: what was signed before it went on names an older."""
         self._tables: dict[bytes, list[tuple[str, bytes]]] = {}
         for key, value in state.entries.items():
             table, slash, name = key.partition(b"/")

@@ -6,17 +6,18 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import SignedTransaction, read_transaction
 from iamata.ledger.execution import BLOCK_TRANSACTIONS_MAX, Outcome, PoisonTransactionError
-from iamata.ledger.genesis import Genesis
+from iamata.ledger.genesis import Genesis, get_first_height
 from iamata.ledger.header import Header, read_block_header
 from iamata.ledger.state import LedgerState
+from iamata.ledger.succession import get_predecessor
 from iamata.model.ids import Digest, NetworkId
-from iamata.model.reasons import ACCEPTED, Reason, Refused
+from iamata.model.reasons import ACCEPTED, Reason, Refused, require
 
 
 class SignatureChecks(Protocol):
@@ -28,6 +29,18 @@ class SignatureChecks(Protocol):
 
     def receive(self) -> bytes:
         """Return a byte for each transaction of the oldest batch: 1 where every signature holds."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who looks on, and may refuse."""
+
+    def begin(self, state: LedgerState) -> None:
+        """See what a network starts from: a genesis, or what it has inherited."""
+        ...
+
+    def take(self, block: StoredBlock, state: LedgerState) -> None:
+        """See a block with the state that it comes to."""
         ...
 
 
@@ -44,35 +57,37 @@ class ReplayReport:
     refused: int
     app_hash: Digest
     app_hashes: Mapping[int, Digest]
-    """After each block, by height; first that of where the replay began."""
+    """After each block, by height; first that of where the replay began. Where a network goes on under
+    another genesis, what that one starts from counts."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
 
-def replay(
+def replay(  # noqa: PLR0913  what is followed, from where, and who looks on
     genesis: Genesis,
     blocks: Iterable[StoredBlock],
     checks: SignatureChecks,
     *,
+    predecessors: Sequence[Genesis] = (),
     begin: LedgerState | None = None,
-    see: Callable[[StoredBlock, LedgerState], None] | None = None,
+    watcher: Watcher | None = None,
 ) -> ReplayReport:
     """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
 
-    `begin` is the state before the first of them, where that is not the genesis', and changes with each.
-    `see` is shown each block with the state that it comes to, and may refuse.
+    The blocks of a continued network begin with those of the first of its `predecessors`.
+    `begin` is the state before the first of them, where no genesis makes it, and changes with each.
     """
-    replayed = _Replay(LedgerState(genesis) if begin is None else begin, checks)
+    lineage = (*predecessors, genesis)
+    replayed = _Replay(LedgerState(lineage[0]) if begin is None else begin, lineage[1:], checks, watcher)
     begun_at, first_leaf = replayed.state.height, replayed.state.frontier.size
     try:
         for block in blocks:
             replayed.take(block)
-            if see is not None:
-                see(block, replayed.state)
     except Refused:
         replayed.settle_all()  # a bad signature in an earlier block is the earlier fault
         raise
     replayed.settle_all()
+    replayed.check_end()
     return ReplayReport(
         network=replayed.state.network,
         begun_at=begun_at,
@@ -88,12 +103,22 @@ def replay(
 class _Replay:
     """The state as far as it was replayed, and the blocks whose signatures are still being checked."""
 
-    def __init__(self, begin: LedgerState, checks: SignatureChecks) -> None:
+    def __init__(
+        self,
+        begin: LedgerState,
+        coming: Sequence[Genesis],
+        checks: SignatureChecks,
+        watcher: Watcher | None,
+    ) -> None:
         self.state = begin
         self.refused = 0
         self.app_hashes = {begin.height: begin.app_hash}
         self._checks = checks
+        self._watcher = watcher
         self._unsettled: deque[int] = deque()
+        self._coming = deque(coming)
+        if watcher is not None:
+            watcher.begin(self.state)
 
     def take(self, block: StoredBlock) -> None:
         """Replay the next block. The signatures of the one before are known by then."""
@@ -108,11 +133,35 @@ class _Replay:
         compare(block, header, installed.header, outcome)
         self.app_hashes[block.height] = installed.header.app_hash
         self.refused += sum(result != ACCEPTED for result in outcome.results)
+        if self._watcher is not None:
+            self._watcher.take(block, self.state)
+        while self._coming and self.state.height == get_first_height(self._coming[0]) - 1:
+            self._succeed(self._coming.popleft())
+
+    def check_end(self) -> None:
+        """Refuse blocks that end before the network goes on as its last genesis says."""
+        if self._coming:
+            height = get_first_height(self._coming[0]) - 1
+            raise _find_fault(height, "it is missing, and the network is continued from there")
 
     def settle_all(self) -> None:
         """Await the signatures of every block that was taken."""
         while self._unsettled:
             self._settle()
+
+    def _succeed(self, genesis: Genesis) -> None:
+        """Go on under the next genesis, with what the network had."""
+        before, self.state = self.state, LedgerState(genesis)
+        try:
+            is_named = get_predecessor(genesis).network == before.network
+            require(is_named, Reason.FOREIGN_NETWORK, "it continues another network")
+            self.state.inherit(entries=before.entries, frontier=before.frontier, time_ms=before.time_ms)
+        except Refused as refused:
+            fault = f"the genesis that continues block {before.height}: {refused}"
+            raise Refused(Reason.FAULT_FOUND, fault) from refused
+        self.app_hashes[self.state.height] = self.state.app_hash
+        if self._watcher is not None:
+            self._watcher.begin(self.state)
 
     def _settle(self) -> None:
         height = self._unsettled.popleft()

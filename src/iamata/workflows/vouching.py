@@ -134,11 +134,10 @@ class Vouching:
         check_block(block, header)
 
 
-def vouch_for_genesis(genesis: Genesis) -> Vouched:
-    """Begin with the validators that the founders agreed on."""
-    first = order_validators(genesis.validators)
-    app_hash = str(LedgerState(genesis).app_hash)
-    return Vouched(trust=trust_genesis(genesis), app_hash=app_hash, coming=(first, first))
+def vouch_for_first(state: LedgerState) -> Vouched:
+    """Begin with the validators that the genesis names, and with what the first block under it finds."""
+    first = order_validators(state.genesis.validators)
+    return Vouched(trust=trust_genesis(state.genesis), app_hash=str(state.app_hash), coming=(first, first))
 
 
 def vouch_for_beginning(
@@ -197,6 +196,38 @@ def _find_anchor(
 
 def _count_votes(light: LightBlock) -> int:
     return sum(vote is not None for vote in light.votes)
+
+
+class Vouchings:
+    """The votes of every stretch of a ledger that validators ordered, one network after the other."""
+
+    def __init__(
+        self,
+        find_light: Callable[[int], bytes | None],
+        *,
+        now_ms: int,
+        vouch: Callable[[LedgerState], Vouched] = vouch_for_first,
+    ) -> None:
+        """`vouch` says, or refuses to, what there is for the state that a network's next block finds."""
+        self._find_light = find_light
+        self._now_ms = now_ms
+        self._vouch = vouch
+        self._current: Vouching | None = None
+
+    def begin(self, state: LedgerState) -> None:
+        """Hear which network's blocks come next, and what it starts from."""
+        self._current = None
+        if state.genesis.validators:
+            self._current = Vouching(self._vouch(state), self._find_light, now_ms=self._now_ms)
+
+    def take(self, block: StoredBlock, state: LedgerState) -> None:
+        """Check the header of a block that was just replayed, where validators ordered it."""
+        if self._current is not None:
+            self._current.take(block, state)
+
+    def sum_up(self) -> VoteReport | None:
+        """Say what was checked of those who order now; None where one signer does."""
+        return None if self._current is None else self._current.sum_up()
 
 
 def _find_validators(state: LedgerState) -> tuple[LightValidator, ...]:

@@ -108,6 +108,15 @@ def add_identity(wallet: Wallet, identity: Identity) -> Wallet:
     return msgspec.structs.replace(wallet, identities=(*wallet.identities, identity))
 
 
+def follow(wallet: Wallet, *, before: NetworkId, after: NetworkId) -> Wallet:
+    """Return the wallet where a network that it knows goes on under another id: its keys are the same."""
+    identities = tuple(
+        msgspec.structs.replace(one, network=after) if one.network == before else one
+        for one in wallet.identities
+    )
+    return msgspec.structs.replace(wallet, identities=identities)
+
+
 def keep_terms(wallet: Wallet, kept: KeptTerms) -> Wallet:
     """Return the wallet with terms that were just signed."""
     require(len(wallet.kept) < CONSENTS_MAX, Reason.TOO_LARGE)

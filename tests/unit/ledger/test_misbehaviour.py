@@ -8,6 +8,7 @@ from iamata.ledger.entries import MemberStatus, Tally
 from iamata.ledger.events import ValidatorAccused
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.ledger.misbehaviour import Misbehaviour, MisbehaviourKind, compute_address
+from iamata.ledger.parameters import DEFAULT_PARAMETERS
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import MEMBERS, PROPOSALS
 from iamata.ledger.transactions.members import LeaveNetwork
@@ -78,12 +79,11 @@ def test_the_accused_cannot_be_there_before_the_vote(kind: str) -> None:
     seen_ms = world.clock()
     expected, _ = observe(World.found("before", validators=ALL), key, seen_ms=seen_ms)
     taken = expected.event.proposal
-    parameters = world.memory.state.genesis.parameters
     own = SuspendMember(member=MemberId("hospital-b"))
     world.administrator("hospital-b").author.submit(
         OpenProposal,
         proposal=taken,
-        action=own if kind == "its own suspension" else SetParameters(parameters=parameters),
+        action=own if kind == "its own suspension" else SetParameters(parameters=DEFAULT_PARAMETERS),
         until_day=Day(compute_day(world.clock())),
     )
 

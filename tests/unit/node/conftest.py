@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from iamata.model.ids import MemberId
 from iamata.node import demo
+from iamata.testing.successors import go_on
 
 PATIENTS = 10
 
@@ -20,6 +22,22 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         demo.run_demo(path, records=None, tell=lambda _: None)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def continued(told: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder with the old home and, in `net`, those of the network that goes on. Read only."""
+    folder = tmp_path_factory.mktemp("continued")
+    shutil.copytree(told, folder / "old")
+    go_on(folder / "old", folder / "net", orderer=MemberId("north-hospital"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def net(continued: Path, tmp_path: Path) -> Path:
+    """Return a copy of the new homes, each with one member."""
+    return Path(shutil.copytree(continued / "net", tmp_path / "net"))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from iamata.model.ids import ConsentId, MemberId, PersonId, encode_digest
 from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.node import demo, wallets
-from iamata.node.demo import PATIENT
+from iamata.node.demo_stage import PATIENT, SOUTH_CLINICIAN, A, Story
 from iamata.node.home import open_home
 from iamata.node.served import read_served, write_served
 from iamata.node.verification import HomeReport, verify_home
@@ -261,15 +261,15 @@ def write_terms(decision: Ruling, **more: Any) -> Terms:
 def disclose(home: Path, *restrictions: Terms, role: str = "clinician") -> int:
     """Let the demo's patient consent once more, narrow it, and be asked for; count what left."""
     with open_home(home) as opened:
-        story = demo.Story(home=opened, tell=lambda _: None)
-        clinician = load_wallet(story.find_wallet(demo.SOUTH_CLINICIAN)).identities[0]
-        story.people[demo.SOUTH_CLINICIAN] = PersonId(clinician.id)
+        story = Story(home=opened, tell=lambda _: None)
+        clinician = load_wallet(story.find_wallet(SOUTH_CLINICIAN)).identities[0]
+        story.people[SOUTH_CLINICIAN] = PersonId(clinician.id)
         folder = story.find_wallet(PATIENT)
         terms = write_terms(
             Ruling.PERMIT, recipients=(f"role:{role}",), purposes=("TREAT",), labels=("N", "R")
         )
         until_day = Day(compute_day(read_clock_ms()) + 30)
-        consent = wallets.grant(opened, folder, member=demo.A, terms=terms, until_day=until_day)
+        consent = wallets.grant(opened, folder, member=A, terms=terms, until_day=until_day)
         for restriction in restrictions:
             wallets.restrict(opened, folder, consent=consent, terms=restriction)
         return demo.ask_with_share(story)[1]

@@ -89,23 +89,26 @@ class Application:
 
     def inform(self, _: abci.RequestInfo) -> abci.ResponseInfo:
         """Say where the durable ledger stands, for CometBFT to replay what comes after."""
-        view = self._keeper.take_view()
+        view, state = self._keeper.take_view(), self._keeper.state
+        # A predecessor's blocks were never CometBFT's: to it, the first of ours begins the chain.
+        has_begun = view.height >= state.first_height
         return abci.ResponseInfo(
             data=NAME,
-            app_version=self._keeper.state.genesis.rules,
-            last_block_height=view.height,
-            last_block_app_hash=decode_digest(view.app_hash) if view.height else b"",
+            app_version=state.genesis.rules,
+            last_block_height=view.height if has_begun else 0,
+            last_block_app_hash=decode_digest(view.app_hash) if has_begun else b"",
         )
 
     def init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
         """Compare CometBFT's genesis with ours; it may ask again until the first block is durable."""
         state = self._keeper.state
-        if state.height:
+        if state.has_blocks:
             message = f"InitChain, where block {state.height} is durable"
             raise OutOfOrderError(message)
+        self._keeper.check_inheritance()
         ours = sorted((decode_digest(one.key), one.power) for one in state.genesis.validators)
         theirs = sorted((one.pub_key.ed25519, one.power) for one in request.validators)
-        is_ours = (request.chain_id, request.initial_height) == (state.network, 1)
+        is_ours = (request.chain_id, request.initial_height) == (state.network, state.first_height)
         if not is_ours or ours != theirs or request.app_state_bytes:
             raise Refused(Reason.FOREIGN_NETWORK, "CometBFT's genesis was not made from this network's")
         if read_ms(request.time) <= state.genesis.created_ms:

@@ -126,7 +126,8 @@ class CometEngine:
             )
         if self._witness is not None:
             self._witness.notice(header.height)
-        if self._store.is_due(header.height):
+        is_first = header.height == self._keeper.state.first_height
+        if self._store.is_due(header.height, is_first=is_first):
             self._store.begin(self._keeper.describe_beginning())
 
     def turn_away(self, line: bytes, refused: Refused) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from iamata.crypto.ed25519 import SigningKey
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.light.blocks import order_validators
 from iamata.ledger.misbehaviour import compute_address
 from iamata.model.ids import KeyId, decode_digest
@@ -75,7 +75,7 @@ def spell_genesis(genesis: Genesis) -> bytes:
     document = {
         "genesis_time": format_instant(Instant(genesis.created_ms + MS_AFTER_GENESIS)),
         "chain_id": compute_network_id(genesis),
-        "initial_height": "1",
+        "initial_height": str(get_first_height(genesis)),
         "consensus_params": _describe_parameters(),
         "validators": validators,
         "app_hash": "",

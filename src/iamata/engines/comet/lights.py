@@ -135,7 +135,7 @@ def _read_header(header: _Header) -> LightHeader:
         chain_id=header.chain_id,
         height=height,
         time=_read_time(header.time),
-        last_block=None if height == 1 else _read_block_id(header.last_block_id),
+        last_block=_read_block_id(header.last_block_id) if header.last_block_id.hash else None,
         last_commit_hash=_read_hash(header.last_commit_hash),
         data_hash=_read_hash(header.data_hash),
         validators_hash=_read_hash(header.validators_hash),

@@ -40,10 +40,10 @@ class SnapshotStore:
         self._interval = interval_blocks
         self._writing: threading.Thread | None = None
 
-    def is_due(self, height: int) -> bool:
+    def is_due(self, height: int, *, is_first: bool) -> bool:
         """Tell whether a block is to have a snapshot: the first has one, so that there always is one."""
         is_busy = self._writing is not None and self._writing.is_alive()
-        return not is_busy and (height == 1 or height % self._interval == 0)
+        return not is_busy and (is_first or height % self._interval == 0)
 
     def begin(self, beginning: Beginning) -> None:
         """Write a snapshot, while consensus goes on."""

@@ -93,10 +93,7 @@ class Witness:
                 self._wanted = max(self._wanted, height + 1)
                 self._changed.notify_all()
                 self._changed.wait(min(left_s, RETRY_S))
-        light = read_kept(found)
-        is_near = is_within_reach(light, self._root)
-        steps = [] if is_near else find_steps(light, self._root, self._file.list_turns())
-        return found, [encode_struct(step) for step in steps]
+        return found, list_steps(found, self._root, self._file)
 
     def close(self) -> None:
         """Stop asking."""
@@ -153,5 +150,12 @@ class Witness:
     def _find_trust(self) -> Trust:
         """Begin where the file ends; what it holds was checked when it was written."""
         last = self._file.find_last_height()
-        raw = self._file.find(last) if last else None
+        raw = self._file.find(last) if last > self._root.height else None
         return self._root if raw is None else trust_light_block(read_kept(raw), self._root)
+
+
+def list_steps(found: bytes, root: Trust, file: CommitFile) -> list[bytes]:
+    """List the light blocks that lead from what is trusted to one that is kept."""
+    light = read_kept(found)
+    steps = [] if is_within_reach(light, root) else find_steps(light, root, file.list_turns())
+    return [encode_struct(step) for step in steps]

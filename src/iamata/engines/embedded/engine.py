@@ -58,6 +58,7 @@ class EmbeddedEngine:
         try:
             self._keeper = LedgerKeeper(folder, genesis)
             self._keeper.check_rules()
+            self._keeper.check_inheritance()
         except BaseException:
             self._lock.release()
             raise

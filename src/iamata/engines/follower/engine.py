@@ -46,6 +46,7 @@ class FollowerEngine:
         self._lock = LedgerLock(folder)
         try:
             self._keeper = LedgerKeeper(folder, genesis)
+            self._keeper.check_inheritance()
             self._trouble = self._recall_fork()
         except BaseException:
             self._lock.release()

@@ -17,7 +17,7 @@ from iamata.crypto.merkle import HASH_BYTES, hash_leaf
 from iamata.crypto.tiles import TILE_WIDTH, Frontier, TileReader, compute_changed_tiles
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import read_transaction
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.header import (
     Header,
     compute_app_hash,
@@ -106,6 +106,11 @@ def write_beginning(folder: Path, beginning: Beginning) -> None:
         raise Refused(Reason.STORAGE_FULL, f"{path.name}: {error.strerror}") from error
 
 
+def has_beginning(folder: Path) -> bool:
+    """Tell whether a ledger began with a snapshot, and not with its first genesis."""
+    return (folder / BEGINNING_FILE).exists()
+
+
 def read_beginning(folder: Path) -> Beginning | None:
     """Read what a ledger began with, None where that is its genesis; refuse another spelling of it."""
     path = folder / BEGINNING_FILE
@@ -144,8 +149,10 @@ def _check_log(beginning: Beginning, genesis: Genesis) -> tuple[Tiles, Frontier]
     require(bool(blocks) and len(beginning.edge) <= _LEVELS_MAX, Reason.FAULT_FOUND, "a snapshot's log")
     _check_chain(blocks, genesis)
     leaves = [decode_leaf(raw) for block in blocks for raw in block.leaves]
-    is_complete = blocks[0].first_leaf == 0 or (
-        bool(blocks[0].leaves) and leaves[0].time_ms < leaves[-1].time_ms - WINDOW_MS
+    is_complete = (
+        blocks[0].first_leaf == 0
+        or blocks[0].height == get_first_height(genesis)
+        or (bool(blocks[0].leaves) and leaves[0].time_ms < leaves[-1].time_ms - WINDOW_MS)
     )
     require(is_complete, Reason.FAULT_FOUND, "a snapshot does not reach back over the replay window")
     size = blocks[0].first_leaf
@@ -168,10 +175,11 @@ def _check_log(beginning: Beginning, genesis: Genesis) -> tuple[Tiles, Frontier]
 def _check_chain(blocks: Sequence[StoredBlock], genesis: Genesis) -> None:
     before: Header | None = None
     size = blocks[0].first_leaf
-    if blocks[0].height == 1:
+    if blocks[0].height == get_first_height(genesis):
         is_first = _read_header(blocks[0], genesis).parent == Digest(compute_network_id(genesis))
-        is_first = is_first and size == 0
-        require(is_first, Reason.FAULT_FOUND, "block 1 of a snapshot")
+        # Where a network is continued its log is not empty then: how long it is, the app hash says.
+        is_first = is_first and (size == 0 or genesis.continues is not None)
+        require(is_first, Reason.FAULT_FOUND, f"block {blocks[0].height} of a snapshot")
     for block in blocks:
         header = _read_header(block, genesis)
         follows = before is None or (header.height, header.parent) == (

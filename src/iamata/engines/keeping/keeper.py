@@ -4,6 +4,7 @@ Who decides what the next block is, and who signs it, is the engine's affair.
 """
 
 import dataclasses
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -88,6 +89,13 @@ class LedgerKeeper:
             self.close()
             raise
 
+    def check_inheritance(self) -> None:
+        """Refuse to go on without the blocks of the network that this one continues."""
+        has_begun = self.state.height >= self.state.first_height - 1
+        if not has_begun:
+            self.close()
+            raise Refused(Reason.HOME_CORRUPT, "the blocks of what this network continues are missing")
+
     def take_view(self) -> KeptView:
         """Hold the newest durable state still. Waits for nothing, and delays nobody."""
         with self._viewing:
@@ -161,7 +169,11 @@ class LedgerKeeper:
 
     def describe_beginning(self) -> Beginning:
         """Describe the newest durable state so that another node can begin there."""
-        blocks = choose_stretch(self._file.read_blocks_backwards())
+        first_height = self.state.first_height
+        own = itertools.takewhile(
+            lambda block: block.height >= first_height, self._file.read_blocks_backwards()
+        )
+        blocks = choose_stretch(own)
         return Beginning(
             blocks=blocks,
             edge=read_edge(blocks[0].first_leaf, self._file.read_tile),
@@ -213,7 +225,10 @@ class LedgerKeeper:
     def _store(self, pending: "PendingBlock", header: bytes) -> None:
         installed = pending.installed
         height = installed.header.height
-        segment = self._segments.plan(height, installed.outcome.changes, self._file.read_segment)
+        changes = installed.outcome.changes
+        if height == self.state.first_height:
+            changes = {**self.state.inherited, **changes}
+        segment = self._segments.plan(height, changes, self._file.read_segment)
         block = StoredBlock(
             height=height,
             time_ms=installed.header.time_ms,

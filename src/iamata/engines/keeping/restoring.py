@@ -33,6 +33,9 @@ def restore(file: LedgerFile, state: LedgerState) -> tuple[SegmentIndex, bytes |
         entries, segments = file.load_entries()
         if last is None:
             return _begin(file, state, entries, segments), None
+        if last.height < state.first_height:
+            _inherit(file, state, last, AuthMap.load(entries.items()))
+            return segments, None
         header = _read_header(last, state)
         recent = _list_recent(file, header.time_ms - WINDOW_MS)
         state.restore(
@@ -44,8 +47,19 @@ def restore(file: LedgerFile, state: LedgerState) -> tuple[SegmentIndex, bytes |
         is_bound = state.app_hash == header.app_hash
         require(is_bound, Reason.HOME_CORRUPT, f"state and log are not those of block {last.height}")
         for block in recent:
-            state.window.extend(block.time_ms, [decode_leaf(leaf).id for leaf in block.leaves])
+            if block.height >= state.first_height:
+                state.window.extend(block.time_ms, [decode_leaf(leaf).id for leaf in block.leaves])
         return segments, last.header
+
+
+def _inherit(file: LedgerFile, state: LedgerState, last: StoredBlock, entries: AuthMap) -> None:
+    """Begin where the predecessor's blocks end: the genesis names what they must come to.
+
+    Whoever copied them here has replayed them; what they say of themselves is not asked again.
+    """
+    is_whole = last.height == state.first_height - 1
+    require(is_whole, Reason.HOME_CORRUPT, f"the predecessor's blocks end at {last.height}")
+    state.inherit(entries=entries, frontier=_load_frontier(file, [last]), time_ms=last.time_ms)
 
 
 def _begin(

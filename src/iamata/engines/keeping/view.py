@@ -91,6 +91,8 @@ class KeptView:
         """Put a signature beside the roots: the block's own header or, where validators vouch, theirs."""
         header: bytes | None = self._header
         steps: Sequence[bytes] = ()
+        if header is None and self.height:
+            raise Refused(Reason.TOO_BUSY, "the network that goes on here has made no block yet")
         if header is not None and self._vouch is not None:
             header, steps = self._vouch(self.height, self.app_hash)
         return write_checkpoint(

@@ -154,8 +154,8 @@ def check_form(light: LightBlock) -> None:
     header = light.header
     is_spelled_once = encode_digest(decode_digest(header.app_hash)) == header.app_hash
     require(is_spelled_once, Reason.NOT_CANONICAL, "the app hash of a light block")
-    is_in_place = (header.last_block is None) == (header.height == 1)
-    require(is_in_place, Reason.MALFORMED, "only the first block follows none")
+    is_in_place = header.height > 1 or header.last_block is None
+    require(is_in_place, Reason.MALFORMED, "the first block follows none")
     require(len(light.votes) == len(light.validators), Reason.MALFORMED, "one vote for each validator")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from iamata.crypto.ed25519 import is_valid
-from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.genesis import Genesis, compute_network_id, get_first_height
 from iamata.ledger.light.blocks import (
     LightBlock,
     LightValidator,
@@ -54,7 +54,7 @@ def trust_genesis(genesis: Genesis) -> Trust:
     seconds, ms = divmod(genesis.created_ms, 1_000)
     return Trust(
         network=compute_network_id(genesis),
-        height=0,
+        height=get_first_height(genesis) - 1,
         time=Timestamp(seconds, ms * 1_000_000),
         hash=None,
         validators=validators,
@@ -146,11 +146,13 @@ def _check_step(light: LightBlock, trust: Trust) -> None:
     _require(header.height > trust.height, header.height, "lies before what is trusted")
     _require(header.time > trust.time, header.height, "is not later than what is trusted")
     if header.height == trust.height + 1:
-        follows = header.last_block is None or header.last_block.hash == trust.hash
+        before = None if header.last_block is None else header.last_block.hash
+        follows = before == trust.hash  # what a genesis is followed by follows no block
         _require(follows, header.height, "does not follow the one before")
         is_named = header.validators_hash == trust.next_validators_hash
         _require(is_named, header.height, "has other validators than the one before announced")
     else:
+        _require(header.last_block is not None, header.height, "follows no block")
         signed = _compute_trusted_power(light, trust)
         is_known = 3 * signed > compute_power(trust.validators)
         _require(

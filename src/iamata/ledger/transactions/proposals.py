@@ -8,7 +8,7 @@ import msgspec
 from iamata.ledger.context import Context
 from iamata.ledger.entries import MemberStatus, Parameters, Quantity, Role, Tally, Upgrade
 from iamata.ledger.events import ProposalOpened, ProposalVoted
-from iamata.ledger.parameters import check_parameters
+from iamata.ledger.parameters import check_parameters, count_deciding
 from iamata.ledger.transaction import Count, Transaction
 from iamata.ledger.transactions.members import add_to_roll, remove_from_roll
 from iamata.ledger.validators import check_appointment, check_dismissal
@@ -146,8 +146,7 @@ def count_active(voters: tuple[MemberId, ...], ctx: Context) -> int:
 
 def compute_quorum(ctx: Context) -> int:
     """Compute how many approvals decide: more than the agreed share of the active members."""
-    parameters = ctx.state.parameters
-    return len(ctx.state.roll.active) * parameters.quorum_numerator // parameters.quorum_denominator + 1
+    return count_deciding(len(ctx.state.roll.active), ctx.state.parameters)
 
 
 def check_action(action: AnyAction, ctx: Context) -> Callable[[], None]:

@@ -1,6 +1,6 @@
 """Openings in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from iamata.ports import OpeningRow
 from iamata.stores.memory.tables import HeadedMemory, refuse_known
@@ -13,11 +13,11 @@ class OpeningMemory(HeadedMemory):
         super().__init__()
         self._rows: dict[str, OpeningRow] = {}
 
-    def add(self, row: OpeningRow, *, head: bytes) -> None:
-        """Make an opening part of the store."""
+    def add(self, rows: Sequence[OpeningRow], *, head: bytes) -> None:
+        """Make openings part of the store, all or none."""
         with self.lock:
-            refuse_known(self._rows, [row.name])
-            self._rows[row.name] = row
+            refuse_known(self._rows, [row.name for row in rows])
+            self._rows.update({row.name: row for row in rows})
             self.head = head
 
     def find(self, name: str) -> OpeningRow | None:

@@ -1,6 +1,6 @@
 """The file of openings: vault/openings.db."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +30,12 @@ class OpeningFile(HeadedFile):
     def __init__(self, folder: Path) -> None:
         super().__init__(Database(folder / OPENINGS_FILE, SCHEMA, keeps_journal=True))
 
-    def add(self, row: OpeningRow, *, head: bytes) -> None:
-        """Make an opening durable."""
+    def add(self, rows: Sequence[OpeningRow], *, head: bytes) -> None:
+        """Make openings durable, all or none."""
         with self.database.writing() as connection:
-            connection.execute(
+            connection.executemany(
                 "INSERT INTO opening (name, patient, sealed) VALUES (?, ?, ?)",
-                (row.name, row.patient, row.sealed),
+                [(row.name, row.patient, row.sealed) for row in rows],
             )
             put_head(connection, head)
 

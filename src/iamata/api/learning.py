@@ -1,0 +1,58 @@
+"""What sites of a study ask of its owner's node: carry messages, deliver them, take the model in."""
+
+import asyncio
+from typing import Final
+
+from iamata.api.callers import Caller
+from iamata.api.serving import Serving
+from iamata.ledger.entries import Role
+from iamata.ledger.tables import PERSONS
+from iamata.model.reasons import Reason, require
+from iamata.wire import bodies
+from iamata.workflows import studies
+from iamata.workflows.documents import HandedIn, get_document, keep_document
+
+STEP_S: Final = 0.003
+"""How often an open phase is looked at for those who wait."""
+
+
+def carry_message(serving: Serving, caller: Caller, body: bodies.RunMessage) -> bodies.Nothing:
+    """Take in a site's message in a round of a run that this member carries."""
+    view = serving.office.await_height(body.height)
+    serving.office.relays.carry(view, caller.member, plan=body.plan, message=body.message)
+    return bodies.Nothing()
+
+
+async def await_delivery(serving: Serving, caller: Caller, query: bodies.DeliveryQuery) -> bodies.Delivery:
+    """Return what a phase of a round brought; with `wait_s`, wait until it is closed."""
+    with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
+        while True:
+            found = serving.office.relays.find_delivery(query.run, query.plan, query.phase)
+            if found is not None or not is_waiting():
+                return bodies.Delivery(messages=tuple(found or ()))
+            await asyncio.sleep(STEP_S)
+
+
+def accept_model(serving: Serving, caller: Caller, body: HandedIn) -> bodies.Nothing:
+    """Take in what a site's run came to."""
+    studies.accept_model(serving.office, caller.member, body)
+    return bodies.Nothing()
+
+
+def show_document(serving: Serving, query: bodies.DocumentQuery) -> bodies.Document:
+    """Return a protocol, a model or a card by its hash."""
+    return bodies.Document(content=get_document(serving.office.custody, query.digest))
+
+
+def keep(serving: Serving, body: bodies.Document) -> bodies.DocumentQuery:
+    """Keep a document of the staff's, a study's protocol for one, for whoever asks for it by its hash."""
+    return bodies.DocumentQuery(digest=keep_document(serving.office.custody, body.content))
+
+
+def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.StartedRun:
+    """Begin a training for a researcher of the staff; this node registers what comes of it."""
+    person = PERSONS.find(serving.office.take_view(), caller.person)
+    require(person is not None and Role.RESEARCHER in person.roles, Reason.ROLE_MISSING)
+    run = studies.start_run(serving.office, body.study, caller.person)
+    serving.learning.register(run, supersedes=body.supersedes)
+    return bodies.StartedRun(run=run)

@@ -1,0 +1,1 @@
+"""A node's own long-running work, which nobody asks for."""

@@ -1,0 +1,114 @@
+"""A node's part in studies: it takes part in runs, registers what its own come to, looks after datasets.
+
+It acts on what the ledger says, on threads of its own. What fails is on the ledger, or in the log.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from iamata.ledger.events import ConsentWithdrawn, RunStarted
+from iamata.ledger.tables import DATASETS, RUNS, STUDIES
+from iamata.model.ids import MemberId, ModelId, RunId
+from iamata.model.reasons import Refused
+from iamata.wire.carrying import DeskCarrier
+from iamata.wire.desk import Desk
+from iamata.workflows import studies, training, withdrawals
+from iamata.workflows.office import Office
+
+LOOK_S: Final = 0.25
+"""How often the log is looked at; its size alone while nothing happens."""
+LOOK_AFTER_S: Final = 3_600.0
+"""How often datasets are looked after when nobody withdraws."""
+AFTER_WITHDRAWAL_S: Final = 60.0
+"""How long after a withdrawal they are: others may come with it."""
+STOP_S_MAX: Final = 5.0
+RUNS_AT_ONCE_MAX: Final = 4
+
+_LOG: Final = structlog.get_logger("iamata.learning")
+
+
+class LearningDuty:
+    """What one member's node does for studies."""
+
+    def __init__(self, office: Office, get_desk: Callable[[MemberId], Desk]) -> None:
+        self._office = office
+        self._get_desk = get_desk
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="iamata-learning", daemon=True)
+        self._places = threading.BoundedSemaphore(RUNS_AT_ONCE_MAX)
+        self._due_s = time.monotonic()
+
+    def start(self) -> None:
+        """Begin with what happens from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S_MAX)
+
+    def register(self, run: RunId, *, supersedes: ModelId | None) -> None:
+        """Await what the sites of an own run attest, and register it, without making anybody wait."""
+        self._spawn(lambda: self._register(run, supersedes))
+
+    def _run(self) -> None:
+        after = self._office.take_view().log_size
+        while not self._stopping.wait(LOOK_S):
+            with contextlib.suppress(Refused):
+                after = self._hear(after)
+                self._look_after_when_due()
+
+    def _hear(self, after: int) -> int:
+        """Act on what is new in the log, and tell how far it goes."""
+        if self._office.take_view().log_size > after:
+            for index, leaf in self._office.author.engine.events(after):
+                after = index + 1
+                if isinstance(leaf.event, RunStarted):
+                    self._join(leaf.event.run)
+                elif isinstance(leaf.event, ConsentWithdrawn):
+                    self._due_s = min(self._due_s, time.monotonic() + AFTER_WITHDRAWAL_S)
+        return after
+
+    def _join(self, run_id: RunId) -> None:
+        view = self._office.take_view()
+        run = RUNS.find(view, run_id)
+        if run is None:
+            return
+        datasets = [DATASETS.find(view, one) for one in run.datasets]
+        if any(one is not None and one.custodian == self._office.member for one in datasets):
+            self._spawn(lambda: self._take_part(run_id))
+
+    def _take_part(self, run_id: RunId) -> None:
+        view = self._office.take_view()
+        run = RUNS.find(view, run_id)
+        study = None if run is None else STUDIES.find(view, run.study)
+        if study is not None:
+            carrier = DeskCarrier(self._get_desk(study.owner), self._office)
+            training.take_part(self._office, run_id, carrier)
+            _LOG.info("took part", run=run_id)
+
+    def _register(self, run_id: RunId, supersedes: ModelId | None) -> None:
+        model = studies.register_model(self._office, run_id, supersedes=supersedes)
+        _LOG.info("registered", run=run_id, model=model)
+
+    def _look_after_when_due(self) -> None:
+        if time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + LOOK_AFTER_S
+            for study, step in withdrawals.look_after_all(self._office).items():
+                _LOG.info("looked after", study=study, step=step)
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            with self._places:
+                try:
+                    work()
+                except Refused as refused:
+                    _LOG.error("run failed", reason=refused.reason.name, detail=refused.detail)
+
+        threading.Thread(target=run, name="iamata-run", daemon=True).start()

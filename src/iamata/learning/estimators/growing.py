@@ -1,0 +1,246 @@
+"""Grow one tree: a sum for each level, of histograms over the nodes that may still be split."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from iamata.learning.estimators.bins import Bins, Codes, encode_table
+from iamata.learning.estimators.families import LOGISTIC
+from iamata.learning.estimators.splitting import Growth, Histogram, choose_split, compute_value
+from iamata.learning.estimators.tree import Node, Tree, score_trees
+from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
+from iamata.learning.tables import Floats, Table
+from iamata.model.canonical import encode_canonical
+
+LOSS_MAX: Final = 64.0
+"""A row's largest loss: beyond it a forecast is so sure and so wrong that how much no longer matters."""
+
+
+class Boosting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study fixes beforehand."""
+
+    trees_max: int = 100
+    learning_rate: float = 0.1
+    bins_max: int = 32
+    growth: Growth = Growth()
+    validation: float = 0.1
+    """The part of the patients that is kept back; 0 grows all trees."""
+    patience: int = 10
+    """How many trees may fail to help those kept back before boosting stops."""
+    seed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """What the next tree depends on besides sums: public, and named by a chain of hashes."""
+
+    settings: Boosting
+    bins: tuple[Bins, ...]
+    offset: float
+    rows: float
+    kept_back: float
+    trees: tuple[Tree, ...] = ()
+    trail: str = ""
+    """Names all trees so far: each tree's spelling is hashed onto the trail before it."""
+    trail_before: str = ""
+
+    def add(self, tree: Tree) -> "Stage":
+        """Return the stage after one more tree."""
+        spelled = encode_canonical(msgspec.to_builtins(tree))
+        trail = hashlib.sha256(self.trail.encode() + spelled).hexdigest()
+        return replace(self, trees=(*self.trees, tree), trail=trail, trail_before=self.trail)
+
+    @property
+    def origin(self) -> tuple[object, ...]:
+        """What the first tree depended on."""
+        return self.settings, self.bins, self.offset
+
+    def describe(self) -> dict[str, object]:
+        """Spell the stage for a query's digest, the trees by their trail."""
+        settings, bins = msgspec.to_builtins(self.settings), msgspec.to_builtins(self.bins)
+        counts = [self.rows, self.kept_back]
+        return {
+            "settings": settings,
+            "bins": bins,
+            "offset": self.offset,
+            "counts": counts,
+            "trees": self.trail,
+        }
+
+    @property
+    def bits(self) -> int:
+        """The scale of a row's gradient, curvature and loss."""
+        return choose_bits(self.rows + self.kept_back, largest=LOSS_MAX)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A tree, or none where no split helps; the mean loss of those kept back before it; the exchanges."""
+
+    tree: Tree | None
+    loss: float
+    exchanges: int
+
+
+def grow(stage: Stage) -> Programme[Grown]:
+    """Grow the next tree; when there are enough, only measure the loss."""
+    nodes = [Node(value=0.0)]
+    open_nodes = [0]
+    sums = yield _ask(stage, nodes, open_nodes)
+    loss = float(sums["loss"][0]) / max(1.0, stage.kept_back)
+    exchanges = 1
+    if len(stage.trees) >= stage.settings.trees_max:
+        return Grown(None, loss, exchanges)
+    for depth in range(1, stage.settings.growth.depth_max + 1):
+        open_nodes = _split_level(stage, nodes, open_nodes, sums)
+        if not open_nodes or depth == stage.settings.growth.depth_max:
+            break
+        sums = yield _ask(stage, nodes, open_nodes)
+        exchanges += 1
+    return Grown(Tree(tuple(nodes)) if len(nodes) > 1 else None, loss, exchanges)
+
+
+def split_off(site: Site, settings: Boosting) -> NDArray[np.bool_]:
+    """Tell which rows are kept back: by a hash of the patient, so that no table's order matters."""
+    key = f"kept back {settings.validation!r} {settings.seed}"
+    known = site.memory.get(key)
+    if isinstance(known, np.ndarray):
+        return known
+    limit = int(settings.validation * 2.0**56)
+    prefix = f"iamata/1/validation\x00{settings.seed}\x00"
+    hashes = (hashlib.sha256(f"{prefix}{patient}".encode()).digest() for patient in site.table.patients)
+    found = np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
+    site.memory[key] = found
+    return found
+
+
+def compute_histograms(
+    stage: Stage, nodes: Sequence[Node], open_nodes: Sequence[int], _given: Given, site: Site
+) -> Values:
+    """Add up gradient, curvature and rows of a site in each open node, column and bin."""
+    work = _prepare(stage, site)
+    place = Tree(tuple(nodes)).find_nodes(work.table)
+    number = np.full(len(nodes), -1)
+    number[list(open_nodes)] = np.arange(len(open_nodes))
+    number = number[place]
+    chosen = number >= 0
+    number, gradient, curvature = number[chosen], work.gradient[chosen], work.curvature[chosen]
+    pieces: list[list[Floats]] = [[], [], []]
+    for column, codes in zip(stage.bins, work.codes, strict=True):
+        key, length = number * column.count + codes[chosen], len(open_nodes) * column.count
+        for piece, weights in zip(pieces, (gradient, curvature, None), strict=True):
+            piece.append(np.bincount(key, weights=weights, minlength=length).astype(np.float64))
+    gradients, curvatures, rows = (np.concatenate(piece) for piece in pieces)
+    return {
+        "loss": np.array([work.loss]),
+        "gradient": gradients,
+        "curvature": curvatures,
+        "rows": rows,
+    }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a site remembers between queries about one stage. Rows are rounded, so that sums are exact."""
+
+    stage: Stage
+    scores: Floats
+    """The log-odds of all rows, those kept back too."""
+    table: Table
+    """The rows that are learned from, as all that follows."""
+    codes: list[Codes]
+    gradient: Floats
+    curvature: Floats
+    loss: float
+
+
+def _prepare(stage: Stage, site: Site) -> _Work:
+    """Return the site's gradients at a stage, going on from the stage before where it is remembered."""
+    known = site.memory.get("boosting")
+    if not isinstance(known, _Work) or known.stage.origin != stage.origin:
+        known = None
+    if known is not None and known.stage.trail == stage.trail:
+        return known
+    kept_back = split_off(site, stage.settings)
+    if known is not None and known.stage.trail == stage.trail_before:
+        scores = known.scores + stage.trees[-1].predict(site.table)
+        table, codes = known.table, known.codes
+    else:
+        scores = score_trees(site.table, stage.offset, stage.trees)
+        table = site.table.select(~kept_back)
+        codes = encode_table(table, stage.bins)
+    work = _weigh(stage, site.table, kept_back, scores=scores, learning=(table, codes))
+    site.memory["boosting"] = work
+    return work
+
+
+def _weigh(
+    stage: Stage,
+    table: Table,
+    kept_back: NDArray[np.bool_],
+    *,
+    scores: Floats,
+    learning: tuple[Table, list[Codes]],
+) -> _Work:
+    losses = np.minimum(LOGISTIC.compute_loss(scores[kept_back], table.outcome[kept_back]), LOSS_MAX)
+    learned = scores[~kept_back]
+    return _Work(
+        stage=stage,
+        scores=scores,
+        table=learning[0],
+        codes=learning[1],
+        gradient=round_rows(LOGISTIC.compute_mean(learned) - learning[0].outcome, stage.bits),
+        curvature=round_rows(LOGISTIC.compute_weight(learned), stage.bits),
+        loss=float(round_rows(losses, stage.bits).sum()),
+    )
+
+
+def _ask(stage: Stage, nodes: list[Node], open_nodes: list[int]) -> Query:
+    length = len(open_nodes) * sum(column.count for column in stage.bins)
+    bits = stage.bits
+    parts = (
+        Part("loss", 1, bits),
+        Part("gradient", length, bits),
+        Part("curvature", length, bits),
+        Part("rows", length),
+    )
+    given = {**stage.describe(), "nodes": msgspec.to_builtins(nodes), "open": open_nodes}
+    return Query(
+        "histograms", parts, partial(compute_histograms, stage, tuple(nodes), tuple(open_nodes)), given
+    )
+
+
+def _split_level(stage: Stage, nodes: list[Node], open_nodes: list[int], sums: Values) -> list[int]:
+    """Split what is worth it, append the children, and return them."""
+    children: list[int] = []
+    for place, number in enumerate(open_nodes):
+        histograms = list(_cut_out(stage.bins, sums, place=place, nodes=len(open_nodes)))
+        choice = choose_split(stage.bins, histograms, stage.settings.growth)
+        if choice is None:
+            continue
+        left, right = len(nodes), len(nodes) + 1
+        nodes[number] = Node(value=nodes[number].value, split=choice.name(left=left, right=right))
+        total = float(np.cumsum(histograms[0].gradient)[-1]), float(np.cumsum(histograms[0].curvature)[-1])
+        rest = total[0] - choice.left[0], total[1] - choice.left[1]
+        nodes += [_make_leaf(stage, choice.left), _make_leaf(stage, rest)]
+        children += [left, right]
+    return children
+
+
+def _make_leaf(stage: Stage, held: tuple[float, float]) -> Node:
+    return Node(value=stage.settings.learning_rate * compute_value(*held, stage.settings.growth))
+
+
+def _cut_out(bins: tuple[Bins, ...], sums: Values, *, place: int, nodes: int) -> Iterator[Histogram]:
+    """Yield the histograms of one node, column by column."""
+    start = 0
+    for column in bins:
+        here = slice(start + place * column.count, start + (place + 1) * column.count)
+        yield Histogram(sums["gradient"][here], sums["curvature"][here], sums["rows"][here])
+        start += nodes * column.count

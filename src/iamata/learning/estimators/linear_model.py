@@ -1,0 +1,70 @@
+"""What a fitted linear model says of a row: an expected outcome, how sure it is, and what it rests on."""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from iamata.learning.estimators.design import build_matrix
+from iamata.learning.estimators.families import FAMILIES
+from iamata.learning.estimators.newton import LinearFit, get_outcome_range
+from iamata.learning.estimators.predictions import Prediction
+from iamata.learning.programmes import Site
+from iamata.learning.schemas import Schema
+from iamata.learning.tables import Floats, Table
+from iamata.model.reasons import Reason, require
+
+NORMAL_95: Final = 1.959963984540054
+"""The quantile of the normal distribution that leaves 2.5 % above."""
+
+
+class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
+    """A fitted generalised linear model: everything that a prediction needs."""
+
+    schema: Schema
+    fit: LinearFit
+
+    def predict(self, table: Table) -> Floats:
+        """Return the expected outcome of each row."""
+        return self._to_outcome(self._build(table) @ np.array(self.fit.coefficients))
+
+    def explain(self, table: Table) -> list[Prediction]:
+        """Return for each row the expected outcome, its interval, and what each column contributes.
+
+        The interval is where the expected outcome lies (not a single patient's), should the form be right.
+        """
+        matrix = self._build(table)
+        coefficients = np.array(self.fit.coefficients)
+        predictor = matrix @ coefficients
+        variance = np.einsum("ij,jk,ik->i", matrix, np.array(self.fit.covariance), matrix)
+        reach = NORMAL_95 * np.sqrt(np.maximum(0.0, variance * self.fit.dispersion))
+        columns = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
+        added = matrix * coefficients
+        return [
+            Prediction(
+                value=value,
+                low=low,
+                high=high,
+                offset=self.fit.coefficients[0],
+                contributions=self._gather(row),
+            )
+            for value, low, high, row in zip(
+                *(one.tolist() for one in columns), added.tolist(), strict=True
+            )
+        ]
+
+    def _build(self, table: Table) -> Floats:
+        require(
+            table.schema.columns == self.schema.columns, Reason.TABLE_CLASHES, "not the model's columns"
+        )
+        return build_matrix(Site(table), self.fit.moments.terms)
+
+    def _to_outcome(self, predictor: Floats) -> Floats:
+        middle, half = get_outcome_range(self.schema.outcome)
+        return middle + half * FAMILIES[self.fit.family].compute_mean(predictor)
+
+    def _gather(self, row: list[float]) -> dict[str, float]:
+        gathered: dict[str, float] = {}
+        for term, added in zip(self.fit.moments.terms, row[1:], strict=True):
+            gathered[term.column] = gathered.get(term.column, 0.0) + added
+        return gathered

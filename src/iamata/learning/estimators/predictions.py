@@ -1,0 +1,17 @@
+"""What a model says of one row, whatever kind of model it is."""
+
+import msgspec
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model says of one row. It is no medical device."""
+
+    value: float
+    """A probability, an expected count, or a number in the outcome's unit."""
+    low: float
+    high: float
+    """Bounds of 95 % confidence; each kind of model says of what."""
+    offset: float
+    """Where the linear predictor starts, before any column has its say."""
+    contributions: dict[str, float]
+    """What each column adds to the linear predictor."""

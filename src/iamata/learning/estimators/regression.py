@@ -1,0 +1,97 @@
+"""Linear, logistic and Poisson regression in the manner of scikit-learn, over several sites."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+
+from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.newton import Settings, fit_linear
+from iamata.learning.estimators.parameters import Parameters
+from iamata.learning.estimators.private import PrivateSettings, fit_private
+from iamata.learning.federations import Federation
+from iamata.learning.tables import Floats, Integers, Table
+
+
+class _Regression(Parameters):
+    """What the three have in common: how they are fitted, and what they say afterwards."""
+
+    family: ClassVar[str]
+    model_: LinearModel
+
+    def __init__(self, *, l2: float = 1.0, rounds_max: int = 25) -> None:
+        self.l2 = l2
+        self.rounds_max = rounds_max
+
+    def fit(self, federation: Federation) -> Self:
+        """Fit over all sites, or refuse with what stands in the way."""
+        settings = Settings(family=self.family, l2=self.l2, rounds_max=self.rounds_max)
+        schema = federation.schema
+        fit = federation.run(lambda: fit_linear(schema, settings))
+        self.model_ = LinearModel(schema=schema, fit=fit)
+        return self
+
+    @property
+    def coef_(self) -> Floats:
+        """The coefficients on the standardised design, without the intercept."""
+        return np.array(self.model_.fit.coefficients[1:])
+
+    @property
+    def intercept_(self) -> float:
+        """What the linear predictor is where every column is at its mean."""
+        return self.model_.fit.coefficients[0]
+
+    @property
+    def n_iter_(self) -> int:
+        """The exchanges between sites."""
+        return self.model_.fit.rounds
+
+
+class LogisticRegression(_Regression):
+    """Predict yes or no: scikit-learn's estimator of that name with C = 1 / l2, after a StandardScaler."""
+
+    family = "logistic"
+
+    def predict_proba(self, table: Table) -> Floats:
+        """Return the probabilities of no and of yes, a row for each row."""
+        yes = self.model_.predict(table)
+        return np.column_stack([1.0 - yes, yes])
+
+    def predict(self, table: Table) -> Integers:
+        """Return 1 where yes is the likelier."""
+        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
+
+
+class PrivateLogisticRegression(LogisticRegression):
+    """Predict yes or no within a budget of differential privacy, if who carries the sums adds the noise."""
+
+    def __init__(self, *, rho: float, norm_max: float = 3.0) -> None:
+        self.rho = rho
+        self.norm_max = norm_max
+
+    def fit(self, federation: Federation) -> Self:
+        """Fit over all sites within the budget."""
+        settings = PrivateSettings(rho=self.rho, norm_max=self.norm_max)
+        schema = federation.schema
+        fit = federation.run(lambda: fit_private(schema, settings))
+        self.model_ = LinearModel(schema=schema, fit=fit)
+        return self
+
+
+class PoissonRegression(_Regression):
+    """Predict a count: scikit-learn's PoissonRegressor with alpha = l2 / rows, after a StandardScaler."""
+
+    family = "poisson"
+
+    def predict(self, table: Table) -> Floats:
+        """Return the expected count of each row."""
+        return self.model_.predict(table)
+
+
+class LinearRegression(_Regression):
+    """Predict a number: scikit-learn's Ridge with alpha = l2, after a StandardScaler."""
+
+    family = "linear"
+
+    def predict(self, table: Table) -> Floats:
+        """Return the expected number of each row."""
+        return self.model_.predict(table)

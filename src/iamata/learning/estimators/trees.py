@@ -1,0 +1,66 @@
+"""Boosted trees in the manner of scikit-learn, over the tables of several sites."""
+
+from typing import Self
+
+import numpy as np
+
+from iamata.learning.estimators.boosting import boost
+from iamata.learning.estimators.growing import Boosting
+from iamata.learning.estimators.parameters import Parameters
+from iamata.learning.estimators.splitting import Growth
+from iamata.learning.estimators.tree_model import TreeModel
+from iamata.learning.federations import Federation
+from iamata.learning.tables import Floats, Integers, Table
+
+
+class GradientBoosting(Parameters):
+    """Predict yes or no by trees, as scikit-learn's HistGradientBoostingClassifier with the same bins."""
+
+    model_: TreeModel
+
+    def __init__(  # noqa: PLR0913  an estimator's settings are its arguments
+        self,
+        *,
+        trees_max: int = 100,
+        learning_rate: float = 0.1,
+        bins_max: int = 32,
+        depth_max: int = 4,
+        l2: float = 1.0,
+        rows_min: int = 20,
+        validation: float = 0.1,
+        patience: int = 10,
+        seed: str = "",
+    ) -> None:
+        self.trees_max = trees_max
+        self.learning_rate = learning_rate
+        self.bins_max = bins_max
+        self.depth_max = depth_max
+        self.l2 = l2
+        self.rows_min = rows_min
+        self.validation = validation
+        self.patience = patience
+        self.seed = seed
+
+    def fit(self, federation: Federation) -> Self:
+        """Grow trees over all sites, or refuse with what stands in the way."""
+        settings = Boosting(
+            trees_max=self.trees_max,
+            learning_rate=self.learning_rate,
+            bins_max=self.bins_max,
+            growth=Growth(depth_max=self.depth_max, l2=self.l2, rows_min=self.rows_min),
+            validation=self.validation,
+            patience=self.patience,
+            seed=self.seed,
+        )
+        schema = federation.schema
+        self.model_ = TreeModel(schema=schema, boosted=federation.run(lambda: boost(schema, settings)))
+        return self
+
+    def predict_proba(self, table: Table) -> Floats:
+        """Return the probabilities of no and of yes, a row for each row."""
+        yes = self.model_.predict(table)
+        return np.column_stack([1.0 - yes, yes])
+
+    def predict(self, table: Table) -> Integers:
+        """Return 1 where yes is the likelier."""
+        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two

@@ -1,0 +1,182 @@
+"""Evaluate a model from sums over sites: what it is worth, for whom, and how sure one can be.
+
+Each site counts its rows by score and outcome. What is published shows no part with fewer rows than the
+study allows: such a group's figures are left out, and curves go in steps of at least so many rows. The
+sites themselves learn the summed cells, in which a count may be 1; no cell says where the row lies.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
+from iamata.learning.evaluation.curves import (
+    Estimate,
+    RocPoint,
+    compute_auprc,
+    compute_auroc,
+    list_roc_points,
+)
+from iamata.learning.evaluation.subgroups import Group
+from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
+from iamata.learning.tables import ROWS_MAX, Floats, Table
+from iamata.model.reasons import Reason, require
+
+SCORE_BITS: Final = choose_bits(ROWS_MAX)
+
+Predict = Callable[[Table], Floats]
+"""Gives the probability of yes of each row."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked at, fixed before the first look."""
+
+    cells: int = 4_096
+    thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    groups: tuple[Group, ...] = ()
+    calibration_groups: int = 10
+    rows_min: int = 10
+    """Fewer rows of either outcome than this are not shown."""
+
+
+class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes of saying yes from a probability on. None where too few rows would be counted."""
+
+    threshold: float
+    sensitivity: float | None
+    specificity: float | None
+    positive_predictive_value: float | None
+    negative_predictive_value: float | None
+    accuracy: float | None
+
+
+class InGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model is worth for a group. All None where it has too few rows of either outcome."""
+
+    label: str
+    rows: int | None = None
+    rate: float | None = None
+    auroc: Estimate | None = None
+    brier: float | None = None
+    expected_rate: float | None = None
+    accuracy: float | None = None
+    """At the probability 0.5."""
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """All that was found out about a model on rows that it had not seen."""
+
+    rows: int
+    rate: float
+    auroc: Estimate
+    auprc: Estimate
+    brier: float
+    accuracy: float
+    calibration: tuple[Calibration, ...]
+    thresholds: tuple[AtThreshold, ...]
+    roc: tuple[RocPoint, ...]
+    groups: tuple[InGroup, ...]
+
+
+def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluation]:
+    """Evaluate a model, in one exchange. `model_id` names what `predict` computes, for the query's digest.
+
+    Refuses rows of one class only, and too few of either.
+    """
+    given = {"model": model_id, "plan": msgspec.to_builtins(plan)}
+    sums = yield Query("evaluation", _lay_out(plan), partial(compute_scores, predict, plan), given)
+    yes, no = (sums[side].reshape(-1, plan.cells) for side in ("yes", "no"))
+    positives, negatives = float(yes[0].sum()), float(no[0].sum())
+    require(positives > 0 and negatives > 0, Reason.ONE_CLASS_ONLY)
+    require(min(positives, negatives) >= plan.rows_min, Reason.TOO_FEW_PATIENTS)
+    rows = positives + negatives
+    return Evaluation(
+        rows=int(rows),
+        rate=positives / rows,
+        auroc=compute_auroc(yes[0], no[0]),
+        auprc=compute_auprc(yes[0], no[0]),
+        brier=float(sums["squares"][0]) / rows,
+        accuracy=float(sums["right"][0]) / rows,
+        calibration=_calibrate(yes[0], no[0], sums["expected"], plan),
+        thresholds=tuple(_judge(sums["above"].reshape(-1, 2), positives, negatives, plan)),
+        roc=tuple(list_roc_points(yes[0], no[0], rows_min=plan.rows_min)),
+        groups=tuple(
+            _describe(group, sums, place=place, cells=(yes[place], no[place]), plan=plan)
+            for place, group in enumerate(plan.groups, start=1)
+        ),
+    )
+
+
+def _calibrate(yes: Floats, no: Floats, expected: Floats, plan: Plan) -> tuple[Calibration, ...]:
+    cells, groups = (yes, no), plan.calibration_groups
+    return tuple(calibrate(cells, expected, groups=groups, rows_min=plan.rows_min))
+
+
+def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> Values:
+    """Count a site's rows by group, outcome and cell of score."""
+    score = round_rows(predict(site.table), SCORE_BITS)
+    outcome = site.table.outcome == 1
+    cells = find_cells(score, plan.cells)
+    everyone = np.full(len(score), fill_value=True)
+    chosen = [everyone, *(group.select(site) for group in plan.groups)]
+    count = partial(np.bincount, minlength=plan.cells)
+    above = [(score >= one) & side for one in plan.thresholds for side in (outcome, ~outcome)]
+    squares = round_rows((score - outcome) * (score - outcome), SCORE_BITS)
+    return {
+        "yes": np.concatenate([count(cells[one & outcome]) for one in chosen]),
+        "no": np.concatenate([count(cells[one & ~outcome]) for one in chosen]),
+        "above": np.array([one.sum() for one in above]),
+        "right": np.array([((score >= 0.5) == outcome)[one].sum() for one in chosen]),  # noqa: PLR2004  half
+        "expected": count(cells, weights=score),
+        "expected_in": np.array([score[one].sum() for one in chosen]),
+        "squares": np.array([squares[one].sum() for one in chosen]),
+    }
+
+
+def _lay_out(plan: Plan) -> tuple[Part, ...]:
+    parts = len(plan.groups) + 1
+    return (
+        Part("yes", parts * plan.cells),
+        Part("no", parts * plan.cells),
+        Part("above", len(plan.thresholds) * 2),
+        Part("right", parts),
+        Part("expected", plan.cells, SCORE_BITS),
+        Part("expected_in", parts, SCORE_BITS),
+        Part("squares", parts, SCORE_BITS),
+    )
+
+
+def _judge(above: Floats, positives: float, negatives: float, plan: Plan) -> Iterator[AtThreshold]:
+    for threshold, (true, false) in zip(plan.thresholds, above.tolist(), strict=True):
+        said_no = positives + negatives - true - false
+        counts = (true, false, positives - true, negatives - false)
+        shown = all(count == 0 or count >= plan.rows_min for count in counts)
+        yield AtThreshold(
+            threshold=threshold,
+            sensitivity=true / positives if shown else None,
+            specificity=1.0 - false / negatives if shown else None,
+            positive_predictive_value=true / (true + false) if shown and true + false > 0 else None,
+            negative_predictive_value=(negatives - false) / said_no if shown and said_no > 0 else None,
+            accuracy=(true + negatives - false) / (positives + negatives) if shown else None,
+        )
+
+
+def _describe(
+    group: Group, sums: Values, *, place: int, cells: tuple[Floats, Floats], plan: Plan
+) -> InGroup:
+    positives, negatives = float(cells[0].sum()), float(cells[1].sum())
+    rows = positives + negatives
+    if min(positives, negatives) < plan.rows_min:
+        return InGroup(label=group.label)
+    return InGroup(
+        label=group.label,
+        rows=int(rows),
+        rate=positives / rows,
+        auroc=compute_auroc(*cells),
+        brier=float(sums["squares"][place]) / rows,
+        expected_rate=float(sums["expected_in"][place]) / rows,
+        accuracy=float(sums["right"][place]) / rows,
+    )

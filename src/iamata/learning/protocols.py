@@ -1,0 +1,175 @@
+"""A study's protocol: one readable file that says what is learned from what, by which method, for what.
+
+Reviewers read it; its hash is on the ledger; every site works from the same bytes. What it does not say
+nobody may do.
+"""
+
+import hashlib
+from collections.abc import Generator
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+import numpy as np
+
+from iamata.consent.data_use import ResearchPurpose
+from iamata.consent.terms import LABELS_MAX, Code, ResourceType
+from iamata.learning.estimators.bayes import fit_bayes
+from iamata.learning.estimators.boosting import boost
+from iamata.learning.estimators.growing import Boosting
+from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.model_files import Model, encode_model, identify_model
+from iamata.learning.estimators.newton import Settings, fit_linear
+from iamata.learning.estimators.tree_model import TreeModel
+from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
+from iamata.learning.programmes import Programme, Query, Result, Site, Values
+from iamata.learning.schemas import Schema
+from iamata.learning.tables import Table
+from iamata.model.ids import Digest, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+
+PROTOCOL_BYTES_MAX: Final = 1024 * 1024
+TEXT_LENGTH_MAX: Final = 4_000
+CLASSES_MAX: Final = 64
+PERCENT: Final = 100
+TRAINING: Final = "training"
+HOLDOUT: Final = "holdout"
+UNTOLD: Final = (Reason.TOO_FEW_PATIENTS, Reason.ONE_CLASS_ONLY)
+"""Why a model may stay without an evaluation: too few were kept out to be spoken about."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
+
+
+class Regression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="regression"):
+    """A linear, logistic or Poisson regression with an L2 penalty."""
+
+    settings: Settings = Settings()
+
+
+class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trees"):
+    """Gradient-boosted trees over histograms."""
+
+    settings: Boosting = Boosting()
+
+
+class Bayes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bayes"):
+    """Naive Bayes, to compare with."""
+
+    smoothing: float = 1.0
+
+
+Estimator: TypeAlias = Regression | Trees | Bayes
+
+
+class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be learned, from what, and how."""
+
+    title: Text
+    question: Text
+    """What is to be found out, in words that a patient understands."""
+    purpose: ResearchPurpose
+    schema: Schema
+    """The columns of a site's table, with public bounds, and the outcome."""
+    classes: Annotated[tuple[ResourceType, ...], msgspec.Meta(min_length=1, max_length=CLASSES_MAX)]
+    """Of which kinds of record the rows are made: consent has to cover each."""
+    labels: Annotated[tuple[Code, ...], msgspec.Meta(min_length=1, max_length=LABELS_MAX)] = ("N",)
+    """How confidential the columns are, as records are labelled."""
+    estimator: Estimator = Regression()
+    holdout_percent: Annotated[int, msgspec.Meta(ge=0, le=50)] = 20
+    """How many patients in a hundred are kept out of training, to evaluate on."""
+    evaluation: Plan = Plan()
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a study's programme: the same at every site."""
+
+    model: bytes
+    """The model's file."""
+    evaluation: Evaluation | None
+    rows: int
+
+
+def read_protocol(raw: bytes) -> Protocol:
+    """Read a protocol's file, or refuse what is none."""
+    require(len(raw) <= PROTOCOL_BYTES_MAX, Reason.INPUT_TOO_LARGE, "the protocol")
+    try:
+        return msgspec.json.decode(raw, type=Protocol)
+    except Refused:
+        raise
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, f"the protocol: {error}") from error
+
+
+def name_document(raw: bytes) -> Digest:
+    """Name a document by the SHA-256 of its bytes, as the ledger does."""
+    return Digest(encode_digest(hashlib.sha256(raw).digest()))
+
+
+def learn(protocol: Protocol) -> Programme[Learned]:
+    """Train as a protocol says and evaluate on the patients that were kept out."""
+    model = yield from _at(TRAINING, _fit(protocol))
+    raw = encode_model(model)
+    evaluation = None
+    if protocol.holdout_percent and protocol.schema.outcome.kind == "binary":
+        predict = partial(_predict, model)
+        try:
+            evaluation = yield from _at(
+                HOLDOUT, evaluate(predict, identify_model(raw), protocol.evaluation)
+            )
+        except Refused as refused:  # after the sum, so at every site alike
+            require(refused.reason in UNTOLD, refused.reason, refused.detail)
+    return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
+
+
+def split_site(protocol: Protocol, table: Table, *, number: int) -> Site:
+    """Part a site's rows into those that train and those that are kept out: a patient's stay together.
+
+    A hash of the patient's name in the table decides, so that nobody's coming or going moves anybody else.
+    """
+    kept_out = np.array([_is_kept_out(protocol, one) for one in table.patients], dtype=np.bool_)
+    memory: dict[str, object] = {
+        TRAINING: Site(table.select(~kept_out), number),
+        HOLDOUT: Site(table.select(kept_out), number),
+    }
+    return Site(table, number, memory)
+
+
+def _fit(protocol: Protocol) -> Programme[Model]:
+    match protocol.estimator:
+        case Regression(settings=settings):
+            fit = yield from fit_linear(protocol.schema, settings)
+            return LinearModel(schema=protocol.schema, fit=fit)
+        case Trees(settings=boosting):
+            boosted = yield from boost(protocol.schema, boosting)
+            return TreeModel(schema=protocol.schema, boosted=boosted)
+        case Bayes(smoothing=smoothing):
+            return (yield from fit_bayes(protocol.schema, smoothing=smoothing))
+
+
+def _at(stage: str, programme: Programme[Result]) -> Generator[Query, Values, Result]:
+    """Run a programme on the rows of one stage."""
+    try:
+        query = next(programme)
+        while True:
+            sums = yield replace(query, name=f"{stage}/{query.name}", compute=partial(_ask, stage, query))
+            query = programme.send(sums)
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+
+
+def _ask(stage: str, query: Query, _given: object, site: Site) -> Values:
+    rows = site.memory[stage]
+    if not isinstance(rows, Site):
+        raise TypeError(stage)
+    return query.compute(query.given, rows)
+
+
+def _predict(model: Model, table: Table) -> np.ndarray:
+    return model.predict(table)
+
+
+def _is_kept_out(protocol: Protocol, patient: str) -> bool:
+    digest = hashlib.sha256(b"iamata/1/holdout\x00" + patient.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") % PERCENT < protocol.holdout_percent

@@ -1,0 +1,161 @@
+"""A study in a little world: an institute asks, patients of four hospitals agree or do not, and it learns.
+
+What is learned follows a known law: the outcome's log-odds are -1 + 2·marker + 1.5 where the patient
+smokes, so a test can hold coefficients against it and against a fit on all rows at once.
+"""
+
+import math
+import random
+import threading
+from typing import Any, Final
+
+import msgspec
+
+from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
+from iamata.learning.protocols import Learned, Protocol, Regression
+from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
+from iamata.ledger.transactions.consents import WithdrawConsent
+from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
+from iamata.model.instants import Day
+from iamata.node.desks import LocalDesk
+from iamata.testing.offices import grant, open_office, write_terms
+from iamata.testing.world import Party, World
+from iamata.wire.carrying import DeskCarrier
+from iamata.workflows import datasets, studies, training
+from iamata.workflows.documents import get_document
+from iamata.workflows.frozen_tables import PatientRows, Row
+
+OWNER: Final = MemberId("institute")
+SITES: Final = tuple(MemberId(f"hospital-{letter}") for letter in "abcd")
+REVIEWERS: Final = ("hospital-a", "regulator")
+FOUNDERS: Final[dict[str, MemberKind]] = {
+    **dict.fromkeys(SITES, MemberKind.HOSPITAL),
+    OWNER: MemberKind.RESEARCH,
+    "regulator": MemberKind.REGULATOR,
+}
+SCHEMA: Final = Schema(
+    columns=(
+        Numeric(name="marker", low=-5.0, high=5.0),
+        Categorical(name="smokes", categories=("no", "yes")),
+    ),
+    outcome=Outcome(name="ill"),
+)
+SMOKERS: Final = 0.3
+HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
+
+
+def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fields
+    """Write the protocol of a study in this world."""
+    fields: dict[str, Any] = {
+        "title": "Who falls ill",
+        "question": "Do a marker and smoking tell who falls ill?",
+        "purpose": ResearchPurpose(is_health=True),
+        "schema": SCHEMA,
+        "classes": ("Observation",),
+        "estimator": Regression(),
+        "evaluation": msgspec.structs.replace(Protocol.__struct_defaults__[-1], cells=64),
+    }
+    return Protocol(**(fields | changes))
+
+
+def draw_rows(count: int, seed: int) -> list[Row]:
+    """Draw the rows of so many patients by the law above."""
+    chance = random.Random(seed)  # noqa: S311  a seed makes a world repeatable; nothing here is secret
+    rows: list[Row] = []
+    for _ in range(count):
+        marker, smokes = chance.gauss(0.0, 1.0), chance.random() < SMOKERS
+        odds = -1.0 + 2.0 * marker + 1.5 * smokes
+        is_ill = chance.random() < 1.0 / (1.0 + math.exp(-odds))
+        rows.append({"marker": marker, "smokes": "yes" if smokes else "no", "ill": int(is_ill)})
+    return rows
+
+
+class StudyWorld:
+    """An institute, four hospitals with their patients, and a study among them."""
+
+    def __init__(self, *, patients: int = 40, protocol: Protocol | None = None) -> None:
+        self.world = World.found("study", founders=FOUNDERS)
+        self.offices = {member: open_office(self.world, member) for member in (OWNER, *SITES)}
+        self.protocol = protocol or write_protocol()
+        self.rosa = self.world.register_person("rosa", member=OWNER, roles=(Role.RESEARCHER,))
+        self.patients: dict[MemberId, list[Party]] = {}
+        self.consents: dict[PatientId, ConsentId] = {}
+        self.rows: dict[MemberId, dict[PatientId, list[Row]]] = {}
+        for number, site in enumerate(SITES):
+            self._settle(site, patients, number)
+        self.study = self._permit()
+
+    def withdraw(self, site: MemberId, count: int) -> list[PatientId]:
+        """Let so many patients of a site leave."""
+        leaving = [one for one in self.patients[site] if one.id in self.consents][:count]
+        for one in leaving:
+            one.author.submit(WithdrawConsent, consent=self.consents.pop(one.id))
+        return [one.id for one in leaving]
+
+    def build(self, site: MemberId, conditions: Conditions = HEALTH) -> DatasetId:
+        """Let a site build its dataset."""
+        rows: PatientRows = self.rows[site]
+        return datasets.build_dataset(self.offices[site], self.study, rows, conditions)
+
+    def start(self) -> RunId:
+        """Let the institute begin a run on what stands."""
+        return studies.start_run(self.offices[OWNER], self.study, self.rosa.id)
+
+    def train(self, run: RunId) -> dict[MemberId, Learned | Exception]:
+        """Let all sites take part in a run, and return what each came to."""
+        came: dict[MemberId, Learned | Exception] = {}
+
+        def take_part(site: MemberId) -> None:
+            try:
+                carrier = DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site])
+                came[site] = training.take_part(self.offices[site], run, carrier)
+            except Exception as error:  # noqa: BLE001  a test looks at it
+                came[site] = error
+
+        threads = [threading.Thread(target=take_part, args=(site,)) for site in SITES]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return came
+
+    def learn(self, *, supersedes: ModelId | None = None) -> ModelId:
+        """Train on what stands, and put the model on record."""
+        run = self.start()
+        came = self.train(run)
+        for one in came.values():
+            if isinstance(one, Exception):
+                raise one
+        return studies.register_model(self.offices[OWNER], run, supersedes=supersedes)
+
+    def _settle(self, site: MemberId, count: int, seed: int) -> None:
+        self.patients[site], self.rows[site] = [], {}
+        terms = write_terms(self.world, recipients=(f"member:{OWNER}",), purposes=("HRESCH",))
+        for number, row in enumerate(draw_rows(count, seed)):
+            patient = self.world.enrol_patient(f"patient-{number}", custodian=site)
+            self.patients[site].append(patient)
+            self.rows[site][patient.id] = [row]
+            self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
+
+    def _permit(self) -> StudyId:
+        document = msgspec.json.encode(self.protocol)
+        proposal = studies.Proposal(
+            uses=("DUO:0000006",),
+            purpose=EhdsPurpose.RESEARCH,
+            sites=SITES,
+            until_day=Day(self.world.today + 365),
+        )
+        study = studies.propose_study(self.offices[OWNER], self.rosa.author, document, proposal)
+        for member in REVIEWERS:
+            reviewer = self.world.register_person(
+                f"reviewer-{member}", member=member, roles=(Role.REVIEWER,)
+            )
+            studies.review_study(reviewer.author, study, is_approval=True, grounds="Sound and useful")
+        for site in SITES:
+            studies.fetch_protocol(self.offices[site], study, document)
+        return study
+
+    def read_model(self, content: Digest) -> bytes:
+        """Return a model's file as the institute keeps it."""
+        return get_document(self.offices[OWNER].custody, content)

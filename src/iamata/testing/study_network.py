@@ -1,0 +1,260 @@
+"""A study between node processes: an institute orders and asks, hospitals keep patients' rows at home.
+
+Everything before the first run is done at the homes, each opened by its own member's keys; from then on
+only the nodes speak to each other.
+"""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from iamata.client.connection import Connection
+from iamata.client.engine import RemoteEngine
+from iamata.consent.data_use import Conditions, Permission
+from iamata.consent.terms import Ruling, Terms
+from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
+from iamata.learning.protocols import Protocol
+from iamata.ledger.entries import EhdsPurpose, MemberKind, Model, OwnerKind, Role, Run, RunStatus, Study
+from iamata.ledger.events import ModelRegistered
+from iamata.ledger.tables import MODELS, RUNS, STUDIES
+from iamata.ledger.transactions.consents import GrantConsent
+from iamata.ledger.transactions.patients import EnrolPatient
+from iamata.ledger.transactions.persons import RegisterPerson
+from iamata.model.ids import (
+    Commitment,
+    ConsentId,
+    Digest,
+    MemberId,
+    ModelId,
+    PatientId,
+    PersonId,
+    RunId,
+    StudyId,
+    encode_digest,
+)
+from iamata.model.instants import Day, Instant, compute_day
+from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, Home, load_genesis, open_home
+from iamata.node.keyfiles import read_key
+from iamata.node.network import create_node_homes
+from iamata.stores.sqlite.home import KEYS_FOLDER
+from iamata.testing.nodes import RunningNode, introduce, take_any_port
+from iamata.wire import bodies
+from iamata.workflows import datasets, studies, wallets
+from iamata.workflows.author import Author
+from iamata.workflows.consents import keep_terms_of
+from iamata.workflows.frozen_tables import PatientRows, Row
+from iamata.workflows.office import Office
+
+OWNER: Final = MemberId("institute")
+REGULATOR: Final = MemberId("regulator")
+HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
+DAYS: Final = 365
+LOOK_S: Final = 0.02
+PATIENCE_S: Final = 120.0
+TOGETHER: Final = 200
+POLICY: Final = "urn:iamata:testing:terms:1"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Person:
+    """A patient of a site."""
+
+    patient: PatientId
+    consent: ConsentId
+    key: SigningKey
+
+
+def draw_person(chance: Author) -> Person:
+    """Draw a patient's ids and key."""
+    patient, consent = PatientId(chance.make_id()), ConsentId(chance.make_id())
+    return Person(patient, consent, SigningKey.from_seed(os.urandom(SEED_BYTES)))
+
+
+class StudyNetwork:
+    """The homes of a study's members, and their nodes while `running`."""
+
+    def __init__(self, folder: Path, protocol: Protocol, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Found the network, get the permit, and let each hospital's patients, one a row, agree."""
+        self.folder = folder
+        self.sites = tuple(MemberId(one) for one in sorted(rows))
+        self.patients: dict[MemberId, list[Person]] = {}
+        self.url = ""
+        self._protocol = protocol
+        kinds = {
+            OWNER: MemberKind.RESEARCH,
+            **dict.fromkeys(self.sites, MemberKind.HOSPITAL),
+            REGULATOR: MemberKind.REGULATOR,
+        }
+        founders = [(one, one.title(), kind) for one, kind in kinds.items()]
+        create_node_homes(folder, "study", founders)
+        for one in kinds:
+            take_any_port(folder / one)
+        with open_home(folder / OWNER) as home:
+            self.researcher, self.study = self._get_permit(home)
+        with RunningNode(folder / OWNER) as node:
+            for site in self.sites:
+                introduce(folder / site, peers={OWNER: node.url}, leader=node.url)
+                with open_home(folder / site) as home:
+                    self._settle(home, home.get_office(site), rows[site])
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[list[RunningNode]]:
+        """Run the owner's node and the sites'."""
+        with contextlib.ExitStack() as stack:
+            nodes = [stack.enter_context(RunningNode(self.folder / OWNER))]
+            self.url = nodes[0].url
+            for site in self.sites:
+                introduce(self.folder / site, peers={OWNER: self.url}, leader=self.url)
+                nodes.append(stack.enter_context(RunningNode(self.folder / site)))
+            yield nodes
+
+    def train(self, *, supersedes: ModelId | None = None) -> tuple[RunId, ModelId]:
+        """Let the researcher start a run at the owner's node, and await that its model is on record."""
+        connection = Connection(self.url, key=self.researcher)
+        try:
+            body = bodies.RunBody(study=self.study, supersedes=supersedes)
+            run = connection.post("/v1/runs", bodies.StartedRun, body).run
+        finally:
+            connection.close()
+        return run, self.await_model(run)
+
+    def await_model(self, run: RunId) -> ModelId:
+        """Await that a run's model is on record; raise what ends it otherwise."""
+        with self.reading() as engine:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline_s:
+                entry = self.get_run(engine, run)
+                if entry.status is RunStatus.FINISHED:
+                    for _, leaf in engine.events(0):
+                        if isinstance(leaf.event, ModelRegistered) and leaf.event.run == run:
+                            return leaf.event.model
+                if entry.status is RunStatus.FAILED:
+                    message = f"run {run} failed"
+                    raise RuntimeError(message)
+                time.sleep(LOOK_S)
+        message = f"run {run} came to nothing in {PATIENCE_S} s"
+        raise TimeoutError(message)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[RemoteEngine]:
+        """Read the ledger at the owner's node."""
+        connection = Connection(self.url, key=self.researcher)
+        genesis = load_genesis(self.folder / OWNER)
+        engine = RemoteEngine(connection, genesis, pinned=None, keep=lambda _: None)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    def get_run(self, engine: RemoteEngine, run: RunId) -> Run:
+        """Return what the ledger says of a run."""
+        entry = RUNS.find(engine.snapshot(), run)
+        if entry is None:
+            raise KeyError(run)
+        return entry
+
+    def get_model(self, model: ModelId) -> Model:
+        """Return what the ledger says of a model."""
+        with self.reading() as engine:
+            entry = MODELS.find(engine.snapshot(), model)
+        if entry is None:
+            raise KeyError(model)
+        return entry
+
+    def show_document(self, digest: Digest) -> bytes:
+        """Ask the owner's node for a document."""
+        connection = Connection(self.url, key=self.researcher)
+        try:
+            query = bodies.DocumentQuery(digest=digest)
+            return connection.get("/v1/documents", bodies.Document, query).content
+        finally:
+            connection.close()
+
+    def _get_permit(self, home: Home) -> tuple[SigningKey, StudyId]:
+        office = home.get_office(OWNER)
+        key, _ = self._register(home, office.author, OWNER, Role.RESEARCHER)
+        document = msgspec.json.encode(self._protocol)
+        today = compute_day(home.clock())
+        proposal = studies.Proposal(
+            uses=("DUO:0000006",),
+            purpose=EhdsPurpose.RESEARCH,
+            sites=self.sites,
+            until_day=Day(today + DAYS),
+        )
+        study = studies.propose_study(office, home.author(key), document, proposal)
+        for member in (self.sites[0], REGULATOR):
+            seed = read_key(self.folder / member / MEMBERS_FOLDER / member / KEYS_FOLDER / SIGNING_KEY)
+            node = home.author(SigningKey.from_seed(seed))
+            reviewer, _ = self._register(home, node, member, Role.REVIEWER)
+            studies.review_study(home.author(reviewer), study, is_approval=True, grounds="Sound")
+        return key, study
+
+    def _register(
+        self, home: Home, node: Author, member: MemberId, role: Role
+    ) -> tuple[SigningKey, PersonId]:
+        key, person = SigningKey.from_seed(os.urandom(SEED_BYTES)), PersonId(node.make_id())
+        possession = home.author(key).prove_possession(OwnerKind.PERSON, person, member=member)
+        sign_in = Commitment(encode_digest(os.urandom(SEED_BYTES)))
+        node.submit(RegisterPerson, person=person, possession=possession, roles=(role,), sign_in=sign_in)
+        return key, person
+
+    def _settle(self, home: Home, office: Office, rows: Sequence[Row]) -> None:
+        site = office.member
+        people = [draw_person(office.author) for _ in rows]
+        self.patients[site] = people
+        for start in range(0, len(people), TOGETHER):
+            self._agree(home, office, people[start : start + TOGETHER])
+        protocol = self._get_study(office).protocol
+        studies.fetch_protocol(office, self.study, home.get_desk(OWNER).show_document(protocol))
+        table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
+        datasets.build_dataset(office, self.study, table, HEALTH)
+
+    def _agree(self, home: Home, office: Office, people: Sequence["Person"]) -> None:
+        """Enrol some patients, and let each consent to research by the institute."""
+        authors = [home.author(one.key) for one in people]
+        possessions = [
+            author.prove_possession(OwnerKind.PATIENT, one.patient, member=office.member)
+            for one, author in zip(people, authors, strict=True)
+        ]
+        office.submit_all(
+            [
+                (EnrolPatient, {"patient": one.patient, "possession": possession})
+                for one, possession in zip(people, possessions, strict=True)
+            ]
+        )
+        terms = Terms(
+            decision=Ruling.PERMIT,
+            recipients=(f"member:{OWNER}",),
+            purposes=("HRESCH",),
+            labels=("N",),
+            recorded_ms=Instant(home.clock()),
+            policy=POLICY,
+        )
+        until_day = Day(compute_day(home.clock()) + DAYS)
+        grants = []
+        for one, author in zip(people, authors, strict=True):
+            salted = wallets.salt_terms(terms, author)
+            keep_terms_of(office, one.patient, one.consent, salted)
+            grants.append(
+                wallets.sign_grant(
+                    author,
+                    salted,
+                    consent=one.consent,
+                    patient=one.patient,
+                    custodian=office.member,
+                    until_day=until_day,
+                )
+            )
+        office.submit_all([(GrantConsent, {"grant": grant}) for grant in grants])
+
+    def _get_study(self, office: Office) -> Study:
+        entry = STUDIES.find(office.take_view(), self.study)
+        if entry is None:
+            raise KeyError(self.study)
+        return entry

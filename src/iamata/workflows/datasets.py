@@ -1,0 +1,176 @@
+"""A custodian builds a study's dataset: of patients whose consent covers it, and of nobody else.
+
+Who stays out is told to nobody. What is on the ledger are a root, a band of sizes and a commitment.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from iamata.consent.data_use import Conditions, Verdict, match_use
+from iamata.consent.decide import decide
+from iamata.consent.purposes import RESEARCH
+from iamata.consent.requests import RecordFacts, Request
+from iamata.crypto.commitments import SALT_BYTES
+from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
+from iamata.learning.protocols import Protocol
+from iamata.ledger.entries import DatasetStatus, Study
+from iamata.ledger.tables import DATASETS, STUDIES
+from iamata.ledger.transactions.datasets import PostDataset
+from iamata.model.ids import AccessId, ConsentId, DatasetId, PatientId, StudyId
+from iamata.model.instants import compute_day
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
+from iamata.vault.journal import JournalEntry, JournalKind, append_entries
+from iamata.vault.openings import find_opening
+from iamata.vault.policies import read_policy
+from iamata.workflows.documents import get_protocol
+from iamata.workflows.frozen_tables import (
+    Participant,
+    PatientRows,
+    Roll,
+    freeze,
+    list_rolls,
+    make_table,
+)
+from iamata.workflows.messages import ReadDetails
+from iamata.workflows.office import Office
+
+PATIENTS_MIN: Final = 10
+"""Fewer make no dataset, and no two datasets of one study differ by fewer, so that nobody is seen to go."""
+
+
+def build_dataset(
+    office: Office, study_id: StudyId, rows: PatientRows, conditions: Conditions
+) -> DatasetId:
+    """Build a site's first dataset for a study out of the rows of its patients, and post it."""
+    view = office.take_view()
+    study, protocol = get_study(office, view, study_id)
+    match = match_use(conditions, protocol.purpose)
+    # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
+    refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)
+    require(match.verdict is not Verdict.DENY, Reason.PURPOSE_NOT_PERMITTED, refusals)
+    consents = {one: find_consent(office, view, one, study, protocol) for one in sorted(rows)}
+    taking_part = {patient: consent for patient, consent in consents.items() if consent is not None}
+    return post(office, view, study_id, rows, taking_part, replaces=None)
+
+
+def post(  # noqa: PLR0913  what a dataset is made from
+    office: Office,
+    view: LedgerView,
+    study_id: StudyId,
+    rows: PatientRows,
+    consents: dict[PatientId, ConsentId],
+    *,
+    replaces: DatasetId | None,
+) -> DatasetId:
+    """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
+    study, protocol = get_study(office, view, study_id)
+    require(len(consents) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS)
+    make_table({patient: rows[patient] for patient in consents}, protocol.schema)
+    participants = tuple(_make_participant(office, study_id, *one) for one in sorted(consents.items()))
+    roll = Roll(study=study_id, secret=office.custody.entropy(SALT_BYTES), participants=participants)
+    require_hidden(office, roll)
+    members, leaves = roll.build_members()
+    dataset = DatasetId(office.author.make_id())
+    commitment = freeze(office.custody, dataset, roll, rows)
+    journal_use(office, view, study, participants, record=f"dataset/{dataset}")
+    office.author.submit(
+        PostDataset,
+        dataset=dataset,
+        study=study_id,
+        members=spell_members(members),
+        leaves=leaves,
+        consents=commitment,
+        height=view.height,
+        replaces=msgspec.UNSET if replaces is None else replaces,
+    )
+    return dataset
+
+
+def get_study(office: Office, view: LedgerView, study_id: StudyId) -> tuple[Study, Protocol]:
+    """Return a study of which this member is a site, with its protocol, or refuse."""
+    study = STUDIES.find(view, study_id)
+    if study is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    require(office.member in study.sites, Reason.NOT_A_SITE)
+    return study, get_protocol(office.custody, study)
+
+
+def find_consent(
+    office: Office, view: LedgerView, patient_id: PatientId, study: Study, protocol: Protocol
+) -> ConsentId | None:
+    """Return the one consent by which a patient takes part in a study now, None without such a consent.
+
+    A policy that permits where nobody was asked is not enough, nor are several consents to parts of it.
+    """
+    patient = office.find_own_patient(view, patient_id)
+    if patient is None:
+        return None
+    at_ms = office.tell_time(view)
+    policy = read_policy(view, office.custody, patient_id, patient, day=compute_day(at_ms))
+    request = Request(recipients=(f"member:{study.owner}",), purpose=RESEARCH)
+    facts = [
+        RecordFacts(record=f"{one}/{patient_id}", resource_type=one, labels=protocol.labels)
+        for one in protocol.classes
+    ]
+    decision = decide(policy, request, facts, at_ms=at_ms)
+    if decision.refusals or len(decision.permits) != 1:
+        return None
+    return decision.permits[0].consent
+
+
+def find_dataset(view: LedgerView, office: Office, study: Study) -> DatasetId | None:
+    """Return this site's active dataset in a study, None where it has none."""
+    for dataset_id in study.datasets:
+        dataset = DATASETS.find(view, dataset_id)
+        if dataset is not None and dataset.custodian == office.member:
+            return dataset_id if dataset.status is DatasetStatus.ACTIVE else None
+    return None
+
+
+def require_hidden(office: Office, roll: Roll) -> None:
+    """Refuse a dataset that differs from an earlier one of the study by somebody, and by fewer than ten."""
+    now = dict.fromkeys(one.patient for one in roll.participants)
+    for earlier in list_rolls(office.custody, roll.study):
+        then = dict.fromkeys(one.patient for one in earlier.participants)
+        differing = sum(one not in then for one in now) + sum(one not in now for one in then)
+        is_hidden = differing == 0 or differing >= PATIENTS_MIN
+        require(is_hidden, Reason.TOO_FEW_PATIENTS, "the difference to an earlier dataset")
+
+
+def journal_use(
+    office: Office, view: LedgerView, study: Study, participants: Sequence[Participant], *, record: str
+) -> None:
+    """Make durable, for each patient to see, that a study uses their rows: in a dataset, in a run."""
+    entries = [
+        JournalEntry(
+            kind=JournalKind.READ,
+            patient=one.patient,
+            id=AccessId(office.author.make_id()),
+            time_ms=office.tell_time(view),
+            payload=msgspec.json.encode(
+                ReadDetails(
+                    person=study.researcher,
+                    purpose=RESEARCH,
+                    basis=f"consent/{one.consent}",
+                    records=(record,),
+                    recipient=study.owner,
+                )
+            ),
+        )
+        for one in participants
+        if office.find_own_patient(view, one.patient) is not None
+    ]
+    append_entries(office.custody, entries)
+
+
+def _make_participant(
+    office: Office, study: StudyId, patient: PatientId, consent: ConsentId
+) -> Participant:
+    opening = find_opening(office.custody, consent)
+    if opening is None:
+        raise Refused(Reason.TERMS_NOT_HELD)
+    leaf = compute_leaf(derive_member_key(opening.salt), study)
+    return Participant(patient=patient, consent=consent, leaf=leaf)

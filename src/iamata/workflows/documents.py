@@ -1,0 +1,77 @@
+"""Public documents of studies, by their hash: protocols, models, cards. Who has the hash can check them."""
+
+import hashlib
+from typing import Annotated, Final
+
+import msgspec
+
+from iamata.crypto.commitments import SALT_BYTES
+from iamata.learning.protocols import Protocol, name_document, read_protocol
+from iamata.ledger.entries import Study
+from iamata.model.ids import Digest, RunId, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import NO_PATIENT
+from iamata.vault.custody import Custody
+from iamata.vault.openings import PAYLOAD_BYTES_MAX, Opening, find_opening, keep_opening
+
+DOCUMENT: Final = "document"
+EVALUATION: Final = "evaluation"
+_TRANSCRIPT: Final = b"iamata/1/attested\x00"
+_NO_SALT: Final = bytes(SALT_BYTES)
+"""Nothing is hidden here: the name is the hash itself."""
+
+
+def keep_document(custody: Custody, raw: bytes) -> Digest:
+    """Keep a document, once, and return its name."""
+    require(len(raw) <= PAYLOAD_BYTES_MAX, Reason.INPUT_TOO_LARGE, "a document")
+    digest = name_document(raw)
+    keep_opening(
+        custody,
+        Opening(name=digest, patient=NO_PATIENT, kind=DOCUMENT, salt=_NO_SALT, payload=raw),
+    )
+    return digest
+
+
+def get_document(custody: Custody, digest: Digest) -> bytes:
+    """Return a document that is kept here, or refuse."""
+    opening = find_opening(custody, digest)
+    if opening is None or opening.kind != DOCUMENT or name_document(opening.payload) != digest:
+        raise Refused(Reason.NOT_FOUND, "a document")
+    return opening.payload
+
+
+class HandedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a site brings to a study's owner at the end of a run."""
+
+    run: RunId
+    model: bytes
+    evaluation: bytes
+    rounds: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    """The transcript of all rounds."""
+
+    def compute_transcript(self) -> Digest:
+        """Compute what the site attests beside the model: the rounds, and what they said it is worth."""
+        said = _TRANSCRIPT + self.rounds + hashlib.sha256(self.evaluation).digest()
+        return Digest(encode_digest(hashlib.sha256(said).digest()))
+
+
+def keep_handed_in(custody: Custody, handed: HandedIn) -> None:
+    """Keep what a site says a model is worth, under the transcript that stands for it."""
+    name = f"{handed.run}/{handed.compute_transcript()}"
+    keep_opening(
+        custody,
+        Opening(name=name, patient=NO_PATIENT, kind=EVALUATION, salt=_NO_SALT, payload=handed.evaluation),
+    )
+
+
+def get_handed_in(custody: Custody, run: RunId, transcript: Digest) -> bytes:
+    """Return what a model is worth by an attested transcript, or refuse where nobody handed it in."""
+    opening = find_opening(custody, f"{run}/{transcript}")
+    if opening is None or opening.kind != EVALUATION:
+        raise Refused(Reason.NOT_FOUND, "what the sites attest was not handed in")
+    return opening.payload
+
+
+def get_protocol(custody: Custody, study: Study) -> Protocol:
+    """Return a study's protocol, which has been fetched, or refuse."""
+    return read_protocol(get_document(custody, study.protocol))

@@ -1,0 +1,122 @@
+"""A dataset as its custodian keeps it: who is in it by which consent, and each patient's rows, sealed.
+
+Rows lie with the patient whom they are about: erasing the patient takes them away, and the dataset is then
+of no use until it is replaced.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from iamata.crypto.authmap import AuthMap
+from iamata.crypto.commitments import SALT_BYTES, commit
+from iamata.learning.membership import build_members
+from iamata.learning.schemas import Schema
+from iamata.learning.tables import Table, parse_table
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Commitment, ConsentId, DatasetId, PatientId, StudyId
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import NO_PATIENT
+from iamata.vault.custody import Custody
+from iamata.vault.openings import Opening, find_opening, keep_openings, list_openings
+
+DATASET: Final = "dataset"
+"""Kind of the commitment to the list of consents."""
+ROWS: Final = "dataset-rows"
+ROWS_EACH_MAX: Final = 10_000
+"""Rows of one patient."""
+
+Cell: TypeAlias = float | int | str | None
+Row: TypeAlias = Mapping[str, Cell]
+PatientRows: TypeAlias = Mapping[PatientId, Sequence[Row]]
+
+
+class Participant(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A patient in a dataset: by which consent, and under which leaf."""
+
+    patient: PatientId
+    consent: ConsentId
+    leaf: bytes
+
+
+class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is in a dataset, and what its dummies follow from: for its custodian, and whoever audits that."""
+
+    study: StudyId
+    secret: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
+    participants: tuple[Participant, ...]
+    """In the order of their pseudonyms."""
+
+    def build_members(self) -> tuple[AuthMap, int]:
+        """Build the map whose root the ledger has, and say how many leaves it has."""
+        return build_members((one.leaf for one in self.participants), secret=self.secret)
+
+
+def freeze(custody: Custody, dataset: DatasetId, roll: Roll, rows: PatientRows) -> Commitment:
+    """Keep a dataset durably, and return the commitment to its list of consents."""
+    payload, salt = encode_struct(roll), custody.entropy(SALT_BYTES)
+    openings = [Opening(name=dataset, patient=NO_PATIENT, kind=DATASET, salt=salt, payload=payload)]
+    for one in roll.participants:
+        require(len(rows[one.patient]) <= ROWS_EACH_MAX, Reason.INPUT_TOO_LARGE, "rows of one patient")
+        openings.append(
+            Opening(
+                name=_name_rows(dataset, one.patient),
+                patient=one.patient,
+                kind=ROWS,
+                salt=custody.entropy(SALT_BYTES),
+                payload=msgspec.json.encode(rows[one.patient]),
+            )
+        )
+    keep_openings(custody, openings)
+    return commit(DATASET, salt, payload)
+
+
+def get_roll(custody: Custody, dataset: DatasetId) -> Roll:
+    """Return who is in a dataset that is kept here, or refuse."""
+    opening = find_opening(custody, dataset)
+    if opening is None or opening.kind != DATASET:
+        raise Refused(Reason.UNKNOWN_DATASET)
+    return msgspec.json.decode(opening.payload, type=Roll)
+
+
+def list_all_rolls(custody: Custody) -> Iterator[Roll]:
+    """Read who was in each dataset that this custodian ever built."""
+    for opening in list_openings(custody, NO_PATIENT):
+        if opening.kind == DATASET:
+            yield msgspec.json.decode(opening.payload, type=Roll)
+
+
+def list_rolls(custody: Custody, study: StudyId) -> Iterator[Roll]:
+    """Read who was in each dataset that this custodian ever built for a study."""
+    return (roll for roll in list_all_rolls(custody) if roll.study == study)
+
+
+def read_rows(custody: Custody, dataset: DatasetId, participants: Sequence[Participant]) -> PatientRows:
+    """Return the rows of some participants, or refuse where one was erased since."""
+    return {one.patient: _read_rows_of(custody, dataset, one.patient) for one in participants}
+
+
+def load_table(custody: Custody, dataset: DatasetId, schema: Schema) -> Table:
+    """Return a dataset's table, or refuse one whose patients are no longer all here."""
+    return make_table(read_rows(custody, dataset, get_roll(custody, dataset).participants), schema)
+
+
+def make_table(rows: PatientRows, schema: Schema) -> Table:
+    """Put patients' rows into columns, in the order of their pseudonyms, or refuse naming the column."""
+    patients = [(patient, row) for patient in sorted(rows) for row in rows[patient]]
+    names = (*(column.name for column in schema.columns), schema.outcome.name)
+    columns = {name: [row.get(name) for _, row in patients] for name in names}
+    return parse_table(schema, columns, [patient for patient, _ in patients])
+
+
+def _read_rows_of(custody: Custody, dataset: DatasetId, patient: PatientId) -> list[Row]:
+    opening = find_opening(custody, _name_rows(dataset, patient))
+    if opening is None:
+        raise Refused(Reason.DATASET_NOT_ACTIVE, "somebody in it was erased: replace it first")
+    rows: list[dict[str, Cell]] = msgspec.json.decode(opening.payload, type=list[dict[str, Cell]])
+    return list(rows)
+
+
+def _name_rows(dataset: DatasetId, patient: PatientId) -> str:
+    return f"{dataset}/{patient}"

@@ -1,0 +1,127 @@
+"""A study's owner carries its sites' messages: it collects, orders and delivers, and decides nothing.
+
+Each round is one relay. What a relay has closed is delivered to whoever asks, however often. A site that
+does not speak in time holds the others up no longer than that.
+"""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX
+from iamata.learning.secure_sum.plans import Plan
+from iamata.learning.secure_sum.relay import Relay
+from iamata.ledger.entries import RunStatus
+from iamata.ledger.tables import DATASETS, MEMBERS, RUNS
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Digest, MemberId, RunId, encode_digest
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
+
+PLAN_BYTES_MAX: Final = 262_144
+ROUNDS_KEPT: Final = 2
+"""Of one run: the newest, and the one before it, whose end a slower site may still ask for."""
+RUNS_MAX: Final = 16
+"""Runs that one owner carries at a time."""
+STEP_S: Final = 0.002
+PHASE_S_MAX: Final = 30.0
+"""How long a phase waits for the last site."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Round:
+    relay: Relay
+    since_s: float
+    phase: int = 0
+
+
+@dataclasses.dataclass(slots=True)
+class _Carried:
+    """One run with its newest rounds."""
+
+    rounds: dict[Digest, _Round] = dataclasses.field(default_factory=dict)
+
+
+class Relays:
+    """The rounds that a member carries. Any thread may call."""
+
+    def __init__(self, tell_s: Callable[[], float] = time.monotonic) -> None:
+        self._runs: dict[RunId, _Carried] = {}
+        self._lock = threading.Lock()
+        self._tell_s = tell_s
+
+    def carry(self, view: LedgerView, sender: MemberId, *, plan: bytes, message: bytes) -> None:
+        """Take in a site's message for the round that its plan names."""
+        require(len(message) <= MESSAGE_BYTES_MAX and len(plan) <= PLAN_BYTES_MAX, Reason.TOO_LARGE)
+        read = _read_plan(plan)
+        _require_authorised(view, read, sender)
+        digest = Digest(encode_digest(read.compute_digest()))
+        with self._lock:
+            self._find(RunId(read.run), digest, read).relay.receive(message)
+
+    def find_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        """Return what a phase brought, None while it is open; too late, go on without who is silent."""
+        with self._lock:
+            found = self._runs.get(run, _Carried()).rounds.get(plan)
+            if found is None:
+                raise Refused(Reason.ANOTHER_ROUND)
+            self._close_when_late(found)
+            return found.relay.find_delivery(phase)
+
+    def await_delivery(
+        self, run: RunId, plan: Digest, phase: int, *, wait_s: float
+    ) -> Sequence[bytes] | None:
+        """Return what a phase brought, None where it is still open after so long."""
+        until_s = time.monotonic() + wait_s
+        while (found := self.find_delivery(run, plan, phase)) is None and time.monotonic() < until_s:
+            time.sleep(STEP_S)
+        return found
+
+    def forget(self, run: RunId) -> None:
+        """Let go of a run that is over."""
+        with self._lock:
+            self._runs.pop(run, None)
+
+    def _find(self, run: RunId, digest: Digest, plan: Plan) -> _Round:
+        if run not in self._runs:
+            require(len(self._runs) < RUNS_MAX, Reason.TOO_BUSY, "runs")
+            self._runs[run] = _Carried()
+        rounds = self._runs[run].rounds
+        if digest not in rounds:
+            fresh = _Round(Relay.start(plan), since_s=self._tell_s())
+            while len(rounds) >= ROUNDS_KEPT:
+                rounds.pop(next(iter(rounds)))
+            rounds[digest] = fresh
+        return rounds[digest]
+
+    def _close_when_late(self, found: _Round) -> None:
+        now_s = self._tell_s()
+        if found.relay.phase != found.phase:
+            found.phase, found.since_s = found.relay.phase, now_s
+        if found.relay.find_delivery(found.phase) is None and now_s - found.since_s > PHASE_S_MAX:
+            found.relay.close_phase()
+
+
+def _read_plan(raw: bytes) -> Plan:
+    try:
+        plan = msgspec.json.decode(raw, type=Plan)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, "the plan of a round") from error
+    require(encode_struct(plan) == raw, Reason.NOT_CANONICAL, "the plan of a round")
+    return plan
+
+
+def _require_authorised(view: LedgerView, plan: Plan, sender: MemberId) -> None:
+    """Refuse whoever is no site of a run under way, and a plan that seats others than its sites."""
+    run = RUNS.find(view, plan.run)
+    if run is None or run.status is not RunStatus.RUNNING or view.time_ms > run.until_ms:
+        raise Refused(Reason.RUN_OVER)
+    custodians = [dataset.custodian for one in run.datasets if (dataset := DATASETS.find(view, one))]
+    require(sender in custodians, Reason.NOT_A_SITE)
+    keys = [member.signing_key for one in custodians if (member := MEMBERS.find(view, one))]
+    is_seated = [(seat.member, seat.key) for seat in plan.seats] == list(zip(custodians, keys, strict=True))
+    require(is_seated, Reason.ANOTHER_ROUND)

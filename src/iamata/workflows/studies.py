@@ -1,0 +1,164 @@
+"""A study from its proposal to its models, on the owner's and the reviewers' side."""
+
+import time
+from typing import Any, Final
+
+import msgspec
+
+from iamata.crypto.commitments import SALT_BYTES, commit
+from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.protocols import name_document, read_protocol
+from iamata.ledger.entries import EhdsPurpose, RunStatus
+from iamata.ledger.tables import DATASETS, RUNS, STUDIES
+from iamata.ledger.transactions.models import RegisterModel
+from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
+from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy
+from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
+from iamata.model.instants import MS_PER_HOUR, Day, Instant
+from iamata.model.reasons import Reason, Refused, require
+from iamata.workflows.author import Author
+from iamata.workflows.documents import HandedIn, get_document, get_handed_in, keep_document, keep_handed_in
+from iamata.workflows.model_cards import Lineage, write_card
+from iamata.workflows.office import Office
+from iamata.workflows.reviewed_code import compute_code_digest
+
+RUN_MS: Final = MS_PER_HOUR
+GROUNDS: Final = "review-grounds"
+"""Kind of the commitment to a reviewer's grounds."""
+POLL_S: Final = 0.02
+
+assert RUN_MS <= RUN_MS_MAX  # noqa: S101  what we ask for is what the rules allow
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study asks for besides what its protocol says."""
+
+    uses: tuple[str, ...]
+    purpose: EhdsPurpose
+    sites: tuple[MemberId, ...]
+    until_day: Day
+    budget_micro: int = 0
+
+
+def propose_study(office: Office, researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
+    """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
+    read_protocol(protocol)
+    digest = keep_document(office.custody, protocol)
+    study = StudyId(researcher.make_id())
+    researcher.submit(
+        ProposeStudy,
+        study=study,
+        protocol=digest,
+        code=compute_code_digest(),
+        is_prohibited_use_excluded=True,
+        **msgspec.structs.asdict(proposal),
+    )
+    return study
+
+
+def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
+    """Take in a study's protocol, whoever brings it, if it is the one that the ledger names."""
+    study = STUDIES.find(office.take_view(), study_id)
+    if study is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
+    read_protocol(document)
+    keep_document(office.custody, document)
+
+
+def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grounds: str) -> bytes:
+    """Judge a study's protocol and the code that is installed here; return what opens the grounds."""
+    study = STUDIES.find(reviewer.engine.snapshot(), study_id)
+    if study is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    salt = reviewer.entropy(SALT_BYTES)
+    reviewer.submit(
+        ReviewStudy,
+        study=study_id,
+        protocol=study.protocol,
+        code=compute_code_digest(),
+        is_approval=is_approval,
+        grounds=commit(GROUNDS, salt, grounds.encode("utf-8")),
+    )
+    return salt
+
+
+def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
+    """Begin a training on every dataset of a study that stands."""
+    view = office.take_view()
+    study = STUDIES.find(view, study_id)
+    if study is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    now_ms = office.tell_time(view)
+    standing: dict[MemberId, DatasetId] = {}
+    for dataset_id in study.datasets:
+        dataset = DATASETS.find(view, dataset_id)
+        if dataset is not None and dataset.confirm_until_ms > now_ms:
+            standing[dataset.custodian] = dataset_id
+    run = RunId(office.author.make_id())
+    office.author.submit(
+        StartRun,
+        run=run,
+        study=study_id,
+        researcher=researcher,
+        code=compute_code_digest(),
+        datasets=tuple(standing[one] for one in sorted(standing)),
+        spends_micro=0,
+        until_ms=Instant(now_ms + RUN_MS),
+    )
+    return run
+
+
+def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
+    """Keep what a site hands in; which of it counts is for the attestations of all sites to say."""
+    view = office.take_view()
+    run = RUNS.find(view, handed.run)
+    if run is None or run.status is not RunStatus.RUNNING:
+        raise Refused(Reason.RUN_OVER)
+    sites = [one.custodian for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
+    require(sender in sites, Reason.NOT_A_SITE)
+    read_evaluation(handed.evaluation)
+    keep_document(office.custody, handed.model)
+    keep_handed_in(office.custody, handed)
+
+
+def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None = None) -> ModelId:
+    """Await that every site attests a run, and put its model with its card on record."""
+    view = office.take_view()
+    run = RUNS.find(view, run_id)
+    while run is not None and run.status is RunStatus.RUNNING and len(run.attestations) < len(run.datasets):
+        require(office.tell_time(view) <= run.until_ms, Reason.RUN_OVER)
+        time.sleep(POLL_S)
+        view = office.take_view()
+        run = RUNS.find(view, run_id)
+    if run is None:
+        raise Refused(Reason.UNKNOWN_RUN)
+    require(run.status is RunStatus.RUNNING, Reason.RUN_OVER, "a site says that it failed")
+    attested = run.attestations[0]
+    model = ModelId(office.author.make_id())
+    evaluation = read_evaluation(get_handed_in(office.custody, run_id, attested.transcript))
+    study = STUDIES.find(view, run.study)
+    if study is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    protocol = read_protocol(get_document(office.custody, study.protocol))
+    lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
+    card = write_card(protocol, evaluation, lineage, model=model, attested=attested)
+    office.relays.forget(run_id)
+    office.author.submit(
+        RegisterModel,
+        model=model,
+        run=run_id,
+        content=attested.model,
+        card=keep_document(office.custody, card),
+        supersedes=msgspec.UNSET if supersedes is None else supersedes,
+    )
+    return model
+
+
+def read_evaluation(raw: bytes) -> Evaluation | None:
+    """Read what a site says a model is worth, or refuse what is none."""
+    try:
+        found: Any = msgspec.json.decode(raw, type=Evaluation | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, "an evaluation") from error
+    return found  # type: ignore[no-any-return]  # as its decoder says

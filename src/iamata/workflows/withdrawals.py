@@ -1,0 +1,85 @@
+"""What withdrawal asks of a custodian: those who left go from the dataset in tens, or the dataset goes.
+
+Ten or more are taken out together, at once. Fewer wait; before the custodian's word on the dataset would
+be due the next time, the dataset is retired if anybody still waits. So nobody waits longer than 30 days,
+and no difference between two releases is anybody's row.
+"""
+
+import enum
+from typing import Final
+
+from iamata.ledger.tables import DATASETS, STUDIES
+from iamata.ledger.transactions.datasets import ConfirmDataset, RetireDataset
+from iamata.model.ids import DatasetId, StudyId
+from iamata.model.instants import MS_PER_DAY
+from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
+from iamata.workflows.datasets import PATIENTS_MIN, find_consent, find_dataset, get_study, post
+from iamata.workflows.frozen_tables import get_roll, list_all_rolls, read_rows
+from iamata.workflows.office import Office
+
+AHEAD_MS: Final = 5 * MS_PER_DAY
+"""How long before it is due the custodian gives its word."""
+
+
+class Step(enum.StrEnum):
+    """What a custodian did about a dataset."""
+
+    NOTHING = "nothing"
+    CONFIRMED = "confirmed"
+    REPLACED = "replaced"
+    RETIRED = "retired"
+
+
+def look_after(office: Office, study_id: StudyId) -> Step:
+    """Do what withdrawals, and the time that has passed, ask of this site's dataset in a study.
+
+    What it does follows from the ledger and the dataset alone, so it can be asked again after a crash.
+    """
+    view = office.take_view()
+    study, protocol = get_study(office, view, study_id)
+    dataset_id = find_dataset(view, office, study)
+    if dataset_id is None:
+        return Step.NOTHING
+    roll = get_roll(office.custody, dataset_id)
+    staying = {
+        one.patient: one.consent
+        for one in roll.participants
+        if find_consent(office, view, one.patient, study, protocol) == one.consent
+    }
+    leaving = len(roll.participants) - len(staying)
+    if leaving >= PATIENTS_MIN and len(staying) >= PATIENTS_MIN:
+        remaining = [one for one in roll.participants if one.patient in staying]
+        rows = read_rows(office.custody, dataset_id, remaining)
+        post(office, view, study_id, rows, staying, replaces=dataset_id)
+        return Step.REPLACED
+    if leaving >= PATIENTS_MIN or (leaving and _is_word_due(office, view, dataset_id)):
+        office.author.submit(RetireDataset, dataset=dataset_id)
+        return Step.RETIRED
+    if not leaving and _is_word_due(office, view, dataset_id):
+        office.author.submit(ConfirmDataset, dataset=dataset_id)
+        return Step.CONFIRMED
+    return Step.NOTHING
+
+
+def look_after_all(office: Office) -> dict[StudyId, Step]:
+    """Look after every dataset of this site; a study that refuses does not stop the others."""
+    view = office.take_view()
+    done: dict[StudyId, Step] = {}
+    for study_id in list_studies(office, view):
+        try:
+            done[study_id] = look_after(office, study_id)
+        except Refused as refused:
+            require(refused.reason is not Reason.ENGINE_STOPPED, refused.reason, refused.detail)
+    return done
+
+
+def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
+    """List the studies in which this site has a dataset."""
+    found = dict.fromkeys(roll.study for roll in list_all_rolls(office.custody))
+    return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
+
+
+def _is_word_due(office: Office, view: LedgerView, dataset_id: DatasetId) -> bool:
+    dataset = DATASETS.find(view, dataset_id)
+    return dataset is not None and office.tell_time(view) > dataset.confirm_until_ms - AHEAD_MS

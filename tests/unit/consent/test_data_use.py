@@ -1,0 +1,143 @@
+"""Data use conditions against purposes: DUOS' published cases, and what we decide beyond them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iamata.consent.data_use import (
+    Concern,
+    Conditions,
+    Modifier,
+    Permission,
+    ResearchPurpose,
+    Verdict,
+    match_use,
+)
+from iamata.model.instants import Day
+from iamata.model.reasons import Reason, Refused
+
+HEALTH = Conditions(permission=Permission.HEALTH_RESEARCH)
+CONCERNS = {
+    "controls": Concern.CONTROLS,
+    "population": Concern.POPULATION,
+    "gender": Concern.GENDER,
+    "vulnerablePopulations": Concern.VULNERABLE,
+    "illegalBehavior": Concern.ILLEGAL_BEHAVIOUR,
+    "psychologicalTraits": Concern.PSYCHOLOGICAL_TRAITS,
+    "notHealth": Concern.NOT_HEALTH,
+    "other": Concern.OTHER,
+    "secondaryOther": Concern.OTHER,
+    "collaboratorRequired": Concern.OTHER,
+    "ethicsApprovalRequired": Concern.OTHER,
+}
+PERMISSIONS = {
+    "generalUse": Permission.GENERAL_RESEARCH,
+    "hmbResearch": Permission.HEALTH_RESEARCH,
+    "diseaseRestrictions": Permission.DISEASE_RESEARCH,
+    "populationOriginsAncestry": Permission.ANCESTRY_RESEARCH,
+}
+
+
+def read_conditions(spelled: dict[str, Any]) -> Conditions:
+    named = [PERMISSIONS[name] for name in spelled if name in PERMISSIONS]
+    modifiers = (Modifier.NOT_FOR_PROFIT_ORGANISATION,) if "nonProfitUse" in spelled else ()
+    return Conditions(
+        permission=named[0] if named else Permission.NO_RESTRICTION,
+        diseases=tuple(spelled.get("diseaseRestrictions", ())),
+        modifiers=modifiers,
+    )
+
+
+def read_purpose(spelled: dict[str, Any]) -> ResearchPurpose:
+    return ResearchPurpose(
+        is_general=spelled.get("generalUse", False),
+        is_health=spelled.get("hmbResearch", False),
+        is_ancestry=spelled.get("populationOriginsAncestry", False),
+        is_methods=spelled.get("methodsResearch", False),
+        diseases=tuple(spelled.get("diseaseRestrictions", ())),
+        concerns=tuple(CONCERNS[name] for name in spelled if name in CONCERNS),
+    )
+
+
+def test_every_published_case_of_duos_is_matched_as_published(shared_data: Path) -> None:
+    published = json.loads((shared_data / "duo" / "match-v4-cases.json").read_text())
+    ancestors = published["ontology_ancestors"]
+
+    for case in published["cases"]:
+        found = match_use(read_conditions(case["dataset"]), read_purpose(case["purpose"]), ancestors)
+
+        assert found.verdict == Verdict(case["expect"].lower()), case["name"]
+        assert all(one.reason for one in found.findings)
+    assert len(published["cases"]) > 20
+
+
+def test_every_code_of_the_ontology_is_known_or_deprecated(shared_data: Path) -> None:
+    lines = (shared_data / "duo" / "duo.csv").read_text().splitlines()[1:]
+    codes = {line.split(",")[0] for line in lines}
+
+    assert {*map(str, Permission), *map(str, Modifier)} <= codes
+
+
+@pytest.mark.parametrize(
+    ("conditions", "purpose", "expected"),
+    [
+        (["DUO:0000045"], {"is_for_profit": True}, Verdict.DENY),
+        (["DUO:0000046"], {"is_commercial": True}, Verdict.DENY),
+        (["DUO:0000018"], {}, Verdict.APPROVE),
+        (["DUO:0000018"], {"is_commercial": True}, Verdict.DENY),
+        (["DUO:0000044"], {"is_ancestry": True}, Verdict.DENY),
+        (["DUO:0000015"], {"is_methods": True}, Verdict.DENY),
+        (["DUO:0000016"], {}, Verdict.DENY),
+        (["DUO:0000016"], {"is_genetic": True}, Verdict.APPROVE),
+        (["DUO:0000022"], {"country": "FR"}, Verdict.APPROVE),
+        (["DUO:0000022"], {}, Verdict.DENY),
+        (["DUO:0000026"], {"user": "rosa"}, Verdict.APPROVE),
+        (["DUO:0000027"], {"project": "other"}, Verdict.DENY),
+        (["DUO:0000028"], {"institution": "hospital-a"}, Verdict.APPROVE),
+        (["DUO:0000025"], {"until_day": Day(99)}, Verdict.APPROVE),
+        (["DUO:0000025"], {"until_day": Day(101)}, Verdict.DENY),
+        (["DUO:0000025"], {}, Verdict.DENY),
+        (["DUO:0000021"], {}, Verdict.ABSTAIN),
+        (["DUO:0000021"], {"agrees_to": (Modifier.ETHICS_APPROVAL,)}, Verdict.APPROVE),
+        (["DUO:0000012"], {}, Verdict.ABSTAIN),
+        (["DUO:9999999"], {}, Verdict.ABSTAIN),
+        (["DUO:9999999", "DUO:0000045"], {"is_for_profit": True}, Verdict.ABSTAIN),
+    ],
+)
+def test_a_further_condition_is_decided_where_the_answer_is_known(
+    conditions: list[str], purpose: dict[str, Any], expected: Verdict
+) -> None:
+    data = Conditions(
+        permission=Permission.GENERAL_RESEARCH,
+        modifiers=tuple(conditions),
+        countries=("FR", "IT"),
+        users=("rosa",),
+        projects=("heart",),
+        institutions=("hospital-a",),
+        until_day=Day(100),
+    )
+
+    assert match_use(data, ResearchPurpose(is_health=True, **purpose)).verdict is expected
+
+
+def test_a_purpose_that_names_no_kind_is_left_to_people() -> None:
+    assert match_use(HEALTH, ResearchPurpose()).verdict is Verdict.ABSTAIN
+
+
+def test_a_narrower_disease_may_use_broader_data_and_not_the_reverse() -> None:
+    ancestors = {"lung-cancer": ["cancer"]}
+    broad = Conditions(permission=Permission.DISEASE_RESEARCH, diseases=("cancer",))
+    narrow = Conditions(permission=Permission.DISEASE_RESEARCH, diseases=("lung-cancer",))
+
+    assert (
+        match_use(broad, ResearchPurpose(diseases=("lung-cancer",)), ancestors).verdict is Verdict.APPROVE
+    )
+    assert match_use(narrow, ResearchPurpose(diseases=("cancer",)), ancestors).verdict is Verdict.DENY
+
+
+def test_diseases_and_their_permission_come_together() -> None:
+    with pytest.raises(Refused) as refused:
+        Conditions(permission=Permission.HEALTH_RESEARCH, diseases=("cancer",))
+    assert refused.value.reason is Reason.MALFORMED

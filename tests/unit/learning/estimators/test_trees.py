@@ -1,0 +1,158 @@
+"""Trees over sums are the same trees wherever the rows lie, and those that scikit-learn grows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from iamata.learning.estimators.bins import NumericBins, choose_bins, encode_table
+from iamata.learning.estimators.trees import GradientBoosting
+from iamata.learning.federations import Tables
+from iamata.learning.programmes import Site, run
+from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.learning.tables import Table, parse_table
+from iamata.model.reasons import Reason, Refused
+
+Cut = Callable[[Table, Sequence[int]], list[Table]]
+MakeTable = Callable[..., Table]
+
+
+def count_nodes(model: GradientBoosting) -> int:
+    return sum(len(tree.nodes) for tree in model.model_.boosted.trees)
+
+
+@pytest.mark.parametrize("sizes", [[500, 400, 300], [1_100, 60, 30, 10]])
+def test_many_sites_grow_the_trees_of_one_split_for_split(
+    make_table: MakeTable, cut: Cut, sizes: list[int]
+) -> None:
+    table = make_table(rows=1_200)
+    settings: dict[str, Any] = {"trees_max": 25, "bins_max": 16, "seed": "s"}
+
+    pooled = GradientBoosting(**settings).fit(Tables([table]))
+    federated = GradientBoosting(**settings).fit(Tables(cut(table, sizes)))
+
+    assert federated.model_ == pooled.model_
+    assert count_nodes(pooled) > 100
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.15])
+def test_trees_are_those_of_scikit_learn_on_the_same_bins(make_table: MakeTable, missing: float) -> None:
+    table = make_table(rows=2_000, missing=missing)
+    ours = GradientBoosting(trees_max=10, bins_max=24, validation=0.0).fit(Tables([table]))
+    bins = ours.model_.boosted.bins
+    codes = np.column_stack(encode_table(table, bins)).astype(float)
+    for place, column in enumerate(bins):
+        codes[codes[:, place] == column.count - 1, place] = np.nan
+    twin = HistGradientBoostingClassifier(
+        max_iter=10,
+        learning_rate=0.1,
+        max_depth=4,
+        max_leaf_nodes=None,
+        l2_regularization=1.0,
+        min_samples_leaf=20,
+        early_stopping=False,
+        categorical_features=[not isinstance(column, NumericBins) for column in bins],
+    ).fit(codes, table.outcome)
+
+    np.testing.assert_allclose(ours.predict_proba(table)[:, 1], twin.predict_proba(codes)[:, 1], atol=2e-5)
+
+
+def test_a_site_with_nobody_changes_nothing(make_table: MakeTable) -> None:
+    table = make_table(rows=400)
+    nobody = table.select(np.zeros(400, dtype=np.bool_))
+
+    with_nobody = GradientBoosting(trees_max=5).fit(Tables([nobody, table]))
+
+    assert with_nobody.model_ == GradientBoosting(trees_max=5).fit(Tables([table])).model_
+
+
+def test_boosting_stops_when_those_kept_back_gain_no_more(make_table: MakeTable) -> None:
+    ours = GradientBoosting(trees_max=300, learning_rate=0.3, patience=5, validation=0.3)
+
+    boosted = ours.fit(Tables([make_table(rows=600)])).model_.boosted
+
+    assert len(boosted.losses) < 300
+    assert len(boosted.trees) == int(np.argmin(boosted.losses))
+    assert len(boosted.losses) - 1 == len(boosted.trees) + 5
+
+
+def test_no_leaf_is_about_fewer_rows_than_the_study_allows(make_table: MakeTable) -> None:
+    table = make_table(rows=800)
+    boosted = (
+        GradientBoosting(trees_max=10, rows_min=50, validation=0.0).fit(Tables([table])).model_.boosted
+    )
+
+    for tree in boosted.trees:
+        leaves = tree.find_nodes(table)
+        assert np.unique(leaves, return_counts=True)[1].min() >= 50
+
+
+def test_bins_are_about_equally_full_and_know_what_is_missing(make_table: MakeTable) -> None:
+    table = make_table(rows=2_000)
+    bins = run(lambda: choose_bins(table.schema, bins_max=8), [Site(table)])
+    codes = encode_table(table, bins)
+
+    for name, column, found in zip(("age", "dose"), bins, codes, strict=False):
+        counts = np.bincount(found, minlength=column.count)
+        assert counts[-1] == np.isnan(table.columns[name]).sum()
+        assert 6 <= len(counts) - 1 <= 8
+        assert counts[:-1].max() < 1.8 * counts[:-1].mean()
+
+
+def build(cells: dict[str, list[Any]], outcome: list[float]) -> Table:
+    schema = Schema(
+        columns=(
+            Numeric(name="x", low=0, high=100),
+            Categorical(name="c", categories=tuple("abcd")),
+        ),
+        outcome=Outcome(name="y"),
+    )
+    return parse_table(schema, {**cells, "y": outcome}, [str(number) for number in range(len(outcome))])
+
+
+def test_a_missing_value_goes_where_it_helps() -> None:
+    x = [None if number % 3 == 0 else float(number % 50) for number in range(300)]
+    y = [float(one is None or one > 40) for one in x]
+    ours = GradientBoosting(trees_max=40, learning_rate=0.5, validation=0.0, rows_min=5)
+
+    fitted = ours.fit(Tables([build({"x": x, "c": ["a"] * 300}, y)]))
+
+    assert (fitted.predict(build({"x": x, "c": ["a"] * 300}, y)) == y).all()
+
+
+def test_categories_split_into_any_two_sets() -> None:
+    c = ["abcd"[number % 4] for number in range(400)]
+    y = [float(one in "bd") for one in c]
+
+    fitted = GradientBoosting(trees_max=1, depth_max=1, validation=0.0).fit(
+        Tables([build({"x": [1.0] * 400, "c": c}, y)])
+    )
+
+    split = fitted.model_.boosted.trees[0].nodes[0].split
+    assert split is not None
+    assert set(split.categories) in ({"a", "c"}, {"b", "d"})
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [([1.0] * 40, Reason.ONE_CLASS_ONLY), ([0.0, 1.0, 1.0, 0.0], Reason.TOO_FEW_PATIENTS)],
+)
+def test_what_cannot_be_learned_from_is_refused(outcome: list[float], reason: Reason) -> None:
+    rows = len(outcome)
+    table = build({"x": [float(number) for number in range(rows)], "c": ["a"] * rows}, outcome)
+
+    with pytest.raises(Refused) as refused:
+        GradientBoosting(validation=0.0).fit(Tables([table]))
+
+    assert refused.value.reason is reason
+
+
+def test_columns_that_say_nothing_give_no_tree() -> None:
+    table = build({"x": [1.0] * 40, "c": ["a"] * 40}, [0.0, 1.0] * 20)
+
+    fitted = GradientBoosting(validation=0.0).fit(Tables([table]))
+
+    assert fitted.model_.boosted.trees == ()
+    assert fitted.predict_proba(table)[0].tolist() == [0.5, 0.5]

@@ -1,0 +1,119 @@
+"""Tables hold what a schema says, and refuse anything else by the column's name."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from iamata.learning.schemas import Categorical, Column, Numeric, Outcome, Schema
+from iamata.learning.tables import Table, parse_table
+from iamata.model.reasons import Reason, Refused
+
+AGE = Numeric(name="age", low=0, high=120)
+SEX = Categorical(name="sex", categories=("f", "m"))
+DIED = Outcome(name="died")
+
+
+def parse(column: Column, cells: list[Any], outcome: list[Any] | None = None) -> Table:
+    schema = Schema(columns=(column,), outcome=DIED)
+    columns = {column.name: cells, "died": outcome or [0] * len(cells)}
+    return parse_table(schema, columns, [str(number) for number in range(len(cells))])
+
+
+@pytest.mark.parametrize(
+    ("columns", "features", "word"),
+    [
+        ((AGE, AGE), (), "two columns"),
+        ((), (), "number of columns"),
+        ((Numeric(name="died", low=0, high=1),), (), "two columns"),
+        ((Numeric(name="age", low=1, high=1),), (), "bounds"),
+        ((Numeric(name="age", low=0, high=float("inf")),), (), "bounds"),
+        ((Numeric(name="age", low=float("nan"), high=1),), (), "bounds"),
+        ((Numeric(name="", low=0, high=1),), (), "length of a name"),
+        ((Categorical(name="sex", categories=()),), (), "categories"),
+        ((Categorical(name="sex", categories=("f", "f")),), (), "categories"),
+        ((Categorical(name="sex", categories=("", "f")),), (), "categories"),
+        ((AGE,), ("height",), "no column height"),
+    ],
+)
+def test_a_schema_that_no_table_could_have_is_refused(
+    columns: tuple[Column, ...], features: tuple[str, ...], word: str
+) -> None:
+    with pytest.raises(Refused, match=word) as refused:
+        Schema(columns=columns, outcome=DIED, features=features)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "reason"),
+    [
+        (AGE, 121, Reason.VALUE_OUT_OF_BOUNDS),
+        (AGE, float("inf"), Reason.VALUE_OUT_OF_BOUNDS),
+        (Numeric(name="age", low=0, high=120, outside="clip"), float("-inf"), Reason.VALUE_OUT_OF_BOUNDS),
+        (AGE, "old", Reason.TABLE_CLASHES),
+        (AGE, [1], Reason.TABLE_CLASHES),
+        (Numeric(name="age", low=0, high=120, missing="refuse"), None, Reason.VALUE_MISSING),
+        (Numeric(name="age", low=0, high=120, missing="refuse"), float("nan"), Reason.VALUE_MISSING),
+        (Numeric(name="age", low=0, high=9, missing="refuse", outside="missing"), 10, Reason.VALUE_MISSING),
+        (SEX, "x", Reason.VALUE_OUT_OF_BOUNDS),
+        (Categorical(name="sex", categories=("f", "m"), missing="refuse"), "", Reason.VALUE_MISSING),
+    ],
+)
+def test_a_cell_that_does_not_fit_is_refused_without_being_shown(
+    column: Column, cell: object, reason: Reason
+) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(column, [cell])
+
+    assert refused.value.reason is reason
+    assert column.name in refused.value.detail
+    assert not isinstance(cell, str) or not cell or cell not in refused.value.detail.split()
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "values"),
+    [
+        (AGE, [1, None, "2.5", float("nan"), ""], [1, np.nan, 2.5, np.nan, np.nan]),
+        (Numeric(name="age", low=0, high=9, outside="clip"), [-1, 10, 5], [0, 9, 5]),
+        (Numeric(name="age", low=0, high=9, outside="missing"), [-1, 10, 5], [np.nan, np.nan, 5]),
+        (SEX, ["m", None, "f"], [1, np.nan, 0]),
+        (Categorical(name="sex", categories=("f", "m"), outside="missing"), ["x", "f"], [np.nan, 0]),
+    ],
+)
+def test_cells_become_what_the_schema_says(column: Column, cells: list[Any], values: list[float]) -> None:
+    np.testing.assert_array_equal(parse(column, cells).columns[column.name], values)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        ([None], Reason.VALUE_MISSING),
+        ([0.5], Reason.VALUE_OUT_OF_BOUNDS),
+        ([2], Reason.VALUE_OUT_OF_BOUNDS),
+    ],
+)
+def test_an_outcome_is_yes_or_no_and_never_missing(outcome: list[Any], reason: Reason) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(AGE, [1], outcome)
+
+    assert refused.value.reason is reason
+
+
+@pytest.mark.parametrize("columns", [{"age": [1]}, {"age": [1, 2], "died": [0]}, {"died": [0]}])
+def test_a_column_that_is_absent_or_too_long_is_refused(columns: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_table(Schema(columns=(AGE,), outcome=DIED), columns, ["p"])
+
+    assert refused.value.reason is Reason.TABLE_CLASHES
+
+
+def test_without_a_patient_a_table_is_as_if_they_had_never_been_there() -> None:
+    schema = Schema(columns=(AGE,), outcome=DIED)
+    whole = parse_table(schema, {"age": [1, 2, 3], "died": [0, 1, 0]}, ["a", "b", "a"])
+    never = parse_table(schema, {"age": [2], "died": [1]}, ["b"])
+
+    left = whole.without({"a"})
+
+    assert (left.patients, left.columns["age"].tolist()) == (never.patients, never.columns["age"].tolist())
+    assert (whole.count_patients(), left.count_patients()) == (2, 1)

@@ -1,0 +1,226 @@
+"""From a study to a model, and from a withdrawal to a model that never saw who left."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from iamata.consent.data_use import Conditions, Permission
+from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.model_files import decode_model, identify_model
+from iamata.learning.membership import compute_leaf, derive_member_key, is_member
+from iamata.learning.programmes import run
+from iamata.learning.protocols import learn, split_site
+from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
+from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
+from iamata.model.ids import ModelId
+from iamata.model.instants import MS_PER_DAY
+from iamata.model.reasons import Reason, Refused
+from iamata.testing.learning import OWNER, SITES, StudyWorld
+from iamata.vault.openings import find_opening
+from iamata.workflows import studies, withdrawals
+from iamata.workflows.datasets import find_dataset
+from iamata.workflows.documents import get_document
+from iamata.workflows.frozen_tables import get_roll, load_table, make_table
+
+SITE = SITES[1]
+
+
+@pytest.fixture(scope="module")
+def told() -> StudyWorld:
+    """Set a study up to where its datasets are posted."""
+    world = StudyWorld()
+    for site in SITES:
+        world.build(site)
+    return world
+
+
+def get_model(world: StudyWorld, model: ModelId) -> Model:
+    entry = MODELS.find(world.world.engine.snapshot(), model)
+    assert entry is not None
+    return entry
+
+
+def read_coefficients(world: StudyWorld, model: ModelId) -> np.ndarray:
+    raw = world.read_model(get_model(world, model).content)
+    decoded = decode_model(raw, identify_model(raw))
+    assert isinstance(decoded, LinearModel)
+    return np.array(decoded.fit.coefficients)
+
+
+def fit_pooled(world: StudyWorld) -> np.ndarray:
+    """Fit on the rows of everybody who takes part now, at one site."""
+    rows = {
+        patient: row
+        for site in SITES
+        for patient, row in world.rows[site].items()
+        if patient in world.consents
+    }
+    site = split_site(world.protocol, make_table(rows, world.protocol.schema), number=0)
+    pooled = run(lambda: learn(world.protocol), [site])
+    decoded = decode_model(pooled.model, identify_model(pooled.model))
+    assert isinstance(decoded, LinearModel)
+    return np.array(decoded.fit.coefficients)
+
+
+def test_a_model_comes_of_consented_rows_and_leaves_with_those_who_withdraw(told: StudyWorld) -> None:
+    view = told.world.engine.snapshot
+    study = STUDIES.find(view(), told.study)
+    assert study is not None
+    assert (study.status, len(study.datasets)) == (StudyStatus.GRANTED, 4)
+
+    first = told.learn()
+    entry = get_model(told, first)
+    assert entry.status is ModelStatus.CURRENT
+    run_entry = RUNS.find(view(), entry.run)
+    assert run_entry is not None
+    assert run_entry.status is RunStatus.FINISHED
+    assert {one.model for one in run_entry.attestations} == {entry.content}
+    assert np.abs(read_coefficients(told, first) - fit_pooled(told)).max() < 1e-6
+
+    left = told.withdraw(SITE, 10)
+    before = find_dataset(view(), told.offices[SITE], study)
+    assert withdrawals.look_after(told.offices[SITE], told.study) is withdrawals.Step.REPLACED
+    assert before is not None
+    replaced = DATASETS.find(view(), before)
+    assert replaced is not None
+    assert replaced.status is DatasetStatus.REPLACED
+    assert get_model(told, first).status is ModelStatus.STALE
+
+    second = told.learn(supersedes=first)
+    assert get_model(told, first).status is ModelStatus.SUPERSEDED
+    assert get_model(told, second).status is ModelStatus.CURRENT
+    assert np.abs(read_coefficients(told, second) - fit_pooled(told)).max() < 1e-9
+    assert np.abs(read_coefficients(told, second) - read_coefficients(told, first)).max() > 1e-4
+    assert len(left) == 10
+
+
+def test_a_card_tells_worth_and_lineage_and_draws_curves(told: StudyWorld) -> None:
+    model = told.learn()
+
+    card = get_document(told.offices[OWNER].custody, get_model(told, model).card).decode()
+
+    assert card.startswith("---\nlicense: other\n")
+    assert "no medical device" in card
+    assert "<svg" in card
+    assert "AUROC" in card
+    assert told.study in card
+
+
+def test_a_patient_proves_to_be_in_a_dataset_and_whoever_left_proves_not_to_be() -> None:
+    world = StudyWorld(patients=24)
+    first = world.build(SITE)
+    office = world.offices[SITE]
+    keys = {}
+    for patient in world.rows[SITE]:
+        opening = find_opening(office.custody, world.consents[patient])
+        assert opening is not None
+        keys[patient] = derive_member_key(opening.salt)
+    left = world.withdraw(SITE, 10)
+    withdrawals.look_after(office, world.study)
+    study = STUDIES.find(world.world.engine.snapshot(), world.study)
+    assert study is not None
+    (second,) = study.datasets
+
+    for dataset, absent in ((first, []), (second, left)):
+        members, leaves = get_roll(office.custody, dataset).build_members()
+        entry = DATASETS.find(world.world.engine.snapshot(), dataset)
+        assert entry is not None
+        assert leaves == entry.leaves in (16, 32)
+        for patient, key in keys.items():
+            leaf = compute_leaf(key, world.study)
+            assert is_member(entry.members, leaf, members.prove(leaf)) is (patient not in absent)
+
+
+def test_a_patient_who_never_agreed_is_in_no_dataset() -> None:
+    world = StudyWorld(patients=24)
+    left = world.withdraw(SITE, 4)
+    dataset = world.build(SITE)
+
+    table = load_table(world.offices[SITE].custody, dataset, world.protocol.schema)
+
+    assert table.count_patients() == 20
+    assert not set(left) & set(table.patients)
+
+
+def test_fewer_than_ten_who_leave_wait_and_then_the_dataset_and_its_models_go() -> None:
+    world = StudyWorld(patients=24)
+    for site in SITES:
+        world.build(site)
+    model = world.learn()
+    world.withdraw(SITE, 9)
+    office = world.offices[SITE]
+
+    assert withdrawals.look_after(office, world.study) is withdrawals.Step.NOTHING
+    assert get_model(world, model).status is ModelStatus.CURRENT
+    world.world.clock.advance(26 * MS_PER_DAY)
+    steps = {site: withdrawals.look_after(world.offices[site], world.study) for site in SITES}
+
+    assert steps.pop(SITE) is withdrawals.Step.RETIRED
+    assert set(steps.values()) == {withdrawals.Step.CONFIRMED}
+    assert get_model(world, model).status is ModelStatus.RETIRED
+    with pytest.raises(Refused) as refused:  # nine are missing, which would be their sum
+        world.build(SITE)
+    assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+
+
+def test_conditions_on_the_data_keep_a_site_out() -> None:
+    world = StudyWorld(patients=12)
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE, Conditions(permission=Permission.ANCESTRY_RESEARCH))
+
+    assert refused.value.reason is Reason.PURPOSE_NOT_PERMITTED
+    assert "research on health" in refused.value.detail
+
+
+def test_too_few_patients_make_no_dataset() -> None:
+    world = StudyWorld(patients=12)
+    world.withdraw(SITE, 3)
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE)
+
+    assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+
+
+def test_code_that_changed_after_the_review_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = StudyWorld(patients=12)
+    for site in SITES:
+        world.build(site)
+    run_id = world.start()
+    monkeypatch.setattr("iamata.workflows.training.compute_code_digest", lambda: "another")
+
+    came = world.train(run_id)
+
+    reasons = [one.reason for one in came.values() if isinstance(one, Refused)]
+    assert len(reasons) == 4
+    assert Reason.CODE_NOT_REVIEWED in reasons
+    assert set(reasons) <= {Reason.CODE_NOT_REVIEWED, Reason.RUN_OVER}  # whoever comes later
+    entry = RUNS.find(world.world.engine.snapshot(), run_id)
+    assert entry is not None
+    assert entry.status is RunStatus.FAILED
+
+
+def test_a_site_whose_rows_do_not_fit_fails_the_run_for_all_with_its_reason() -> None:
+    world = StudyWorld(patients=12)
+    world.rows[SITE] = {
+        patient: [{**row, "ill": 1} for row in rows] for patient, rows in world.rows[SITE].items()
+    }
+    for patient, rows in world.rows[SITE].items():
+        world.rows[SITE][patient] = [{**row, "marker": 99.0} for row in rows]
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE)
+
+    assert refused.value.reason is Reason.VALUE_OUT_OF_BOUNDS
+    assert "marker" in refused.value.detail
+
+
+def test_a_protocol_is_taken_in_only_as_the_ledger_names_it() -> None:
+    world = StudyWorld(patients=12)
+    changed = msgspec.json.encode(msgspec.structs.replace(world.protocol, title="Another"))
+
+    with pytest.raises(Refused) as refused:
+        studies.fetch_protocol(world.offices[SITE], world.study, changed)
+
+    assert refused.value.reason is Reason.BODY_CHANGED
