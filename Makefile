@@ -24,7 +24,7 @@ demo: $(RUNTIME)  ## run the whole network in one process
 	@$(BIN)/iamata demo
 
 test: $(DEV)  ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 lint: $(DEV)  ## check style, format and the direction of imports
 	@$(BIN)/ruff check
@@ -43,11 +43,11 @@ bench-fhir-package: $(DEV)  ## measure what reads FHIR as data
 report-sql-on-fhir: $(DEV)  ## run SQL-on-FHIR's conformance tests, and write the official report
 	@$(BIN)/python scripts/report_sql_on_fhir.py
 
-bench-network: $(DEV)  ## measure between processes: nodes over HTTP
-	@$(BIN)/python -m bench http
+bench-network: $(DEV) $(COMETBFT)  ## measure between processes: nodes over HTTP, validators with CometBFT
+	@$(BIN)/python -m bench http comet
 
 bench-learning: $(DEV)  ## measure what is learned from published data
-	@$(BIN)/python -m bench learning
+	@$(BIN)/python -m bench study secure_sum learning
 
 lock: $(DEV)  ## resolve pyproject.toml into the locks again; UPGRADE=1 takes the newest of everything
 	@$(RESOLVE) --extra build --output-file requirements/runtime.txt

@@ -26,6 +26,26 @@ settings.register_profile(
 settings.load_profile("iamata")
 
 
+NETWORKS: Final = (
+    "tests/faults/",
+    "tests/comet/test_real.py",
+    "tests/comet/test_state_sync.py",
+    "tests/cli/test_continuing.py",
+    "tests/docs/test_commands.py",
+)
+"""Tests that run networks of processes: one after the other, for they share ports and need the machine."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, let a module stay whole, and begin with what takes longest."""
+    for item in items:
+        module = item.nodeid.partition("::")[0]
+        group = "networks" if module.startswith(NETWORKS) else module
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not item.nodeid.startswith(NETWORKS))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the folder of the checkout."""

@@ -8,6 +8,7 @@ import pytest
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.comet.bundles import BUNDLE_BYTES_MAX, gather_bundles, join_lines, split_bundle
 from iamata.engines.comet.protocol import abci_pb2 as abci
+from iamata.engines.comet.queries import QueryDesk
 from iamata.engines.comet.times import write_time
 from iamata.engines.comet.waiting import BLOCKS_UNSEEN_MAX, MEMBER_BUNDLES_MAX, MEMBER_BYTES_MAX
 from iamata.ledger.bundles import list_bundles
@@ -394,6 +395,23 @@ def test_queries_answer_from_the_durable_block(town: ValidatorTown) -> None:
     assert (answer.code, answer.height, answer.key) == (0, 0, key)
     assert answer.value == town.engine.snapshot().get(key)
     assert missing.code == Reason.NOT_FOUND
+
+
+def test_a_proof_is_of_the_newest_block_that_is_vouched_for(town: ValidatorTown) -> None:
+    town.comet.connect()
+    vouched = 1
+    desk = QueryDesk(town.engine._keeper, (), lambda height, _: height <= vouched)  # noqa: SLF001  its own parts
+    question = abci.RequestQuery(path="/entry", data=b"network/current", prove=True)
+
+    heights = []
+    for _ in range(2):
+        town.comet.broadcast(town.write_anchors(1)[0])
+        town.comet.make_block()
+        heights.append(desk.answer(question).height)
+    vouched = 2
+    heights.append(desk.answer(question).height)
+
+    assert heights == [1, 1, 2]
 
 
 def test_only_known_peers_stay(town: ValidatorTown) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from iamata.api import limits
 from iamata.model.reasons import Reason, Refused, require
+from iamata.wire.decoding import get_decoder
 from iamata.wire.signatures import Message
 
 KindT = TypeVar("KindT")
@@ -51,7 +52,7 @@ def read_message(request: Request) -> Message:
 def decode_body(body: bytes, kind: type[KindT]) -> KindT:
     """Parse a body into its type, or refuse it."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return get_decoder(kind).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, "the body") from error
 

@@ -1,6 +1,7 @@
 """The ledger over HTTP: transactions go in, and what is in it comes out with its proofs."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -25,7 +26,8 @@ _A_KEY: Final = PARAMETERS.key(CURRENT)
 async def submit(serving: Serving, body: bodies.Submission) -> bodies.Settlement:
     """Put signed transactions in order, and say of each where it came to stand, or why it did not."""
     waiting = await serving.pool.run(lambda: [_hand_in(serving, one) for one in body.transactions])
-    settled = await asyncio.gather(*map(_settle, waiting))
+    await _await_all(waiting)
+    settled = [_settle(one) for one in waiting]
     if body.is_proven:
         settled = await serving.pool.run(lambda: _prove(serving, settled))
     return bodies.Settlement(answers=tuple(settled))
@@ -85,14 +87,30 @@ def _hand_in(serving: Serving, transaction: str) -> "Future[Finality]":
         return future
 
 
-async def _settle(future: "Future[Finality]") -> bodies.Settled:
-    try:
-        finality = await asyncio.wait_for(asyncio.wrap_future(future), timeout=FINALITY_TIMEOUT_S)
-    except TimeoutError:
+async def _await_all(futures: "Sequence[Future[Finality]]") -> None:
+    """Wait until all have ended, or the time is up: one wake-up, however many transactions there are."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    numbers = itertools.count(1)  # taking the next number is atomic, on whichever thread a future ends
+
+    def note(_: "Future[Finality]") -> None:
+        if next(numbers) == len(futures):
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(ended.set)
+
+    for future in futures:
+        future.add_done_callback(note)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), timeout=FINALITY_TIMEOUT_S)
+
+
+def _settle(future: "Future[Finality]") -> bodies.Settled:
+    """Say what became of a transaction, or that nothing did yet."""
+    if not future.done():
         return bodies.Settled(refused=describe(Reason.TOO_BUSY))
+    try:
+        return bodies.Settled(finality=future.result())
     except Refused as refused:
         return bodies.Settled(refused=describe(refused.reason))
-    return bodies.Settled(finality=finality)
 
 
 def _prove(serving: Serving, settled: Sequence[bodies.Settled]) -> list[bodies.Settled]:

@@ -18,6 +18,7 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.model.ids import RANDOM_ID_BYTES, compute_random_id
 from iamata.model.instants import MS_PER_SECOND
 from iamata.model.reasons import Reason, Refused, require
+from iamata.wire.decoding import get_decoder
 from iamata.wire.refusals import Problem, read_refusal
 from iamata.wire.signatures import Message, sign_request
 
@@ -112,7 +113,7 @@ class Connection:
         if status == _DONE:
             return self._decode(answer, kind)
         try:
-            problem = msgspec.json.decode(answer, type=Problem)
+            problem = get_decoder(Problem).decode(answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             reason = Reason.TOO_BUSY if status == _BUSY else Reason.NODE_UNREACHABLE
             raise Refused(reason, self.url) from error
@@ -153,7 +154,7 @@ class Connection:
 
     def _decode(self, answer: bytes, kind: type[AnswerT]) -> AnswerT:
         try:
-            return msgspec.json.decode(answer, type=kind)
+            return get_decoder(kind).decode(answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(Reason.NODE_UNREACHABLE, f"{self.url} answers something else") from error
 

@@ -19,7 +19,7 @@ from iamata.ledger.rules import Rules
 from iamata.ledger.tables import KEYS, MEMBERS, PATIENTS, PERSONS, Bytes, Scratch, Tables
 from iamata.ledger.transactions import HANDLERS, SELF_INTRODUCING, SINCE_RULES_3
 from iamata.ledger.window import WINDOW_MS, Window
-from iamata.model.ids import NetworkId, TxId
+from iamata.model.ids import KeyId, NetworkId, TxId
 from iamata.model.instants import Instant
 from iamata.model.reasons import ACCEPTED, Reason, Refused, require
 
@@ -81,25 +81,40 @@ def apply_block(
     return Outcome(results=tuple(results), leaves=tuple(leaves), changes=scratch.compute_changes())
 
 
-def check_admission(
-    entries: Bytes, window: Window, position: Position, transaction: SignedTransaction
-) -> None:
-    """Refuse what no block could accept, before it costs a place in one.
+class Admission:
+    """Refuses what no block could accept, before it costs a place in one; each signer is looked up once.
 
     Whoever has no rights left, or none yet, has nothing to lose, and could fill the log with refusals; so
-    of them only a transaction that would be accepted now goes in.
+    of them only a transaction that would be accepted now goes in. Good for one state, and gone with it.
     """
-    owner = KEYS.find(entries, transaction.key)
-    _check_envelope(transaction, owner, window=window, position=position)
-    if owner is None or not _has_rights(owner, entries):
-        state = Tables(Scratch(entries))
-        context = _describe(transaction, state, owner, position)
-        try:
-            HANDLERS[type(transaction.body)](transaction.body, context)
-        except Refused:
-            raise
-        except Exception as error:
-            raise PoisonTransactionError(transaction.id) from error
+
+    def __init__(self, entries: Bytes, window: Window) -> None:
+        self._entries = entries
+        self._window = window
+        self._signers: dict[KeyId, tuple[KeyOwner | None, bool]] = {}
+
+    def check(self, position: Position, transaction: SignedTransaction) -> None:
+        """Refuse a transaction that a block at this position could not accept."""
+        owner, has_rights = self._find_signer(transaction.key)
+        _check_envelope(transaction, owner, window=self._window, position=position)
+        if not has_rights:
+            state = Tables(Scratch(self._entries))
+            context = _describe(transaction, state, owner, position)
+            try:
+                HANDLERS[type(transaction.body)](transaction.body, context)
+            except Refused:
+                raise
+            except Exception as error:
+                raise PoisonTransactionError(transaction.id) from error
+
+    def _find_signer(self, key: KeyId) -> tuple[KeyOwner | None, bool]:
+        """Return whom a key speaks for, and whether that one has any rights."""
+        signer = self._signers.get(key)
+        if signer is None:
+            owner = KEYS.find(self._entries, key)
+            has_rights = owner is not None and _has_rights(owner, self._entries)
+            signer = self._signers[key] = (owner, has_rights)
+        return signer
 
 
 def _has_rights(owner: KeyOwner, entries: Bytes) -> bool:

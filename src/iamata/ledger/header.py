@@ -1,5 +1,6 @@
 """Block headers: what a ledger's signer vouches for, chained by digest."""
 
+import functools
 import hashlib
 from collections.abc import Iterable
 from typing import Final
@@ -16,6 +17,8 @@ from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 
 HEADER_TYP: Final = "iamata-header+jwt"
+HEADERS_REMEMBERED: Final = 16
+"""Whoever follows a ledger holds its newest headers against each other, each several times."""
 _APP_PREFIX: Final = b"iamata/1/app\x00"
 
 
@@ -53,6 +56,7 @@ def sign_header(header: Header, key: SigningKey) -> bytes:
     return sign_jws(key, typ=HEADER_TYP, payload=encode_struct(header))
 
 
+@functools.lru_cache(maxsize=HEADERS_REMEMBERED)
 def read_header(raw: bytes, *, orderer: KeyId) -> Header:
     """Read a header that this orderer has signed, or refuse it."""
     jws = decode_jws(raw, typ=HEADER_TYP)

@@ -10,7 +10,7 @@ from iamata.crypto.authmap import AuthMap
 from iamata.crypto.merkle import hash_leaf
 from iamata.crypto.tiles import Frontier
 from iamata.ledger.envelope import SignedTransaction
-from iamata.ledger.execution import Outcome, Position, apply_block, check_admission
+from iamata.ledger.execution import Admission, Outcome, Position, apply_block
 from iamata.ledger.genesis import Genesis, compute_first_entries, compute_network_id, get_first_height
 from iamata.ledger.header import Header, compute_app_hash, compute_header_digest, compute_transactions_root
 from iamata.ledger.misbehaviour import Misbehaviour
@@ -94,9 +94,13 @@ class LedgerState:
         rules = get_rules(self.entries, height=height, first=self.genesis.rules)
         return Position(network=self.network, height=height, time_ms=time_ms, rules=rules)
 
+    def make_admission(self) -> Admission:
+        """Make what says which transactions the next block could accept, while this state lasts."""
+        return Admission(self.entries, self.window)
+
     def check(self, transaction: SignedTransaction, *, at_ms: int) -> None:
         """Refuse a transaction that the next block could not accept."""
-        check_admission(self.entries, self.window, self.place(at_ms), transaction)
+        self.make_admission().check(self.place(at_ms), transaction)
 
     def run(
         self,

@@ -50,6 +50,7 @@ def open_comet(  # noqa: PLR0913  what the engine of a home is wired from
             hold=make_hold(home, folder, genesis, clock),
             clock=clock,
             part=starting.close,
+            blocks_kept=settings.blocks_kept,
         )
     except BaseException:
         witness.close()

@@ -29,6 +29,10 @@ class Ordering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a node comes by its blocks."""
 
 
+BLOCKS_KEPT_MIN: Final = 10
+"""The node fetches the votes for a block right after it; until then CometBFT must have them."""
+
+
 class Embedded(Ordering, frozen=True, tag="embedded"):
     """The node orders the ledger itself: one signer."""
 
@@ -49,6 +53,8 @@ class Comet(Ordering, frozen=True, tag="comet"):
     """Where the others' CometBFT reach it."""
     application: str = "comet/application.sock"
     """The socket on which CometBFT asks this node, as seen from the home."""
+    blocks_kept: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Of how many newest blocks CometBFT keeps its copy, 0 for all; the node's ledger holds every block."""
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,7 +112,12 @@ def write_configuration(path: Path, configuration: Configuration) -> None:
 
 
 def check_configuration(configuration: Configuration) -> None:
-    """Refuse URLs that are none."""
+    """Refuse URLs that are none, and to keep too little."""
     leader = [configuration.engine.leader] if isinstance(configuration.engine, Follower) else []
     for url in (*leader, *configuration.peers.values()):
         read_url(url)
+    kept = configuration.engine.blocks_kept if isinstance(configuration.engine, Comet) else 0
+    is_enough = kept == 0 or kept >= BLOCKS_KEPT_MIN
+    require(
+        is_enough, Reason.INPUT_INVALID, f"CometBFT keeps {BLOCKS_KEPT_MIN} blocks or more, or 0 for all"
+    )

@@ -26,6 +26,7 @@ from iamata.node.configuration import Configuration, read_configuration
 from iamata.node.home import Home, open_home
 from iamata.node.lineage import read_lineage
 from iamata.ports import Engine
+from iamata.workers.collecting import collecting_rarely
 from iamata.workflows.office import Office
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -58,7 +59,8 @@ def serve_home(path: Path, *, member: str | None, on_ready: Callable[[Served], N
         )
         learning.start()
         try:
-            server.serve_until_stopped(listening)
+            with collecting_rarely():
+                server.serve_until_stopped(listening)
         finally:
             learning.stop()
         is_whole = not is_halted(home.engine)

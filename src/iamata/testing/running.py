@@ -123,6 +123,10 @@ class RunningNetwork:
             self._guard.close()
             self._guard = None
 
+    def get_pid(self, member: str, part: str) -> int:
+        """Say which process one of a member's programs is."""
+        return self._processes[member, part].pid
+
     def read_height(self, member: str) -> int:
         """Tell how far a node's ledger goes, -1 while it does not answer."""
         info = find_node(self.get_home(member))

@@ -55,6 +55,14 @@ def test_what_is_written_is_read_again(tmp_path: Path, configuration: Configurat
     assert [one.name for one in tmp_path.iterdir()] == [NODE_FILE]
 
 
+@pytest.mark.parametrize("blocks", [-1, 1, 9])
+def test_cometbft_keeps_all_blocks_or_enough_of_them(tmp_path: Path, blocks: int) -> None:
+    engine = {"kind": "comet", "rpc": "127.0.0.1:1", "p2p": "127.0.0.1:2", "blocks_kept": blocks}
+    (tmp_path / NODE_FILE).write_text(json.dumps({"engine": engine}))
+
+    assert refuse(tmp_path) is Reason.INPUT_INVALID
+
+
 def test_without_a_file_a_node_serves_this_machine(tmp_path: Path) -> None:
     assert read_configuration(tmp_path) == Configuration()
     assert Configuration().host == "127.0.0.1"

@@ -9,7 +9,7 @@ from iamata.engines.comet.bundles import split_bundle
 from iamata.engines.comet.recall import Recall
 from iamata.engines.comet.waiting import WaitingBundles, find_member
 from iamata.ledger.envelope import SignedTransaction
-from iamata.ledger.execution import PoisonTransactionError, Position, check_admission
+from iamata.ledger.execution import PoisonTransactionError, Position
 from iamata.ledger.state import LedgerState
 from iamata.model.ids import KeyId
 from iamata.model.reasons import Reason, Refused
@@ -37,11 +37,14 @@ class Door:
         self._recall = recall
         self._waiting = waiting
         self._clock = clock
+        self._admission = state.make_admission()
         self._members: dict[KeyId, str] = {}
-        """Whom a key speaks for, until the next block."""
+        """Whom a key speaks for, and to whose account its transactions go, while the state is this one."""
+        self._parent = state.parent
 
     def check(self, bundle: bytes, *, is_recheck: bool) -> Verdict:
         """Say whether a bundle may wait, or may go on waiting."""
+        self._follow_state()
         try:
             # The next block's time is not known yet, but it will be near to ours.
             position = self._state.place(self._clock())
@@ -53,8 +56,7 @@ class Door:
         return self._check_new(bundle, lines, position)
 
     def leave(self, bundles: Iterable[bytes]) -> None:
-        """Count bundles out that came into a block, which may have changed whom a key speaks for."""
-        self._members.clear()
+        """Count bundles out that came into a block."""
         self._waiting.remove(bundles)
         self._waiting.begin_block()
 
@@ -116,10 +118,17 @@ class Door:
         if isinstance(found, Refused):
             raise found
         try:
-            check_admission(self._state.entries, self._state.window, position, found)
+            self._admission.check(position, found)
         except PoisonTransactionError as poison:
             raise Refused(Reason.MALFORMED, str(poison)) from poison
         return found
+
+    def _follow_state(self) -> None:
+        """Forget what was looked up, where a block came or was taken back since."""
+        if self._parent != self._state.parent:
+            self._parent = self._state.parent
+            self._admission = self._state.make_admission()
+            self._members.clear()
 
     def _find_member(self, key: KeyId) -> str:
         member = self._members.get(key)

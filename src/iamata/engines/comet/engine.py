@@ -74,7 +74,8 @@ class CometEngine:
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
         snapshots = SnapshotDesk(self._keeper, self._store, hold=hold, clock=clock)
-        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers), snapshots)
+        has_vouched = (lambda *_: True) if witness is None else witness.has_vouched
+        dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers, has_vouched), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)
         try:
             self._server.start()

@@ -14,10 +14,10 @@ from iamata.engines.comet.recall import Recall
 from iamata.ledger.envelope import SignedTransaction
 from iamata.ledger.execution import (
     BLOCK_TRANSACTIONS_MAX,
+    Admission,
     Outcome,
     PoisonTransactionError,
     Position,
-    check_admission,
 )
 from iamata.ledger.misbehaviour import Misbehaviour
 from iamata.ledger.state import LedgerState
@@ -108,13 +108,14 @@ def check(
     lines, groups = split_all(bundles)
     transactions: list[SignedTransaction] = []
     seen: dict[TxId, None] = {}
+    admission = state.make_admission()
     for transaction in recall.read_all(lines):
         if isinstance(transaction, Refused):
             raise transaction
         transactions.append(transaction)
         require(transaction.id not in seen, Reason.REPLAYED)
         seen[transaction.id] = None
-        check_admission(state.entries, state.window, position, transaction)
+        admission.check(position, transaction)
     outcome = state.run(position, transactions, misbehaviours)
     return Draft(position, tuple(transactions), groups, tuple(misbehaviours), outcome)
 
@@ -158,10 +159,11 @@ def _admit(
 ) -> list[list[SignedTransaction]]:
     """Choose the lines that this block can take in, in their order."""
     admitted: list[list[SignedTransaction]] = []
+    admission = state.make_admission()
     seen: dict[TxId, None] = {}
     size = 0
     for raw in offered:
-        bundle = _admit_lines(state, recall, position, raw, seen)
+        bundle = _admit_lines(admission, recall, position, raw, seen)
         room = count_bytes(_spell(bundle))
         if bundle and size + room <= bytes_max and len(seen) + len(bundle) <= BLOCK_TRANSACTIONS_MAX:
             seen |= dict.fromkeys(one.id for one in bundle)
@@ -171,7 +173,7 @@ def _admit(
 
 
 def _admit_lines(
-    state: LedgerState, recall: Recall, position: Position, raw: bytes, seen: dict[TxId, None]
+    admission: Admission, recall: Recall, position: Position, raw: bytes, seen: dict[TxId, None]
 ) -> list[SignedTransaction]:
     try:
         lines = split_bundle(raw)
@@ -183,7 +185,7 @@ def _admit_lines(
             continue
         try:
             require(transaction.id not in seen and transaction.id not in chosen, Reason.REPLAYED)
-            check_admission(state.entries, state.window, position, transaction)
+            admission.check(position, transaction)
         except (Refused, PoisonTransactionError):
             continue
         chosen[transaction.id] = transaction

@@ -16,6 +16,7 @@ from iamata.engines.comet.lights import CommitAnswer, ValidatorAnswer, make_ligh
 from iamata.ledger.light.blocks import LightBlock
 from iamata.ledger.validators import VALIDATORS_MAX
 from iamata.model.reasons import Reason, Refused, require
+from iamata.wire.decoding import get_decoder
 
 ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 """A block of the greatest size in base64, and more."""
@@ -106,9 +107,9 @@ class CometRpc:
             status, raw = self._exchange(f"/{method}?{query}")
         require(len(raw) <= ANSWER_BYTES_MAX, Reason.INPUT_TOO_LARGE, f"CometBFT's answer to {method}")
         try:
-            envelope = msgspec.json.decode(raw, type=_Envelope)
+            envelope = get_decoder(_Envelope).decode(raw)
             if status == OK and envelope.error is None:
-                return msgspec.json.decode(envelope.result, type=kind)
+                return get_decoder(kind).decode(envelope.result)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(Reason.MALFORMED, f"CometBFT's answer to {method}") from error
         raise Refused(Reason.NOT_FOUND, f"CometBFT refused {method}: {_describe(envelope)}")

@@ -44,6 +44,10 @@ class CommitWitness(Protocol):
         """Hear that a block is durable."""
         ...
 
+    def has_vouched(self, height: int, app_hash: Digest) -> bool:
+        """Tell, without waiting, whether what a block came to is vouched for already."""
+        ...
+
     def vouch(self, height: int, app_hash: Digest) -> tuple[bytes, Sequence[bytes]]:
         """Return the light block that vouches for what a block came to, and the steps that lead there."""
         ...
@@ -80,6 +84,10 @@ class Witness:
         with self._changed:
             self._wanted = max(self._wanted, height)
             self._changed.notify_all()
+
+    def has_vouched(self, height: int, app_hash: Digest) -> bool:
+        """Tell, without waiting, whether what a block came to is vouched for already."""
+        return self._file.find_vouching(app_hash, height=height) is not None
 
     def vouch(self, height: int, app_hash: Digest) -> tuple[bytes, Sequence[bytes]]:
         """Return the light block that vouches for what a block came to, and the steps that lead there."""

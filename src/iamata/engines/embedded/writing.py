@@ -6,7 +6,7 @@ from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.inbox import Submission
 from iamata.engines.keeping.faults import PASSING
 from iamata.engines.keeping.keeper import LedgerKeeper
-from iamata.ledger.execution import Outcome, PoisonTransactionError, Position, check_admission
+from iamata.ledger.execution import Outcome, PoisonTransactionError, Position
 from iamata.ledger.header import sign_header
 from iamata.model.ids import TxId
 from iamata.model.reasons import Reason, Refused, require
@@ -25,6 +25,7 @@ class BlockWriter:
         """Make a block of what can be admitted, and answer everybody."""
         state = self._keeper.state
         position = state.place(self._clock())
+        admission = state.make_admission()
         admitted: dict[TxId, Submission] = {}
         for submission, verdict in zip(submissions, verdicts, strict=True):
             transaction = submission.transaction
@@ -32,7 +33,7 @@ class BlockWriter:
                 require(bool(verdict), Reason.BAD_SIGNATURE)
                 # Two signatures over the same bytes are one transaction twice.
                 require(transaction.id not in admitted, Reason.REPLAYED)
-                check_admission(state.entries, state.window, position, transaction)
+                admission.check(position, transaction)
             except (Refused, PoisonTransactionError) as error:
                 submission.future.set_exception(error)
             else:

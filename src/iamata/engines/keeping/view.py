@@ -42,6 +42,10 @@ class KeptView:
         self._header = header
         self._borrow_file = borrow_file
         self._vouch = vouch
+        self._leaves: tuple[int, Sequence[bytes]] = (0, ())
+        """Where the leaves of the block begin that was read last, and they."""
+        self._checkpoint: Checkpoint | None = None
+        """Written once, as the view never changes; every proof carries it."""
         self.height, self.time_ms, self.app_hash = place
         self.log_size = frontier.size
 
@@ -57,17 +61,13 @@ class KeptView:
         """Prove that the log holds a leaf."""
         require(0 <= index < self.log_size, Reason.NOT_FOUND, f"leaf {index}")
         with self._borrow_file() as file:
-            block = file.find_block_of_leaf(index)
-            if block is None and file.is_cut_off():
-                raise Refused(Reason.NOT_FOUND, f"leaf {index} is older than what this node began with")
-            if block is None or index - block.first_leaf >= len(block.leaves):
-                refuse_damage(f"no block holds leaf {index}")
+            leaf = self._read_leaf(index, file)
             try:
                 path = prove_inclusion(index, self.log_size, make_node_reader(file.read_tile))
             except ValueError:
                 refuse_damage(f"the tiles of the log around leaf {index}")
         return Receipt(
-            leaf=block.leaves[index - block.first_leaf].decode("utf-8"),
+            leaf=leaf.decode("utf-8"),
             index=index,
             path=tuple(Digest(encode_digest(node)) for node in path),
             checkpoint=self._write_checkpoint(),
@@ -87,7 +87,24 @@ class KeptView:
             checkpoint=self._write_checkpoint(),
         )
 
+    def _read_leaf(self, index: int, file: LedgerFile) -> bytes:
+        """Read a leaf; those of the same block need not be read again, as when a batch is answered."""
+        first, leaves = self._leaves
+        if not first <= index < first + len(leaves):
+            block = file.find_block_of_leaf(index)
+            if block is None and file.is_cut_off():
+                raise Refused(Reason.NOT_FOUND, f"leaf {index} is older than what this node began with")
+            if block is None or index - block.first_leaf >= len(block.leaves):
+                refuse_damage(f"no block holds leaf {index}")
+            self._leaves = first, leaves = block.first_leaf, block.leaves
+        return leaves[index - first]
+
     def _write_checkpoint(self) -> Checkpoint:
+        if self._checkpoint is None:
+            self._checkpoint = self._vouch_for_checkpoint()
+        return self._checkpoint
+
+    def _vouch_for_checkpoint(self) -> Checkpoint:
         """Put a signature beside the roots: the block's own header or, where validators vouch, theirs."""
         header: bytes | None = self._header
         steps: Sequence[bytes] = ()

@@ -1,0 +1,1 @@
+"""Four validators on this machine, each a node and its CometBFT, and what they do under load."""

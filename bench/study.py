@@ -1,0 +1,94 @@
+"""heart.wall_s and withdrawal.cost: a study between node processes, from a researcher's request to a model.
+
+Four hospitals' nodes hold the rows of Heart Disease, an institute's carries their masked sums over HTTP on
+loopback; every round is six signed exchanges. `heart.wall_s` runs from the request for a training to the
+model on record at all nodes; its floor is the same programme over the same rows in one process with plain
+sums. `withdrawal.cost` is what it takes to let ten patients go and to have a model without them, in
+trainings.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bench import heart
+from bench.harness import Figure, compare, measure_s
+from iamata.consent.data_use import ResearchPurpose
+from iamata.learning.programmes import run
+from iamata.learning.protocols import Protocol, learn, split_site
+from iamata.learning.schemas import Categorical
+from iamata.learning.tables import Table
+from iamata.ledger.transactions.consents import WithdrawConsent
+from iamata.model.ids import ModelId
+from iamata.model.reasons import Reason, require
+from iamata.node.home import open_home
+from iamata.testing.nodes import RunningNode, introduce
+from iamata.testing.study_network import OWNER, StudyNetwork
+from iamata.workflows import withdrawals
+from iamata.workflows.author import settle
+from iamata.workflows.frozen_tables import Row
+
+TRAININGS: Final = 3
+LEAVING: Final = 10
+
+
+def measure() -> dict[str, Figure]:
+    """Train between processes, let ten patients leave, and train again."""
+    tables = heart.load_hospitals()
+    protocol = Protocol(
+        title="Heart disease",
+        question="Who has heart disease?",
+        purpose=ResearchPurpose(is_health=True),
+        schema=heart.SCHEMA,
+        classes=("Observation",),
+    )
+    sites = [split_site(protocol, table, number=number) for number, table in enumerate(tables.values())]
+    floor_s = measure_s(lambda: run(lambda: learn(protocol), sites))
+    with tempfile.TemporaryDirectory() as folder:
+        rows = {name: list_rows(table) for name, table in tables.items()}
+        network = StudyNetwork(Path(folder) / "homes", protocol, rows)
+        with network.running():
+            models: list[ModelId] = []
+            times_s = [measure_s(lambda: models.append(network.train()[1])) for _ in range(TRAININGS)]
+        leaving_s = _let_leave(network)
+        with network.running():
+            again_s = measure_s(lambda: network.train(supersedes=models[-1]))
+    training_s = statistics.median(times_s)
+    return {
+        "heart.wall_s": compare(training_s, "s", floor_s),
+        "withdrawal.cost": Figure(value=(leaving_s + again_s) / training_s, unit="trainings"),
+    }
+
+
+def list_rows(table: Table) -> list[Row]:
+    """Spell a table's rows as a site has them."""
+    rows: list[Row] = []
+    for place, outcome in enumerate(table.outcome.tolist()):
+        row: dict[str, float | int | str | None] = {table.schema.outcome.name: outcome}
+        for column in table.schema.columns:
+            value = float(table.columns[column.name][place])
+            row[column.name] = column.categories[int(value)] if isinstance(column, Categorical) else value
+        rows.append(row)
+    return rows
+
+
+def _let_leave(network: StudyNetwork) -> float:
+    """Let ten patients of one site withdraw, and its custodian post the dataset without them."""
+    site = network.sites[0]
+    people = network.patients[site][:LEAVING]
+    with RunningNode(network.folder / OWNER) as node:
+        introduce(network.folder / site, peers={OWNER: node.url}, leader=node.url)
+        with open_home(network.folder / site) as home:
+
+            def let_leave() -> None:
+                sent = [
+                    home.engine.submit(home.author(one.key).write(WithdrawConsent, consent=one.consent))
+                    for one in people
+                ]
+                for future in sent:
+                    settle(future)
+                step = withdrawals.look_after(home.get_office(site), network.study)
+                require(step is withdrawals.Step.REPLACED, Reason.FAULT_FOUND, "the dataset stayed")
+
+            return measure_s(let_leave)
