@@ -134,9 +134,8 @@ def test_an_offer_that_is_missing_twice_there_or_forged_is_refused(net: Path, pl
 def test_a_member_that_stands_elsewhere_has_to_catch_up(net: Path, plan: Plan, tmp_path: Path) -> None:
     with open_home(net / NORTH) as home:
         kind = MemberKind.LABORATORY
-        invite(
-            home, member=NORTH, invited=MemberId("lab"), name="Lab", kind=kind, days=1, to=tmp_path / "file"
-        )
+        author = home.get_office(NORTH).author
+        invite(author, invited=MemberId("lab"), name="Lab", kind=kind, days=1, to=tmp_path / "file")
         height = home.engine.snapshot().height
 
     refused = refuse(net, plan)
