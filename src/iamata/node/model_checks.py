@@ -45,6 +45,8 @@ def tell_block_ms(home: Home, height: int) -> Instant:
     if height == 0:
         return Instant(home.engine.genesis.created_ms)
     for block in home.engine.read_blocks(first_height=height):
+        # A ledger that began with a snapshot does not tell who had agreed before: better nothing than half.
+        require(block.height == height, Reason.NOT_FOUND, f"block {height}: this ledger begins later")
         return Instant(block.time_ms)
     raise Refused(Reason.HOME_CORRUPT, f"block {height} is missing")
 
