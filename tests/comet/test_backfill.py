@@ -205,6 +205,16 @@ def test_a_header_that_does_not_lead_there_is_refused(place: Town, what: str) ->
         place.hold(place.beginning, trusted=3)
 
 
+@pytest.mark.parametrize("shown", [3, BEGUN_AT - 5])
+def test_the_header_of_another_height_stands_for_none(place: Town, shown: int) -> None:
+    last = place.beginning.blocks[-1]
+    lie = move(place.beginning, last.height, 5, place.town)
+    place.lights[BEGUN_AT + 1] = place.lights[shown]  # which follows from what is trusted
+
+    with pytest.raises(Refused, match=f"another header than that of height {BEGUN_AT + 1}"):
+        place.hold(lie, trusted=3)
+
+
 def test_what_began_with_a_snapshot_is_verified_from_there_on(place: Town) -> None:
     report, replayed, votes = verify_ledger(place.begin(), [place.town.genesis])
 

@@ -17,7 +17,14 @@ from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, Stud
 from iamata.model.instants import MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import Author
-from iamata.workflows.documents import HandedIn, get_document, get_handed_in, keep_document, keep_handed_in
+from iamata.workflows.documents import (
+    HandedIn,
+    get_document,
+    get_handed_in,
+    keep_document,
+    keep_handed_in,
+    note_handed_in,
+)
 from iamata.workflows.model_cards import Lineage, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -131,7 +138,10 @@ def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
         raise Refused(Reason.RUN_OVER)
     sites = [one.custodian for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
     require(sender in sites, Reason.NOT_A_SITE)
+    study = STUDIES.find(view, run.study)
+    require(study is not None and study.owner == office.member, Reason.NOT_THE_OWNER)
     read_evaluation(handed.evaluation)
+    note_handed_in(office.custody, sender, handed)
     keep_document(office.custody, handed.model)
     keep_handed_in(office.custody, handed)
 

@@ -80,6 +80,8 @@ class Backfill:
         wanted = [height] if height > trust.height else []
         while wanted:  # as the light client bisects: what is too far is reached over what lies between
             light = self._source.read_light_block(wanted[-1])
+            is_asked = light.header.height == wanted[-1]
+            require(is_asked, Reason.FAULT_FOUND, f"shown another header than that of height {wanted[-1]}")
             check_clock(light, now_ms=self._clock())
             if is_within_reach(light, trust):
                 trust = check_light_block(light, trust)
