@@ -1,5 +1,10 @@
 """A study between node processes: trained by secure sums, and failed plainly when a site dies."""
 
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -8,8 +13,10 @@ from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.programmes import run
 from iamata.learning.protocols import learn, split_site
 from iamata.ledger.entries import ModelStatus
-from iamata.model.ids import MemberId
+from iamata.model.ids import MemberId, RunId
+from iamata.model.reasons import Reason
 from iamata.testing.learning import draw_rows, write_protocol
+from iamata.testing.nodes import RunningNode, keep_port
 from iamata.testing.study_network import StudyNetwork
 from iamata.workflows.frozen_tables import Row, make_table
 
@@ -46,3 +53,44 @@ def test_four_nodes_and_an_institute_train_a_model_equal_to_the_pooled_one(netwo
     assert isinstance(twin, LinearModel)
     gap = np.abs(np.array(decoded.fit.coefficients) - np.array(twin.fit.coefficients)).max()
     assert gap < 1e-6
+
+
+@contextlib.contextmanager
+def pausing(node: RunningNode) -> Iterator[None]:
+    """Hold a node still: a run waits for it."""
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+
+
+def await_part(node: RunningNode, run: RunId) -> None:
+    """Await that a site says that it takes part in a run."""
+    deadline_s = time.monotonic() + 60
+    while not any("takes part" in line and run in line for line in node.log.read_text().splitlines()):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def test_a_killed_relay_goes_on_with_the_run_and_a_killed_site_ends_it(network: StudyNetwork) -> None:
+    with contextlib.ExitStack() as stack:
+        owner, first, *_, last = stack.enter_context(network.running())
+        keep_port(owner)
+        with pausing(last):
+            resumed = network.start()
+            await_part(first, resumed)
+            owner.stop(signal.SIGKILL)
+            stack.enter_context(RunningNode(owner.home))
+        model = network.await_model(resumed)
+        with pausing(last):
+            ended = network.start()
+            await_part(first, ended)
+            first.stop(signal.SIGKILL)
+            stack.enter_context(RunningNode(first.home))
+            reason = network.await_failure(ended)
+        _, next_model = network.train(supersedes=model)
+
+        assert reason == Reason.ROUND_ABORTED
+        assert network.get_model(model).status is ModelStatus.SUPERSEDED
+        assert network.get_model(next_model).status is ModelStatus.CURRENT

@@ -28,7 +28,7 @@ async def await_delivery(serving: Serving, caller: Caller, query: bodies.Deliver
     """Return what a phase of a round brought; with `wait_s`, wait until it is closed."""
     with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
         while True:
-            found = serving.office.relays.find_delivery(query.run, query.plan, query.phase)
+            found = serving.office.relays.find_delivery(caller.member, query.run, query.plan, query.phase)
             if found is not None or not is_waiting():
                 return bodies.Delivery(messages=tuple(found or ()))
             await asyncio.sleep(STEP_S)
@@ -54,6 +54,6 @@ def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.
     """Begin a training for a researcher of the staff; this node registers what comes of it."""
     person = PERSONS.find(serving.office.take_view(), caller.person)
     require(person is not None and Role.RESEARCHER in person.roles, Reason.ROLE_MISSING)
-    run = studies.start_run(serving.office, body.study, caller.person)
+    run = studies.start_run(serving.office, body.study, caller.person, supersedes=body.supersedes)
     serving.learning.register(run, supersedes=body.supersedes)
     return bodies.StartedRun(run=run)

@@ -70,7 +70,13 @@ class RemoteDesk:
         body = bodies.RunMessage(plan=plan, message=message, height=height)
         self._connection.post("/v1/runs/messages", bodies.Nothing, body)
 
-    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+    def await_delivery(
+        self,
+        sender: MemberId,  # noqa: ARG002  who signs is who asks
+        run: RunId,
+        plan: Digest,
+        phase: int,
+    ) -> Sequence[bytes] | None:
         """Wait for what a phase of a round brings, as long as one question may."""
         query = bodies.DeliveryQuery(run=run, plan=plan, phase=phase, wait_s=DELIVERY_WAIT_S)
         found = self._connection.get("/v1/runs/deliveries", bodies.Delivery, query, wait_s=DELIVERY_WAIT_S)

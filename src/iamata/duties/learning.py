@@ -6,6 +6,7 @@ It acts on what the ledger says, on threads of its own. What fails is on the led
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
 from iamata.workflows import studies, training, withdrawals
 from iamata.workflows.office import Office
+from iamata.workflows.training import Round
 
 LOOK_S: Final = 0.25
 """How often the log is looked at; its size alone while nothing happens."""
@@ -47,6 +49,7 @@ class LearningDuty:
         self._waiting = threading.BoundedSemaphore(REGISTERED_AT_ONCE_MAX)
         self._after = 0
         self._due_s = time.monotonic()
+        self._awaited: dict[RunId, None] = {}
 
     def start(self) -> None:
         """Begin with what happens from now on."""
@@ -60,18 +63,30 @@ class LearningDuty:
 
     def register(self, run: RunId, *, supersedes: ModelId | None) -> None:
         """Await what the sites of an own run attest, and register it, without making anybody wait."""
-        self._spawn(self._waiting, lambda: self._register(run, supersedes))
+        if run not in self._awaited:
+            self._awaited[run] = None
+            self._spawn(self._waiting, lambda: self._register(run, supersedes))
 
     def _run(self) -> None:
         self._after = self._office.take_view().log_size
+        is_taken_up = False
         while not self._stopping.wait(LOOK_S):
             try:
+                is_taken_up = is_taken_up or self._take_up()
                 self._hear()
                 self._look_after_when_due()
             except Refused:  # as while the ledger is silent
                 pass
             except Exception:  # noqa: BLE001  or the node would take part in nothing more, and nobody would know
                 _LOG.exception("learning")
+
+    def _take_up(self) -> bool:
+        """End the runs in which this node took part when it was killed, and await its own ones again."""
+        for run in training.end_abandoned(self._office):
+            _LOG.error("run abandoned", run=run)
+        for one in studies.list_unregistered(self._office):
+            self.register(one.run, supersedes=one.supersedes)
+        return True
 
     def _hear(self) -> None:
         """Act on what is new in the log, on each event once."""
@@ -98,7 +113,7 @@ class LearningDuty:
         study = None if run is None else STUDIES.find(view, run.study)
         if study is not None:
             carrier = DeskCarrier(self._get_desk(study.owner), self._office)
-            training.take_part(self._office, run_id, carrier)
+            training.take_part(self._office, run_id, carrier, tell=partial(_tell, run_id))
             _LOG.info("took part", run=run_id)
 
     def _register(self, run_id: RunId, supersedes: ModelId | None) -> None:
@@ -120,3 +135,8 @@ class LearningDuty:
                     _LOG.error("run failed", reason=refused.reason.name, detail=refused.detail)
 
         threading.Thread(target=run, name="iamata-run", daemon=True).start()
+
+
+def _tell(run_id: RunId, step: Round) -> None:
+    if step.number == 1:
+        _LOG.info("takes part", run=run_id)

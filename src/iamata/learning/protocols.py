@@ -5,6 +5,7 @@ nobody may do.
 """
 
 import hashlib
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from functools import partial
@@ -21,8 +22,10 @@ from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import Model, encode_model, identify_model
 from iamata.learning.estimators.newton import Settings, fit_linear
+from iamata.learning.estimators.private import PrivateSettings, fit_private
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
+from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Table
@@ -33,6 +36,16 @@ PROTOCOL_BYTES_MAX: Final = 1024 * 1024
 TEXT_LENGTH_MAX: Final = 4_000
 CLASSES_MAX: Final = 64
 PERCENT: Final = 100
+MICRO: Final = 1_000_000
+RHO_BITS: Final = 40
+"""Rho is rounded down to a multiple of 2^-40, so that logarithms of different makers give one rho."""
+EPSILON_MICRO_MIN: Final = 1_000
+EPSILON_MICRO_MAX: Final = 10 * MICRO
+DELTA_MAX: Final = 1e-5
+"""Within these limits several runs together spend less than the sum of their epsilons, at one delta.
+
+With an epsilon that is hardly larger than delta it would be more.
+"""
 TRAINING: Final = "training"
 HOLDOUT: Final = "holdout"
 UNTOLD: Final = (Reason.TOO_FEW_PATIENTS, Reason.ONE_CLASS_ONLY)
@@ -59,7 +72,25 @@ class Bayes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     smoothing: float = 1.0
 
 
-Estimator: TypeAlias = Regression | Trees | Bayes
+class Private(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="private"):
+    """A logistic regression under differential privacy: the sites add noise to every sum.
+
+    A run spends its epsilon from the study's budget and from each custodian's.
+    """
+
+    epsilon_micro: Annotated[int, msgspec.Meta(ge=EPSILON_MICRO_MIN, le=EPSILON_MICRO_MAX)]
+    """What one run spends, in millionths."""
+    delta: Annotated[float, msgspec.Meta(gt=0, le=DELTA_MAX)] = 1e-5
+    norm_max: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 3.0
+    """The Euclidean norm to which each row is clipped."""
+
+    def compute_settings(self) -> PrivateSettings:
+        """Compute what the fit may spend, from what the run does."""
+        rho = find_rho(self.epsilon_micro / MICRO, self.delta)
+        return PrivateSettings(rho=math.floor(rho * 2**RHO_BITS) / 2**RHO_BITS, norm_max=self.norm_max)
+
+
+Estimator: TypeAlias = Regression | Trees | Bayes | Private
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,8 +108,24 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How confidential the columns are, as records are labelled."""
     estimator: Estimator = Regression()
     holdout_percent: Annotated[int, msgspec.Meta(ge=0, le=50)] = 20
-    """How many patients in a hundred are kept out of training, to evaluate on."""
+    """How many patients in a hundred are kept out of training, to evaluate on; of no use to noisy sums."""
     evaluation: Plan = Plan()
+
+    @property
+    def spends_micro(self) -> int:
+        """What a run spends of the budgets, in millionths of epsilon; 0 where sums are exact."""
+        return self.estimator.epsilon_micro if isinstance(self.estimator, Private) else 0
+
+    @property
+    def rho(self) -> float:
+        """The zero-concentrated privacy that all queries of a run together may spend; 0 where exact."""
+        estimator = self.estimator
+        return estimator.compute_settings().rho if isinstance(estimator, Private) else 0.0
+
+    @property
+    def kept_out_percent(self) -> int:
+        """How many patients in a hundred are evaluated on: an exact evaluation would undo the noise."""
+        return 0 if self.spends_micro else self.holdout_percent
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,17 +148,24 @@ def read_protocol(raw: bytes) -> Protocol:
         raise Refused(Reason.MALFORMED, f"the protocol: {error}") from error
 
 
+def check_budget(protocol: Protocol, budget_micro: int) -> None:
+    """Refuse noisy sums without a budget, exact ones where there is one, and a run that is too dear."""
+    spends = protocol.spends_micro
+    require((spends > 0) == (budget_micro > 0), Reason.BUDGET_EXHAUSTED, "noise and budget need each other")
+    require(spends <= budget_micro, Reason.BUDGET_EXHAUSTED, "a single run")
+
+
 def name_document(raw: bytes) -> Digest:
     """Name a document by the SHA-256 of its bytes, as the ledger does."""
     return Digest(encode_digest(hashlib.sha256(raw).digest()))
 
 
 def learn(protocol: Protocol) -> Programme[Learned]:
-    """Train as a protocol says and evaluate on the patients that were kept out."""
+    """Train as a protocol says and evaluate on the patients that were kept out, if any were."""
     model = yield from _at(TRAINING, _fit(protocol))
     raw = encode_model(model)
     evaluation = None
-    if protocol.holdout_percent and protocol.schema.outcome.kind == "binary":
+    if protocol.kept_out_percent and protocol.schema.outcome.kind == "binary":
         predict = partial(_predict, model)
         try:
             evaluation = yield from _at(
@@ -143,6 +197,9 @@ def _fit(protocol: Protocol) -> Programme[Model]:
         case Trees(settings=boosting):
             boosted = yield from boost(protocol.schema, boosting)
             return TreeModel(schema=protocol.schema, boosted=boosted)
+        case Private() as private:
+            fit = yield from fit_private(protocol.schema, private.compute_settings())
+            return LinearModel(schema=protocol.schema, fit=fit)
         case Bayes(smoothing=smoothing):
             return (yield from fit_bayes(protocol.schema, smoothing=smoothing))
 
@@ -172,4 +229,4 @@ def _predict(model: Model, table: Table) -> np.ndarray:
 
 def _is_kept_out(protocol: Protocol, patient: str) -> bool:
     digest = hashlib.sha256(b"iamata/1/holdout\x00" + patient.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") % PERCENT < protocol.holdout_percent
+    return int.from_bytes(digest[:8], "big") % PERCENT < protocol.kept_out_percent

@@ -2,12 +2,15 @@
 
 import hashlib
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Final
 
+from iamata.learning.privacy.noise import compute_variance, count_honest, derive_noise_key, sample_noise
 from iamata.learning.programmes import SHARE_MAX, Query, Values, decode_sum
 from iamata.learning.secure_sum.encoding import Part
 from iamata.learning.secure_sum.plans import Plan, Seat, compute_threshold
 from iamata.learning.secure_sum.site import Sum
+from iamata.learning.tables import Integers
 from iamata.model.ids import (
     RANDOM_ID_BYTES,
     DatasetId,
@@ -49,6 +52,37 @@ def plan_round(  # noqa: PLR0913  all that a round is bound to
         seats=seats,
         threshold=compute_threshold(len(seats)),
     )
+
+
+def compute_noise_variance(query: Query, plan: Plan) -> Fraction | None:
+    """Compute the variance of each site's noise in a round, None where its query asks for none.
+
+    The number of rows travels in front of the query's values, and a patient changes it by at most 1 where
+    patients are counted: so it is hidden by the same noise.
+    """
+    if query.noise is None:
+        return None
+    return compute_variance(
+        sensitivity=Fraction(query.noise.sensitivity) + 1,
+        rho=Fraction(query.noise.rho),
+        honest=count_honest(plan.threshold),
+        length=plan.length,
+    )
+
+
+def draw_noise(query: Query, plan: Plan, share: Integers, *, rows: int, secret: bytes) -> Integers | None:
+    """Draw a site's noise for a round, a number for the rows and for each value; None where none is due.
+
+    It follows from the site's secret, the round's question and the very numbers that it hides: asked
+    again, it is the same, and no two different shares ever get the same, whose difference would be bare.
+    """
+    variance = compute_noise_variance(query, plan)
+    if variance is None:
+        return None
+    named = hashlib.sha256(b"iamata/1/run-noise\x00" + plan.query.encode("ascii"))
+    named.update(rows.to_bytes(8, "big") + share.astype("<i8").tobytes())
+    key = derive_noise_key(secret, Digest(encode_digest(named.digest())))
+    return sample_noise(key, variance=variance, length=plan.length)
 
 
 def read_round(query: Query, total: Sum) -> Values:

@@ -64,9 +64,11 @@ class LocalDesk:
         view = self._office.await_height(height)
         self._office.relays.carry(view, sender, owner=self.member, plan=plan, message=message)
 
-    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+    def await_delivery(
+        self, sender: MemberId, run: RunId, plan: Digest, phase: int
+    ) -> Sequence[bytes] | None:
         """Wait for what a phase of a round brings."""
-        return self._office.relays.await_delivery(run, plan, phase, wait_s=DELIVERY_WAIT_S)
+        return self._office.relays.await_delivery(sender, run, plan, phase, wait_s=DELIVERY_WAIT_S)
 
     def accept_model(self, sender: MemberId, handed: HandedIn) -> None:
         """Take in what a site's run came to."""

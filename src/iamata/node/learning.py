@@ -25,7 +25,7 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
 ) -> ModelId:
     """Start a run on what stands, let the sites here take part, await the others, register the model."""
     office = home.get_office(owner)
-    run = studies.start_run(office, study, researcher)
+    run = studies.start_run(office, study, researcher, supersedes=supersedes)
     failures: list[Refused] = []
 
     def take_part(site: MemberId) -> None:

@@ -7,7 +7,8 @@ smokes, so a test can hold coefficients against it and against a fit on all rows
 import math
 import random
 import threading
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -15,6 +16,7 @@ from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.learning.protocols import Learned, Protocol, Regression
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
+from iamata.ledger.tables import DATASETS, RUNS
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Day
@@ -24,6 +26,7 @@ from iamata.testing.world import Party, World
 from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import datasets, studies, training
 from iamata.workflows.documents import get_document
+from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier
 from iamata.workflows.frozen_tables import PatientRows, Row
 
 OWNER: Final = MemberId("institute")
@@ -42,6 +45,7 @@ SCHEMA: Final = Schema(
     outcome=Outcome(name="ill"),
 )
 SMOKERS: Final = 0.3
+Wrap: TypeAlias = Callable[[MemberId, Carrier], Carrier]
 HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
 
 
@@ -74,7 +78,15 @@ def draw_rows(count: int, seed: int) -> list[Row]:
 class StudyWorld:
     """An institute, four hospitals with their patients, and a study among them."""
 
-    def __init__(self, *, patients: int = 40, protocol: Protocol | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        patients: int = 40,
+        protocol: Protocol | None = None,
+        budget_micro: int = 0,
+        days: int = 365,
+    ) -> None:
+        """Found the world, and let its study be granted."""
         self.world = World.found("study", founders=FOUNDERS)
         self.offices = {member: open_office(self.world, member) for member in (OWNER, *SITES)}
         self.protocol = protocol or write_protocol()
@@ -84,7 +96,7 @@ class StudyWorld:
         self.rows: dict[MemberId, dict[PatientId, list[Row]]] = {}
         for number, site in enumerate(SITES):
             self._settle(site, patients, number)
-        self.study = self._permit()
+        self.study = self._permit(budget_micro, days)
 
     def withdraw(self, site: MemberId, count: int) -> list[PatientId]:
         """Let so many patients of a site leave."""
@@ -102,18 +114,20 @@ class StudyWorld:
         """Let the institute begin a run on what stands."""
         return studies.start_run(self.offices[OWNER], self.study, self.rosa.id)
 
-    def train(self, run: RunId) -> dict[MemberId, Learned | Exception]:
-        """Let all sites take part in a run, and return what each came to."""
+    def train(
+        self, run: RunId, *, wrap: Wrap = lambda _, carrier: carrier, silence_s: float = SILENCE_S_MAX
+    ) -> dict[MemberId, Learned | Exception]:
+        """Let all sites take part in a run, and return what each came to; `wrap` changes who carries."""
         came: dict[MemberId, Learned | Exception] = {}
 
         def take_part(site: MemberId) -> None:
             try:
-                carrier = DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site])
-                came[site] = training.take_part(self.offices[site], run, carrier)
+                carrier = wrap(site, DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site]))
+                came[site] = training.take_part(self.offices[site], run, carrier, silence_s=silence_s)
             except Exception as error:  # noqa: BLE001  a test looks at it
                 came[site] = error
 
-        threads = [threading.Thread(target=take_part, args=(site,)) for site in SITES]
+        threads = [threading.Thread(target=take_part, args=(site,)) for site in self._list_sites(run)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -129,6 +143,14 @@ class StudyWorld:
                 raise one
         return studies.register_model(self.offices[OWNER], run, supersedes=supersedes)
 
+    def _list_sites(self, run: RunId) -> list[MemberId]:
+        """List who takes part in a run; in one that the ledger does not know, everybody tries."""
+        view = self.world.engine.snapshot()
+        entry = RUNS.find(view, run)
+        if entry is None:
+            return list(SITES)
+        return [one.custodian for name in entry.datasets if (one := DATASETS.find(view, name)) is not None]
+
     def _settle(self, site: MemberId, count: int, seed: int) -> None:
         self.patients[site], self.rows[site] = [], {}
         terms = write_terms(self.world, recipients=(f"member:{OWNER}",), purposes=("HRESCH",))
@@ -138,13 +160,14 @@ class StudyWorld:
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
 
-    def _permit(self) -> StudyId:
+    def _permit(self, budget_micro: int, days: int) -> StudyId:
         document = msgspec.json.encode(self.protocol)
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
             purpose=EhdsPurpose.RESEARCH,
             sites=SITES,
-            until_day=Day(self.world.today + 365),
+            until_day=Day(self.world.today + days),
+            budget_micro=budget_micro,
         )
         study = studies.propose_study(self.offices[OWNER], self.rosa.author, document, proposal)
         for member in REVIEWERS:

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +56,12 @@ class RunningNode:
 def take_any_port(home: Path) -> None:
     """Let a home's node listen where there is room."""
     write_configuration(home, _change(home, port=0))
+
+
+def keep_port(node: RunningNode) -> None:
+    """Let a home's node listen, when it is started again, where others know it to be."""
+    port = urllib.parse.urlsplit(node.url).port or 0
+    write_configuration(node.home, _change(node.home, port=port))
 
 
 def introduce(home: Path, *, peers: dict[str, str], leader: str | None = None) -> None:

@@ -21,7 +21,7 @@ from iamata.consent.terms import Ruling, Terms
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Model, OwnerKind, Role, Run, RunStatus, Study
-from iamata.ledger.events import ModelRegistered
+from iamata.ledger.events import ModelRegistered, RunFailed
 from iamata.ledger.tables import MODELS, RUNS, STUDIES
 from iamata.ledger.transactions.consents import GrantConsent
 from iamata.ledger.transactions.patients import EnrolPatient
@@ -116,13 +116,17 @@ class StudyNetwork:
 
     def train(self, *, supersedes: ModelId | None = None) -> tuple[RunId, ModelId]:
         """Let the researcher start a run at the owner's node, and await that its model is on record."""
+        run = self.start(supersedes=supersedes)
+        return run, self.await_model(run)
+
+    def start(self, *, supersedes: ModelId | None = None) -> RunId:
+        """Let the researcher start a run at the owner's node."""
         connection = Connection(self.url, key=self.researcher)
         try:
             body = bodies.RunBody(study=self.study, supersedes=supersedes)
-            run = connection.post("/v1/runs", bodies.StartedRun, body).run
+            return connection.post("/v1/runs", bodies.StartedRun, body).run
         finally:
             connection.close()
-        return run, self.await_model(run)
 
     def await_model(self, run: RunId) -> ModelId:
         """Await that a run's model is on record; raise what ends it otherwise."""
@@ -139,6 +143,18 @@ class StudyNetwork:
                     raise RuntimeError(message)
                 time.sleep(LOOK_S)
         message = f"run {run} came to nothing in {PATIENCE_S} s"
+        raise TimeoutError(message)
+
+    def await_failure(self, run: RunId) -> int:
+        """Await that a run has failed, and return for which reason."""
+        with self.reading() as engine:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while time.monotonic() < deadline_s:
+                if self.get_run(engine, run).status is not RunStatus.RUNNING:
+                    said = [leaf.event for _, leaf in engine.events(0)]
+                    return next(one.reason for one in said if isinstance(one, RunFailed) and one.run == run)
+                time.sleep(LOOK_S)
+        message = f"run {run} has not failed in {PATIENCE_S} s"
         raise TimeoutError(message)
 
     @contextlib.contextmanager

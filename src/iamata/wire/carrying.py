@@ -28,7 +28,7 @@ class DeskCarrier:
 
     def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
         """Return what a phase of a round brought; None where it was still open after a while."""
-        return self.desk.await_delivery(run, plan, phase)
+        return self.desk.await_delivery(self.site, run, plan, phase)
 
     def hand_in(self, handed: HandedIn) -> None:
         """Hand over what came of a run."""

@@ -55,7 +55,9 @@ class Desk(Protocol):
         """Take in a site's message in a round of a study that this member owns."""
         ...
 
-    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+    def await_delivery(
+        self, sender: MemberId, run: RunId, plan: Digest, phase: int
+    ) -> Sequence[bytes] | None:
         """Return what a phase of a round brought; None where it was still open after a while."""
         ...
 

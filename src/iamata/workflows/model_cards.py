@@ -12,7 +12,7 @@ import msgspec
 
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.pictures import draw_calibration, draw_roc
-from iamata.learning.protocols import Protocol
+from iamata.learning.protocols import MICRO, Estimator, Private, Protocol
 from iamata.ledger.entries import Attestation, Study
 from iamata.model.ids import ModelId, NetworkId, RunId, StudyId
 
@@ -50,7 +50,7 @@ def write_card(
         "",
         "## How well it does",
         "",
-        *_write_worth(evaluation),
+        *(_write_promise(protocol.estimator) if protocol.spends_micro else _write_worth(evaluation)),
         "",
         "## Where it comes from",
         "",
@@ -80,6 +80,15 @@ def _write_front(protocol: Protocol, evaluation: Evaluation | None, model: Model
         yield f"  - {{type: roc_auc, value: {evaluation.auroc.value:.4f}}}"
         yield f"  - {{type: average_precision, value: {evaluation.auprc.value:.4f}}}"
         yield f"  - {{type: brier_score, value: {evaluation.brier:.4f}}}"
+
+
+def _write_promise(estimator: Estimator) -> Iterator[str]:
+    if isinstance(estimator, Private):
+        epsilon = estimator.epsilon_micro / MICRO
+        yield f"Learned under differential privacy: ε = {epsilon:g}, δ = {estimator.delta:g} for this run."
+        yield "Whoever sees the model, and all sums, can hardly tell whether any one patient took part."
+        yield ""
+        yield "It was not evaluated: an exact evaluation would undo that. Nobody was kept out of training."
 
 
 def _write_worth(evaluation: Evaluation | None) -> Iterator[str]:

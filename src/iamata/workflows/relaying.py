@@ -1,7 +1,8 @@
 """A study's owner carries its sites' messages: it collects, orders and delivers, and decides nothing.
 
 Each round is one relay. What a relay has closed is delivered to whoever asks, however often. A site that
-does not speak in time holds the others up no longer than that.
+does not speak in time holds the others up no longer than that. Rounds are in memory: when the owner's node
+was killed, the sites bring them again.
 """
 
 import dataclasses
@@ -23,8 +24,11 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 
 PLAN_BYTES_MAX: Final = 262_144
-ROUNDS_KEPT: Final = 2
-"""Of one run: the newest, and the one before it, whose end a slower site may still ask for."""
+ROUNDS_KEPT: Final = 3
+"""Of one run: the newest, and the one before it, whose end a slower site may still ask for.
+
+One more, because they may come in the other order where sites bring them again.
+"""
 RUNS_MAX: Final = 16
 """Runs that one owner carries at a time."""
 STEP_S: Final = 0.002
@@ -49,10 +53,13 @@ class _Carried:
 class Relays:
     """The rounds that a member carries. Any thread may call."""
 
-    def __init__(self, tell_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, tell_s: Callable[[], float] = time.monotonic, *, phase_s: float = PHASE_S_MAX
+    ) -> None:
         self._runs: dict[RunId, _Carried] = {}
         self._lock = threading.Lock()
         self._tell_s = tell_s
+        self._phase_s = phase_s
 
     def carry(
         self, view: LedgerView, sender: MemberId, *, owner: MemberId, plan: bytes, message: bytes
@@ -65,21 +72,26 @@ class Relays:
         with self._lock:
             self._find(view, RunId(read.run), digest, read).relay.receive(message)
 
-    def find_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
-        """Return what a phase brought, None while it is open; too late, go on without who is silent."""
+    def find_delivery(
+        self, asker: MemberId, run: RunId, plan: Digest, phase: int
+    ) -> Sequence[bytes] | None:
+        """Return what a phase brought, None while it is open; too late, go on without who is silent.
+
+        Whoever asks has spoken in that phase. A relay that does not know it has forgotten, and says so.
+        """
         with self._lock:
             found = self._runs.get(run, _Carried()).rounds.get(plan)
-            if found is None:
+            if found is None or found.relay.awaits(asker, phase):
                 raise Refused(Reason.ANOTHER_ROUND)
             self._close_when_late(found)
             return found.relay.find_delivery(phase)
 
     def await_delivery(
-        self, run: RunId, plan: Digest, phase: int, *, wait_s: float
+        self, asker: MemberId, run: RunId, plan: Digest, phase: int, *, wait_s: float
     ) -> Sequence[bytes] | None:
         """Return what a phase brought, None where it is still open after so long."""
         until_s = time.monotonic() + wait_s
-        while (found := self.find_delivery(run, plan, phase)) is None and time.monotonic() < until_s:
+        while (found := self.find_delivery(asker, run, plan, phase)) is None and time.monotonic() < until_s:
             time.sleep(STEP_S)
         return found
 
@@ -106,7 +118,7 @@ class Relays:
         now_s = self._tell_s()
         if found.relay.phase != found.phase:
             found.phase, found.since_s = found.relay.phase, now_s
-        if found.relay.find_delivery(found.phase) is None and now_s - found.since_s > PHASE_S_MAX:
+        if found.relay.find_delivery(found.phase) is None and now_s - found.since_s > self._phase_s:
             found.relay.close_phase()
 
 

@@ -7,14 +7,14 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import name_document, read_protocol
+from iamata.learning.protocols import check_budget, learn, name_document, read_protocol
 from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS, STUDIES
 from iamata.ledger.transactions.models import RegisterModel
-from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
+from iamata.ledger.transactions.runs import RUN_MS_MAX, FailRun, StartRun
 from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
-from iamata.model.instants import MS_PER_HOUR, Day, Instant
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import Author
 from iamata.workflows.documents import (
@@ -28,6 +28,7 @@ from iamata.workflows.documents import (
 from iamata.workflows.model_cards import Lineage, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
 
 RUN_MS: Final = MS_PER_HOUR
 GROUNDS: Final = "review-grounds"
@@ -49,14 +50,21 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 def propose_study(office: Office, researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
-    read_protocol(protocol)
+    check_protocol(protocol, proposal)
     keep_document(office.custody, protocol)
     return submit_proposal(researcher, protocol, proposal)
 
 
+def check_protocol(protocol: bytes, proposal: Proposal) -> None:
+    """Refuse what no site could begin with, before a run has spent anything on it."""
+    read = read_protocol(protocol)
+    check_budget(read, proposal.budget_micro)
+    next(learn(read))
+
+
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Put a study before the reviewers, whose protocol the owner's node keeps."""
-    read_protocol(protocol)
+    check_protocol(protocol, proposal)
     study = StudyId(researcher.make_id())
     researcher.submit(
         ProposeStudy,
@@ -103,12 +111,18 @@ def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
     return salt
 
 
-def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
-    """Begin a training on every dataset of a study that stands."""
+def start_run(
+    office: Office, study_id: StudyId, researcher: PersonId, *, supersedes: ModelId | None = None
+) -> RunId:
+    """Begin a training on every dataset of a study that stands; refused where the budget is exhausted.
+
+    It is over with its permit at the latest. `supersedes` is remembered, should this node be killed.
+    """
     view = office.take_view()
     study = STUDIES.find(view, study_id)
     if study is None:
         raise Refused(Reason.UNKNOWN_STUDY)
+    protocol = read_protocol(get_document(office.custody, study.protocol))
     now_ms = office.tell_time(view)
     standing: dict[MemberId, DatasetId] = {}
     for dataset_id in study.datasets:
@@ -117,6 +131,7 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
             standing[dataset.custodian] = dataset_id
     require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
     run = RunId(office.author.make_id())
+    undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     office.author.submit(
         StartRun,
         run=run,
@@ -124,8 +139,8 @@ def start_run(office: Office, study_id: StudyId, researcher: PersonId) -> RunId:
         researcher=researcher,
         code=compute_code_digest(),
         datasets=tuple(standing[one] for one in sorted(standing)),
-        spends_micro=0,
-        until_ms=Instant(now_ms + RUN_MS),
+        spends_micro=protocol.spends_micro,
+        until_ms=Instant(min(now_ms + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
     )
     return run
 
@@ -151,7 +166,9 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     view = office.take_view()
     run = RUNS.find(view, run_id)
     while run is not None and run.status is RunStatus.RUNNING and len(run.attestations) < len(run.datasets):
-        require(office.tell_time(view) <= run.until_ms, Reason.RUN_OVER)
+        if office.tell_time(view) > run.until_ms:
+            office.author.submit(FailRun, run=run_id, reason=int(Reason.TOO_SLOW))
+            raise Refused(Reason.TOO_SLOW, "not every site said what came out")
         time.sleep(POLL_S)
         view = office.take_view()
         run = RUNS.find(view, run_id)
@@ -177,6 +194,11 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
         supersedes=msgspec.UNSET if supersedes is None else supersedes,
     )
     return model
+
+
+def list_unregistered(office: Office) -> list[Undertaking]:
+    """List the own runs that are under way, for a node that was killed and has to await them again."""
+    return [one for one, _ in list_under_way(office.custody, office.take_view(), OWN)]
 
 
 def read_evaluation(raw: bytes) -> Evaluation | None:

@@ -4,56 +4,39 @@ It asks the ledger what was authorised, its own dataset for rows, and the owner'
 carry messages. What it attests in the end is what it computed.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 import msgspec
 
+from iamata.crypto import hkdf
 from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.programmes import Programme, Query, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
-from iamata.learning.protocols import Learned, learn, name_document, split_site
+from iamata.learning.protocols import Learned, check_budget, learn, name_document, split_site
 from iamata.learning.protocols import Protocol as ProtocolFile
-from iamata.learning.secure_sum.plans import Plan, Seat
+from iamata.learning.secure_sum.plans import Seat
 from iamata.learning.secure_sum.site import Site, Sum
-from iamata.learning.summing import START, extend_run, plan_round, read_round
+from iamata.learning.summing import START, draw_noise, extend_run, plan_round, read_round
 from iamata.learning.tables import Integers
 from iamata.ledger.entries import Dataset, Run, RunStatus, Study
 from iamata.ledger.tables import DATASETS, MEMBERS, RUNS, STUDIES
 from iamata.ledger.transactions.runs import AttestRun, FailRun
-from iamata.model.canonical import encode_struct
-from iamata.model.ids import DatasetId, Digest, MemberId, RunId, encode_digest
+from iamata.model.ids import DatasetId, MemberId, RunId
+from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import journal_use
 from iamata.workflows.documents import HandedIn, get_protocol, keep_document
+from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, Exchange, insist
 from iamata.workflows.frozen_tables import get_roll, load_table
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.undertakings import PART, Undertaking, list_under_way, undertake
 
-SILENCE_S_MAX: Final = 120.0
-"""How long a site waits for one phase before it says that the run has failed."""
-
-
-class Carrier(Protocol):
-    """Who carries messages between sites: the desk of the study's owner."""
-
-    def carry_message(self, *, plan: bytes, message: bytes) -> None:
-        """Take in a message for the round that the plan names."""
-        ...
-
-    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
-        """Return what a phase of a round brought; None where it was still open after a while."""
-        ...
-
-    def hand_in(self, handed: HandedIn) -> None:
-        """Hand over what came of a run."""
-        ...
-
-    def show_document(self, digest: Digest) -> bytes:
-        """Return a public document by its hash."""
-        ...
+_ROUNDING: Final = 1 + 1e-9
+"""What a query may spend is a float: parts of a whole add up to it but for the last digits."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,22 +60,38 @@ class Authorised(msgspec.Struct, frozen=True, kw_only=True):
 Tell = Callable[[Round], None]
 
 
-def take_part(office: Office, run_id: RunId, carrier: Carrier, *, tell: Tell = lambda _: None) -> Learned:
-    """Train with the other sites, hand the model in, and attest it; or say on the ledger what failed."""
+def take_part(
+    office: Office,
+    run_id: RunId,
+    carrier: Carrier,
+    *,
+    tell: Tell = lambda _: None,
+    silence_s: float = SILENCE_S_MAX,
+) -> Learned:
+    """Train with the other sites, hand the model in, and attest it; or say on the ledger what failed.
+
+    Refuses a run in which this site has taken part before: once is for ever, whatever became of it.
+    """
+    undertake(office.custody, PART, Undertaking(run=run_id))
     try:
         view = office.take_view()
         authorised = require_authorised(office, view, run_id)
         protocol = fetch_protocol(office, authorised.study, carrier)
+        check_spending(protocol, authorised)
         roll = get_roll(office.custody, authorised.dataset)
         record = f"run/{run_id}"
         journal_use(office, view, authorised.study, roll.participants, record=record)
         table = load_table(office.custody, authorised.dataset, protocol.schema)
         site = split_site(protocol, table, number=authorised.sites.index(office.member))
-        summing = Summing(office, run_id, authorised, carrier, rows=table.count_patients(), tell=tell)
+        rows = table.count_patients()
+        summing = Summing(
+            office, run_id, authorised, carrier, rows=rows, rho=protocol.rho, tell=tell, silence_s=silence_s
+        )
         learned = run_programme(learn(protocol), site, summing)
-        attest(office, run_id, carrier, learned, summing.transcript)
+        handing_in = partial(attest, office, run_id, carrier, learned, summing.transcript)
+        insist(handing_in, silence_s=silence_s)
     except Refused as refused:
-        say_failed(office, run_id, refused.reason)
+        insist(partial(say_failed, office, run_id, refused.reason), silence_s=silence_s)
         raise
     return learned
 
@@ -120,19 +119,28 @@ class Summing:
         carrier: Carrier,
         *,
         rows: int,
+        rho: float,
         tell: Tell,
+        silence_s: float = SILENCE_S_MAX,
     ) -> None:
+        """Take up a run; `rho` is what its queries may spend together, 0 where none needs noise."""
         self.transcript = START
+        self._is_private = rho > 0
+        self._rho_left = rho * _ROUNDING
         self._office = office
         self._run = run
         self._authorised = authorised
         self._carrier = carrier
         self._rows = rows
         self._tell = tell
+        self._silence_s = silence_s
         self._number = 0
+        self._former: Exchange | None = None
 
     def sum(self, query: Query, share: Integers) -> Sum:
-        """Sum a query over all sites."""
+        """Sum a query over all sites, with this site's noise in its share where the study has a budget."""
+        self._spend(query)
+        require_under_way(self._office, self._run)
         self._number += 1
         self._tell(Round(number=self._number, query=query.name, values=query.length))
         plan = plan_round(
@@ -149,40 +157,50 @@ class Summing:
             seed=self._office.custody.entropy(KEY_BYTES),
             rows=self._rows,
             values=[share],
+            noise=draw_noise(query, plan, share, rows=self._rows, secret=derive_noise_secret(self._office)),
         )
-        total = self._exchange(plan, site)
+        exchange = Exchange(
+            site,
+            self._run,
+            self._carrier,
+            check=partial(require_under_way, self._office, self._run),
+            silence_s=self._silence_s,
+        )
+        total = exchange.finish(self._former)
+        self._former = exchange
         self.transcript = extend_run(self.transcript, total)
         return total
 
-    def _exchange(self, plan: Plan, site: Site) -> Sum:
-        spelled, digest = encode_struct(plan), Digest(encode_digest(plan.compute_digest()))
-        answer: bytes | None = site.answer
-        while answer is not None:
-            phase = site.phase
-            self._carrier.carry_message(plan=spelled, message=answer)
-            answer = site.receive(self._await(digest, phase))
-        total = site.find_sum()
-        if total is None:
-            raise Refused(Reason.ROUND_ABORTED)
-        return total
+    def _spend(self, query: Query) -> None:
+        """Refuse a query that shows more than was granted, before anything of it leaves."""
+        is_hidden = query.noise is not None
+        require(is_hidden == self._is_private, Reason.BUDGET_EXHAUSTED, f"{query.name}: noise")
+        if query.noise is not None:
+            require(0 < query.noise.rho <= self._rho_left, Reason.BUDGET_EXHAUSTED, query.name)
+            self._rho_left -= query.noise.rho
 
-    def _await(self, plan: Digest, phase: int) -> Sequence[bytes]:
-        deadline_s = time.monotonic() + SILENCE_S_MAX
-        while (delivery := self._carrier.await_delivery(self._run, plan, phase)) is None:
-            require(time.monotonic() < deadline_s, Reason.TOO_SLOW, "a site is silent")
-        return delivery
+
+def require_under_way(office: Office, run_id: RunId) -> tuple[Run, Study]:
+    """Return a run that has not ended, by anybody's word or by time, and whose study's permit lasts."""
+    view = office.take_view()
+    run = RUNS.find(view, run_id)
+    if run is None:
+        raise Refused(Reason.UNKNOWN_RUN)
+    now_ms = office.tell_time(view)
+    study = STUDIES.find(view, run.study)
+    if study is None:
+        raise Refused(Reason.HOME_CORRUPT, "the ledger misses what a run names")
+    require(run.status is RunStatus.RUNNING, Reason.RUN_OVER)
+    require(compute_day(now_ms) <= study.until_day, Reason.PERMIT_NOT_ACTIVE)
+    require(now_ms <= run.until_ms, Reason.RUN_OVER)
+    return run, study
 
 
 def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Authorised:
     """Return what the ledger says of a run, or refuse unless this site may take part as it is."""
-    run = RUNS.find(view, run_id)
-    if run is None:
-        raise Refused(Reason.UNKNOWN_RUN)
-    is_under_way = run.status is RunStatus.RUNNING and office.tell_time(view) <= run.until_ms
-    require(is_under_way, Reason.RUN_OVER)
-    study = STUDIES.find(view, run.study)
+    run, study = require_under_way(office, run_id)
     datasets = [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
-    if study is None or len(datasets) != len(run.datasets):
+    if len(datasets) != len(run.datasets):
         raise Refused(Reason.HOME_CORRUPT, "the ledger misses what a run names")
     require(study.code == compute_code_digest(), Reason.CODE_NOT_REVIEWED, "this node's code is another")
     own = [name for name, one in zip(run.datasets, datasets, strict=True) if one.custodian == office.member]
@@ -194,6 +212,18 @@ def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Autho
         sites=tuple(one.custodian for one in datasets),
         seats=tuple(_seat(view, one) for one in datasets),
     )
+
+
+def check_spending(protocol: ProtocolFile, authorised: Authorised) -> None:
+    """Refuse a run that was not charged with exactly what its protocol spends."""
+    check_budget(protocol, authorised.study.budget_micro)
+    is_charged = authorised.run.spends_micro == protocol.spends_micro
+    require(is_charged, Reason.BUDGET_EXHAUSTED, "the run was charged with another sum")
+
+
+def derive_noise_secret(office: Office) -> bytes:
+    """Derive what a site's noise follows from; who learned it could take the noise off again."""
+    return hkdf.derive(office.custody.index_key, salt=b"", info=b"noise", size_bytes=KEY_BYTES)
 
 
 def fetch_protocol(office: Office, study: Study, carrier: Carrier) -> ProtocolFile:
@@ -215,13 +245,16 @@ def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, ro
     handed = HandedIn(run=run_id, model=learned.model, evaluation=evaluation, rounds=rounds)
     keep_document(office.custody, learned.model)
     carrier.hand_in(handed)
-    office.author.submit(
-        AttestRun,
-        run=run_id,
-        code=compute_code_digest(),
-        model=name_document(learned.model),
-        transcript=handed.compute_transcript(),
-    )
+    try:
+        office.author.submit(
+            AttestRun,
+            run=run_id,
+            code=compute_code_digest(),
+            model=name_document(learned.model),
+            transcript=handed.compute_transcript(),
+        )
+    except Refused as refused:  # so it had arrived, though no answer came
+        require(refused.reason is Reason.ALREADY_ATTESTED, refused.reason, refused.detail)
 
 
 def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
@@ -232,6 +265,17 @@ def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
         known = (Reason.RUN_OVER, Reason.UNKNOWN_RUN, Reason.NOT_A_SITE)
         if refused.reason not in known:
             raise
+
+
+def end_abandoned(office: Office) -> list[RunId]:
+    """Say that those runs failed in which this site took part when its node was stopped or killed."""
+    view = office.take_view()
+    ended = []
+    for undertaking, run in list_under_way(office.custody, view, PART):
+        if all(one.site != office.member for one in run.attestations):
+            say_failed(office, undertaking.run, Reason.ROUND_ABORTED)
+            ended.append(undertaking.run)
+    return ended
 
 
 def _seat(view: LedgerView, dataset: Dataset) -> Seat:

@@ -22,6 +22,7 @@ from iamata.learning.secure_sum.messages import (
     read_message,
 )
 from iamata.learning.secure_sum.plans import Plan, check_plan
+from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, require
 
 
@@ -99,6 +100,11 @@ class Relay:
             waiting={},
             delivered=(*kept.delivered, delivery),
         )
+
+    def awaits(self, member: MemberId, phase: int) -> bool:
+        """Tell whether a member's message in a phase has not come yet, and still may."""
+        has_spoken = self._kept.plan.find_seat(member) in self._kept.waiting
+        return phase > self.phase or (phase == self.phase and not has_spoken)
 
     def find_delivery(self, phase: int) -> Sequence[bytes] | None:
         """Return what a phase brought, if it is closed: however often, to whoever asks."""

@@ -1,0 +1,297 @@
+"""Runs that meet trouble: each ends at all sites in time, on the ledger with its reason, with no model.
+
+And the one trouble that they get over: a relay that was killed and has forgotten everything.
+"""
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.model_files import decode_model, identify_model
+from iamata.learning.estimators.newton import Settings
+from iamata.learning.protocols import Learned, Protocol, Regression
+from iamata.learning.schemas import Numeric, Schema
+from iamata.ledger.entries import RunStatus
+from iamata.ledger.events import ModelRegistered, RunFailed
+from iamata.ledger.tables import RUNS
+from iamata.model.ids import Digest, MemberId, RunId
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
+from iamata.model.reasons import Reason, Refused
+from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, Wrap, write_protocol
+from iamata.workflows import studies, training
+from iamata.workflows.documents import HandedIn
+from iamata.workflows.exchanging import Carrier
+from iamata.workflows.frozen_tables import Row
+from iamata.workflows.relaying import PHASE_S_MAX, Relays
+
+PHASE_S = 0.4
+PHASES = 6
+
+
+@dataclasses.dataclass
+class Troubled:
+    """A carrier to whom something happens before it does what it is asked."""
+
+    carrier: Carrier
+    before: Callable[[str], None]
+
+    def carry_message(self, *, plan: bytes, message: bytes) -> None:
+        self.before("carry")
+        self.carrier.carry_message(plan=plan, message=message)
+
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        self.before("await")
+        return self.carrier.await_delivery(run, plan, phase)
+
+    def hand_in(self, handed: HandedIn) -> None:
+        self.before("hand in")
+        self.carrier.hand_in(handed)
+
+    def show_document(self, digest: Digest) -> bytes:
+        return self.carrier.show_document(digest)
+
+
+def make_world(
+    *, phase_s: float = PHASE_S, protocol: Protocol | None = None, days: int = 365
+) -> StudyWorld:
+    world = StudyWorld(patients=12, protocol=protocol, days=days)
+    world.offices[OWNER] = dataclasses.replace(world.offices[OWNER], relays=Relays(phase_s=phase_s))
+    return world
+
+
+def build_all(world: StudyWorld) -> StudyWorld:
+    for site in SITES:
+        world.build(site)
+    return world
+
+
+@pytest.fixture(scope="module")
+def world() -> StudyWorld:
+    return build_all(make_world())
+
+
+def die(dying: Sequence[MemberId], *, after: int, act: str = "carry") -> Wrap:
+    """Let sites be killed when they have carried so many messages: not a word more comes from them."""
+
+    def wrap(site: MemberId, carrier: Carrier) -> Carrier:
+        done = []
+
+        def before(what: str) -> None:
+            done.extend([what] * (what == act))
+            if site in dying and len(done) > after:
+                raise ConnectionAbortedError(site)
+
+        return Troubled(carrier, before)
+
+    return wrap
+
+
+def read_reasons(came: dict[MemberId, Learned | Exception]) -> set[Reason]:
+    return {one.reason for one in came.values() if isinstance(one, Refused)}
+
+
+def check_failed(world: StudyWorld, run: RunId, reason: Reason) -> None:
+    """Hold that the ledger calls a run failed, for this reason, and has no model of it."""
+    entry = RUNS.find(world.world.engine.snapshot(), run)
+    assert entry is not None
+    assert entry.status is RunStatus.FAILED
+    events = [leaf.event for _, leaf in world.world.engine.events(0)]
+    said = [one.reason for one in events if isinstance(one, RunFailed) and one.run == run]
+    assert said == [reason]
+    with pytest.raises(Refused) as refused:
+        studies.register_model(world.offices[OWNER], run)
+    assert refused.value.reason is Reason.RUN_OVER
+    assert not any(isinstance(one, ModelRegistered) and one.run == run for one in events)
+
+
+@pytest.mark.parametrize("phase", range(PHASES))
+def test_a_site_that_dies_in_any_phase_ends_the_run_for_all(world: StudyWorld, phase: int) -> None:
+    run = world.start()
+    since_s = time.monotonic()
+
+    came = world.train(run, wrap=die(SITES[3:], after=PHASES + phase))
+
+    assert time.monotonic() - since_s < PHASE_S_MAX  # the limit was the one that was given
+    assert isinstance(came.pop(SITES[3]), ConnectionAbortedError)
+    assert all(isinstance(one, Refused) for one in came.values())
+    assert read_reasons(came) <= {Reason.SITE_LEFT_OUT, Reason.RUN_OVER}
+    check_failed(world, run, Reason.SITE_LEFT_OUT)
+
+
+def test_two_sites_of_four_that_die_leave_too_few(world: StudyWorld) -> None:
+    run = world.start()
+
+    came = world.train(run, wrap=die(SITES[2:], after=PHASES + 2))
+
+    assert read_reasons(came) <= {Reason.TOO_FEW_SITES, Reason.RUN_OVER}
+    check_failed(world, run, Reason.TOO_FEW_SITES)
+
+
+def test_a_site_that_dies_before_it_attests_leaves_no_model(world: StudyWorld) -> None:
+    world = build_all(make_world())
+    run = world.start()
+
+    came = world.train(run, wrap=die(SITES[3:], after=0, act="hand in"))
+
+    assert [isinstance(came[site], Learned) for site in SITES] == [True, True, True, False]
+    world.world.clock.advance(2 * MS_PER_HOUR)
+    with pytest.raises(Refused) as refused:
+        studies.register_model(world.offices[OWNER], run)
+    assert refused.value.reason is Reason.TOO_SLOW
+    check_failed(world, run, Reason.TOO_SLOW)
+
+
+@pytest.fixture(scope="module")
+def calm() -> tuple[StudyWorld, np.ndarray]:
+    """Set up a world that waits for its sites, and the coefficients to which its runs come."""
+    world = build_all(make_world(phase_s=10.0))
+    return world, read_coefficients(world.train(world.start()))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_relay_that_forgets_everything_at_any_time_is_told_again(
+    calm: tuple[StudyWorld, np.ndarray], seed: int
+) -> None:
+    world, expected = calm
+    run = world.start()
+    chance = random.Random(seed)
+
+    def before(_: str) -> None:
+        if chance.random() < 0.01:
+            world.offices[OWNER].relays.forget(run)
+            if chance.random() < 0.5:
+                raise Refused(Reason.NODE_UNREACHABLE)
+
+    came = world.train(run, wrap=lambda _, carrier: Troubled(carrier, before))
+
+    assert np.array_equal(read_coefficients(came), expected)
+    studies.register_model(world.offices[OWNER], run)
+
+
+def read_coefficients(came: dict[MemberId, Learned | Exception]) -> np.ndarray:
+    models = []
+    for one in came.values():
+        if isinstance(one, Exception):
+            raise one
+        models.append(one.model)
+    assert models == models[:1] * 4
+    decoded = decode_model(models[0], identify_model(models[0]))
+    assert isinstance(decoded, LinearModel)
+    return np.array(decoded.fit.coefficients)
+
+
+def test_a_relay_that_is_gone_for_good_fails_the_run(world: StudyWorld) -> None:
+    run = world.start()
+
+    def before(_: str) -> None:
+        raise Refused(Reason.NODE_UNREACHABLE)
+
+    came = world.train(run, wrap=lambda _, carrier: Troubled(carrier, before), silence_s=0.5)
+
+    assert read_reasons(came) <= {Reason.NODE_UNREACHABLE, Reason.RUN_OVER}
+    check_failed(world, run, Reason.NODE_UNREACHABLE)
+
+
+def test_a_site_that_was_killed_does_not_answer_again_and_says_that_the_run_failed(
+    world: StudyWorld,
+) -> None:
+    run = world.start()
+    site = SITES[3]
+    world.train(run, wrap=die([site], after=2), silence_s=0.1)
+    sent: list[str] = []
+    carrier = die([site], after=-1)(site, Troubled(NotImplemented, sent.append))
+    again = build_all(make_world())
+    other = again.start()
+    again.train(other, wrap=die(SITES, after=0))  # all are killed before a word
+
+    for office, one in ((world.offices[site], run), (again.offices[site], other)):
+        with pytest.raises(Refused) as refused:
+            training.take_part(office, one, carrier)
+        assert refused.value.reason is Reason.QUERY_ALREADY_ANSWERED
+    assert not sent
+    assert training.end_abandoned(again.offices[site]) == [other]
+    assert training.end_abandoned(again.offices[SITES[0]]) == []
+    check_failed(again, other, Reason.ROUND_ABORTED)
+
+
+def test_a_permit_that_expires_during_a_run_ends_it() -> None:
+    world = build_all(make_world())
+    run = world.start()
+    acts: list[str] = []
+
+    def before(act: str) -> None:
+        acts.append(act)
+        if len(acts) == 60:
+            world.world.clock.advance(366 * MS_PER_DAY)
+
+    came = world.train(run, wrap=lambda _, carrier: Troubled(carrier, before))
+
+    assert read_reasons(came) <= {Reason.PERMIT_NOT_ACTIVE, Reason.RUN_OVER}
+    assert len(came) == 4
+    check_failed(world, run, Reason.PERMIT_NOT_ACTIVE)
+
+
+def test_a_run_is_over_with_its_permit_at_the_latest(world: StudyWorld) -> None:
+    last = build_all(make_world(days=0))
+    last.world.clock.advance(MS_PER_DAY - MS_PER_HOUR // 2)
+    usual, short = world.start(), last.start()
+    run = RUNS.find(world.world.engine.snapshot(), usual)
+    run_of_last = RUNS.find(last.world.engine.snapshot(), short)
+    assert run is not None
+    assert run_of_last is not None
+    assert run.until_ms % MS_PER_DAY > 0
+    assert run_of_last.until_ms == (last.world.today + 1) * MS_PER_DAY - 1
+
+
+def freeze_marker(row: Row) -> Row:
+    return {**row, "marker": 1.0}
+
+
+def repeat_marker(row: Row) -> Row:
+    return {**row, "again": -2.0 * float(row["marker"] or 0)}
+
+
+def make_all_ill(row: Row) -> Row:
+    return {**row, "ill": 1}
+
+
+def separate(row: Row) -> Row:
+    return {**row, "ill": int(float(row["marker"] or 0) > 0)}
+
+
+BARE = Regression(settings=Settings(l2=0.0))
+TWICE = Schema(
+    columns=(*SCHEMA.columns, Numeric(name="again", low=-10.0, high=10.0)), outcome=SCHEMA.outcome
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "protocol", "reason"),
+    [
+        (freeze_marker, write_protocol(), Reason.COLUMN_CONSTANT),
+        (repeat_marker, write_protocol(schema=TWICE, estimator=BARE), Reason.COLUMNS_COLLINEAR),
+        (make_all_ill, write_protocol(), Reason.ONE_CLASS_ONLY),
+        (separate, write_protocol(estimator=BARE), Reason.NOT_CONVERGED),
+    ],
+    ids=lambda value: value.name if isinstance(value, Reason) else "",
+)
+def test_what_cannot_be_learned_from_fails_the_run_with_its_reason_at_all_sites(
+    change: Callable[[Row], Row], protocol: Protocol, reason: Reason
+) -> None:
+    world = make_world(protocol=protocol)
+    for site in SITES:
+        world.rows[site] = {
+            patient: [change(row) for row in rows] for patient, rows in world.rows[site].items()
+        }
+    run = build_all(world).start()
+
+    came = world.train(run)
+
+    reasons = [one.reason for one in came.values() if isinstance(one, Refused)]
+    assert reasons == [reason] * 4
+    check_failed(world, run, reason)
