@@ -31,19 +31,35 @@ NETWORKS: Final = (
     "tests/comet/test_real.py",
     "tests/comet/test_state_sync.py",
     "tests/cli/test_continuing.py",
-    "tests/docs/test_commands.py",
+    "tests/cli/test_learning_at_nodes.py",
 )
 """Tests that run networks of processes: one after the other, for they share ports and need the machine."""
+LONG: Final = (
+    "tests/faults/test_flips.py",
+    "tests/docs/test_commands.py",
+    "tests/faults/test_late_emergencies.py",
+)
+"""What takes minutes in one process, or runs no network in spite of where it is."""
+STORIES: Final = ("tests/cli/test_every_command.py", "tests/cli/test_learning.py")
+"""Tests that share a long story, which one process tells once."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where tests run in several processes, let a module stay whole, and networks in one process."""
+    module = item.nodeid.partition("::")[0]
+    group = "networks" if is_network(module) else "stories" if module in STORIES else module
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, let a module stay whole, and begin with what takes longest."""
-    for item in items:
-        module = item.nodeid.partition("::")[0]
-        group = "networks" if module.startswith(NETWORKS) else module
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not item.nodeid.startswith(NETWORKS))
+    """Begin with what takes longest, so that no process is left alone with it in the end."""
+    items.sort(key=lambda item: (not is_network(item.nodeid), not item.nodeid.startswith(LONG)))
+
+
+def is_network(place: str) -> bool:
+    """Tell whether a test runs a network of processes."""
+    return place.startswith(NETWORKS) and not place.startswith(LONG)
 
 
 @pytest.fixture(scope="session")

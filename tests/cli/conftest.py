@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from iamata.testing.stage import Stage, set_stage
+from iamata.testing.study_stage import set_study_stage
+from learning_story import PATIENTS, LearningStory
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,9 @@ def stage(template: Path, tmp_path: Path) -> Stage:
     """Return a stage of one's own."""
     shutil.copytree(template, tmp_path / "stage")
     return Stage(tmp_path / "stage")
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> LearningStory:
+    """Tell a study's story once."""
+    return LearningStory(set_study_stage(tmp_path_factory.mktemp("study"), PATIENTS)).tell()

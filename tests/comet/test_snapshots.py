@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from iamata.engines.comet import snapshots, taking
 from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.protocol import abci_pb2 as abci
-from iamata.engines.comet.snapshots import encode_beginning
-from iamata.engines.keeping.beginning import Beginning, check_beginning
+from iamata.engines.keeping.beginning import Beginning, check_beginning, encode_beginning
 from iamata.ledger.header import read_block_header
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, decode_digest
@@ -289,3 +288,29 @@ def test_offers_that_cannot_be_are_rejected(town: ValidatorTown) -> None:
     request = abci.RequestApplySnapshotChunk(index=0, chunk=b"x", sender="peer")
     assert comet["snapshot"].ask(apply_snapshot_chunk=request).result == 2
     assert give(town.comet, snapshot, [], app_hash) == [2]  # a ledger that has begun takes none
+
+
+def test_a_crash_before_consensus_has_begun_too_is_no_harm(town: ValidatorTown) -> None:
+    """CometBFT then knows nothing of the snapshot, and offers one again."""
+    town.comet.connect()
+    fill(town, blocks=3)
+    snapshot, chunks, app_hash = make_snapshot(town)
+    late, comet = join(town)
+    assert give(comet, snapshot, chunks, app_hash) == [ACCEPT, ACCEPT]
+    comet.hang_up()
+    late.close()
+
+    late, comet = town.open("late"), town.play("late")
+    comet.blocks, comet.app_hashes = list(town.comet.blocks), list(town.comet.app_hashes)
+    comet.connect()
+    assert give(comet, snapshot, chunks, app_hash) == [ACCEPT, ACCEPT]
+
+    assert late.snapshot().app_hash == town.engine.snapshot().app_hash
+    comet.connect()
+    for one in (town.comet, comet):
+        one.make_block()
+    assert late.snapshot().height == snapshot.height + 1
+    offer = comet["snapshot"].ask(
+        offer_snapshot=abci.RequestOfferSnapshot(snapshot=snapshot, app_hash=app_hash)
+    )
+    assert offer.result == abci.ResponseOfferSnapshot.ABORT

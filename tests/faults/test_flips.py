@@ -13,12 +13,13 @@ import pytest
 
 from iamata.ledger.entries import Role
 from iamata.model.reasons import Reason, Refused
-from iamata.node import demo, wallets
+from iamata.node import demo, demo_study, wallets
 from iamata.node.home import open_home
 from iamata.node.verification import verify_home
 
 SEED: Final = 20_261_124
 PATIENTS: Final = 10
+PARTICIPANTS: Final = 20
 FLIPS: Final = {
     "ledger.db": 60,
     "records.db": 60,
@@ -48,6 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("flips") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SAMPLE_PATIENTS", PATIENTS)
+        patch.setattr(demo_study, "PATIENTS", PARTICIPANTS)
         demo.run_demo(path, records=None, tell=lambda _: None)
     yield path
     shutil.rmtree(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iamata.node import demo
+from iamata.node import demo, demo_study
 from iamata.node.exports import write_export
 from iamata.node.home import open_home
 
@@ -15,6 +15,7 @@ def fuzz_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fuzz") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SAMPLE_PATIENTS", 10)
+        patch.setattr(demo_study, "PATIENTS", 20)
         demo.run_demo(path, records=None, tell=lambda _: None)
     with open_home(path) as home:
         write_export(path.with_name("export"), home.engine.genesis, home.engine.read_blocks())

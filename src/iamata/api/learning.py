@@ -19,7 +19,8 @@ STEP_S: Final = 0.003
 def carry_message(serving: Serving, caller: Caller, body: bodies.RunMessage) -> bodies.Nothing:
     """Take in a site's message in a round of a run that this member carries."""
     view = serving.office.await_height(body.height)
-    serving.office.relays.carry(view, caller.member, plan=body.plan, message=body.message)
+    office = serving.office
+    office.relays.carry(view, caller.member, owner=office.member, plan=body.plan, message=body.message)
     return bodies.Nothing()
 
 

@@ -12,11 +12,14 @@ from iamata.cli import (
     access,
     consents,
     continuing,
+    dataset,
     demo,
     devices,
     emergency,
     ledger,
     member,
+    memberships,
+    model,
     network,
     node,
     outbox,
@@ -25,6 +28,8 @@ from iamata.cli import (
     proposal,
     records,
     sample,
+    study,
+    training,
     validation,
     verify,
     view,
@@ -48,11 +53,13 @@ verify.add_to(app)
 consents.add_to(wallet.app)
 continuing.add_to(node.app)
 devices.add_to(wallet.app)
+memberships.add_to(wallet.app)
 outbox.add_to(wallet.app)
+training.add_to(study.app)
 validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet, view),
-    *(access, emergency, ledger, sample),
+    *(access, emergency, study, dataset, model, ledger, sample),
 )
 for noun in NOUNS:
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

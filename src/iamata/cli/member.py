@@ -53,10 +53,9 @@ def invite(
 ) -> None:
     """Offer an organisation a place; the members will vote on it."""
     require(kind in list(MemberKind), Reason.INPUT_INVALID, f"a kind is one of {', '.join(MemberKind)}")
-    with open_home(home) as opened:
+    with membership.speaking_for(home, member) as author:
         invitation = membership.invite(
-            opened,
-            member=member,
+            author,
             invited=read_member(invited),
             name=name,
             kind=MemberKind(kind),
@@ -102,6 +101,6 @@ def leave(
         f"Let {member} leave the network? It would have to be invited again, as another member.",
         is_agreed=yes,
     )
-    with open_home(home) as opened:
-        opened.get_office(member).author.submit(LeaveNetwork)
+    with membership.speaking_for(home, member) as author:
+        author.submit(LeaveNetwork)
     show({"member": member}, [f"{member} has left the network."])

@@ -21,9 +21,11 @@ from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.succession import get_predecessor
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.node.comet_home import LOOPBACK
 from iamata.node.configuration import PORT, PORT_MAX, read_configuration
 from iamata.node.continuing import continue_as_validators, continue_under_one, hold_network
 from iamata.node.home import MEMBERS_MAX, WALLETS_FOLDER, create_home
+from iamata.node.joining import Listening, join
 from iamata.node.network import create_node_homes
 from iamata.node.running import await_nodes, list_homes, run_nodes, spell_url
 from iamata.node.surveying import NodeStanding, survey
@@ -65,6 +67,21 @@ ApartOption = Annotated[
 ]
 PortOption = Annotated[
     int, typer.Option("--port", min=1, max=PORT_MAX, help="Of the first node; the next ones follow.")
+]
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Where the node and its CometBFT listen.")
+]
+P2pPortOption = Annotated[
+    int | None,
+    typer.Option("--p2p-port", min=1, max=PORT_MAX, help="Where the others' CometBFT reach it; else any."),
+]
+RpcPortOption = Annotated[
+    int | None,
+    typer.Option("--rpc-port", min=1, max=PORT_MAX, help="Where CometBFT answers the node; else any."),
+]
+AuthoritiesOption = Annotated[
+    Path | None,
+    typer.Option("--authorities", metavar="FILE", help="Trust these certificates of members' nodes."),
 ]
 PauseOption = Annotated[
     int,
@@ -115,6 +132,48 @@ def announce(genesis: Genesis, path: Path, *, is_apart: bool) -> None:
     if is_apart:
         lines.append(f"Start its nodes with: iamata network up {path}")
     show({"network": network, "home": str(path), "members": ids}, lines)
+
+
+@verb(app, "join")
+def join_(
+    home: Annotated[Path, typer.Argument(help="A new folder: the newcomer's home.")],
+    *,
+    invitation: Annotated[
+        Path, typer.Option("--invitation", metavar="FILE", help="What `iamata member invite` wrote.")
+    ],
+    introduction: Annotated[
+        Path, typer.Option("--introduction", metavar="FILE", help="What `iamata node introduce` wrote.")
+    ],
+    host: HostOption = LOOPBACK,
+    port: PortOption = PORT,
+    p2p_port: P2pPortOption = None,
+    rpc_port: RpcPortOption = None,
+    authorities: AuthoritiesOption = None,
+    timeout_commit_ms: PauseOption = TIMEOUT_COMMIT_MS,
+) -> None:
+    """Come to a network that runs: make a home and apply. Interrupted, run it again."""
+    place = Listening(
+        host=host,
+        port=port,
+        p2p_port=p2p_port,
+        rpc_port=rpc_port,
+        timeout_commit_ms=timeout_commit_ms,
+        authorities=None if authorities is None else authorities.resolve(),
+    )
+    joined = join(home, invitation, introduction, place)
+    facts = {"member": joined.member, "home": str(home), "network": joined.network}
+    show(
+        facts | {"peer": joined.peer, "key": joined.key},
+        [
+            f"{joined.member} has applied. Administrators admit it with:",
+            f"  iamata proposal open --admit {joined.member}",
+            "Every member lets its CometBFT in with:",
+            f"  iamata node peers … --add {joined.peer}",
+            f"Then start it with: iamata node up {home}",
+            "When it is in step, administrators let it order with:",
+            f"  iamata proposal open --validator {joined.member}:{joined.key}:1",
+        ],
+    )
 
 
 @verb(app, "continue")
@@ -217,7 +276,9 @@ def make_table(standings: Sequence[NodeStanding]) -> Table:
 def describe_standing(one: NodeStanding) -> list[str]:
     """Write a node's line."""
     figures = [one.height, one.lag, one.peers, one.power]
-    state = "no answer" if one.height is None else "catching up" if one.is_catching_up else "in step"
+    is_alone = one.engine == Ordering.COMET and one.is_catching_up is None
+    state = "catching up" if one.is_catching_up else "starting" if is_alone else "in step"
+    state = "no answer" if one.height is None else state
     return [one.member, one.url, one.engine, *("-" if it is None else f"{it:,}" for it in figures), state]
 
 

@@ -26,6 +26,10 @@ from iamata.node.configuration import (
 )
 from iamata.node.consensus_keys import change_key, draw_next_key, find_key
 from iamata.node.home import load_genesis
+from iamata.node.introducing import write_introduction
+from iamata.node.introduction import TRUST_DAYS
+from iamata.node.joining import check_admitted
+from iamata.node.letting_in import change_peers, find_own_peer
 from iamata.node.logs import set_up_logs
 from iamata.node.running import is_comet, run_nodes, spell_url
 from iamata.node.serving import Served, serve_home
@@ -74,6 +78,7 @@ def up(home: ServedHomeArgument, member: ServedMemberOption = None, log: LogOpti
     if not is_comet(home):
         serve(home, member, log)
         return
+    check_admitted(home)
     url = spell_url(read_configuration(home))
     facts = {"member": home.resolve().name, "url": url}
     lines = [
@@ -110,6 +115,39 @@ def consensus_key(
     require(not (draw and change), Reason.INPUT_INVALID, "first --next, then --change")
     key = draw_next_key(home) if draw else change_key(home) if change else find_key(home)
     show({"key": key}, [key])
+
+
+@verb(app, "peers")
+def peers(
+    home: Annotated[Path, typer.Argument(help="A validator's home.", envvar="IAMATA_HOME")],
+    add: Annotated[
+        list[str] | None,
+        typer.Option("--add", metavar="ID@HOST:PORT", help="Let this CometBFT in; repeat it."),
+    ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="ID", help="Shut it out; repeat it.")
+    ] = None,
+) -> None:
+    """Show with whom a home's CometBFT speaks, let others in at once, or shut some out."""
+    own, named = find_own_peer(home), change_peers(home, add=add or (), remove=remove or ())
+    show({"own": own, "peers": named}, [f"{own}  (this one)", *named])
+
+
+@verb(app, "introduce")
+def introduce(
+    home: Annotated[Path, typer.Argument(help="A validator's home.", envvar="IAMATA_HOME")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The new file to hand over.")],
+) -> None:
+    """Write down what a newcomer's node needs: the network, its nodes, and a header to trust."""
+    introduction = write_introduction(home, to)
+    height = introduction.trusted.header.height
+    show(
+        {"file": str(to), "network": introduction.network, "height": height, "hash": introduction.hash},
+        [
+            f"Hand over {to}. It says to trust the header of height {height:,},",
+            f"{introduction.hash}. It is no secret, and good for {TRUST_DAYS} days.",
+        ],
+    )
 
 
 @verb(app, "configure")

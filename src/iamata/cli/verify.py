@@ -10,13 +10,14 @@ import typer
 from iamata.cli.commands import verb
 from iamata.cli.output import note, show, spell_table
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.engines.keeping.beginning import has_beginning
 from iamata.ledger.genesis import GENESIS_BYTES_MAX, Genesis, compute_network_id, read_genesis
 from iamata.ledger.light.verifying import TRUST_MS, is_fresh
 from iamata.model.instants import MS_PER_DAY, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import NODE_FILE
-from iamata.node.home import GENESIS_FILE, load_genesis
-from iamata.node.lineage import list_geneses, read_lineage
+from iamata.node.home import GENESIS_FILE, LEDGER_FOLDER, load_genesis
+from iamata.node.lineage import list_geneses, list_proven, read_lineage
 from iamata.node.running import list_homes
 from iamata.node.verification import HomeReport, naming_place, verify_export, verify_home
 from iamata.workflows.vouching import VoteReport
@@ -74,6 +75,7 @@ def verify(
         facts,
         [
             *(f"  {facts['checked'][field]:>9,}  {name}" for field, name in names.items()),
+            *describe_beginning(report),
             *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
             f"Network {facts['network']} at height {facts['height']:,}",
             f"App hash {facts['app_hash']}",
@@ -83,6 +85,18 @@ def verify(
             *describe_order(report.votes, now_ms=read_clock_ms()),
         ],
     )
+
+
+def describe_beginning(report: HomeReport) -> list[str]:
+    """Say what was not run where the ledger began with a snapshot, and on what that rests."""
+    height = report.ledger.begun_at
+    if not height:
+        return []
+    return [
+        f"The ledger began with a snapshot of block {height:,}: what came before was not run here.",
+        "The snapshot comes to the app hash that the next header names, and its blocks are those that",
+        "their own headers name; these follow from the genesis by validators' votes.",
+    ]
 
 
 def describe_order(votes: VoteReport | None, *, now_ms: int) -> list[str]:
@@ -140,9 +154,11 @@ def verify_network(homes: Sequence[Path], trusted: Genesis | None) -> dict[str, 
         note(f"Checking {home.name}")
         with naming_place(home.name):
             reports[home.name] = verify_path(home, trusted)
-    longest = max(reports.values(), key=lambda one: one.ledger.blocks)
+    # The longest that goes back furthest: of what came before a snapshot it could say nothing.
+    longest = max(reports.values(), key=lambda one: (one.ledger.blocks, -one.ledger.begun_at))
     for name, report in reports.items():
-        is_same = report.ledger.app_hash == longest.ledger.app_hashes[report.ledger.blocks]
+        known = longest.ledger.app_hashes.get(report.ledger.blocks, report.ledger.app_hash)
+        is_same = report.ledger.app_hash == known
         where = f"{name}: at height {report.ledger.blocks} it has another ledger than the longest"
         require(is_same, Reason.FAULT_FOUND, where)
     return reports
@@ -176,9 +192,14 @@ def verify_path(path: Path, trusted: Genesis | None) -> HomeReport:
 
 
 def list_trusted(path: Path) -> tuple[Genesis, ...]:
-    """List the genesis of a home and of each network before: who trusts one trusts how it went on."""
+    """List the genesis of a home and of each network before: who trusts one trusts how it went on.
+
+    Beside a snapshot, only those after which it is proven that their members agreed: no block shows it.
+    """
     genesis = load_genesis(path)
-    return (*list_geneses(read_lineage(path, genesis)), genesis)
+    lineage = read_lineage(path, genesis)
+    before = list_proven(lineage) if has_beginning(path / LEDGER_FOLDER) else list_geneses(lineage)
+    return (*before, genesis)
 
 
 def read_trusted(path: Path) -> Genesis:
@@ -193,6 +214,7 @@ def read_trusted(path: Path) -> Genesis:
 def document_report(report: HomeReport) -> dict[str, Any]:
     """Sum up what was checked, for machines."""
     checked = {field: getattr(report.ledger, field) for field in _LEDGER}
+    checked["blocks"] -= report.ledger.begun_at
     if report.votes is not None:
         checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
@@ -205,9 +227,15 @@ def document_report(report: HomeReport) -> dict[str, Any]:
             "checked": checked,
             "late_pending": [access for one in report.members for access in one.late_pending],
         }
+        | document_beginning(report)
         | document_votes(report.votes)
         | document_predecessor(report.genesis)
     )
+
+
+def document_beginning(report: HomeReport) -> dict[str, Any]:
+    """Say at which height the ledger began, for machines; nothing where that is its genesis."""
+    return {"begun_at": report.ledger.begun_at} if report.ledger.begun_at else {}
 
 
 def document_predecessor(genesis: Genesis) -> dict[str, Any]:

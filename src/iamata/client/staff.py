@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from iamata.client.connection import Connection
-from iamata.model.ids import AccessId, MemberId, PatientId
+from iamata.model.ids import AccessId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.wire import bodies
 
 
@@ -17,6 +17,17 @@ class StaffClient:
         """Return the code with which a patient puts a key of their own in place."""
         body = bodies.InvitationBody(patient=patient)
         return self._connection.post("/v1/invitations", bodies.Invitation, body).code
+
+    def keep_document(self, content: bytes) -> Digest:
+        """Have a study's protocol kept, for whoever asks for it by its hash."""
+        return self._connection.post(
+            "/v1/documents", bodies.DocumentQuery, bodies.Document(content=content)
+        ).digest
+
+    def start_run(self, study: StudyId, *, supersedes: ModelId | None) -> RunId:
+        """Have a training begun; the node registers what comes of it."""
+        body = bodies.RunBody(study=study, supersedes=supersedes)
+        return self._connection.post("/v1/runs", bodies.StartedRun, body).run
 
     def search(self, custodian: MemberId, search: str) -> PatientId:
         """Search at a custodian in an emergency."""

@@ -3,7 +3,6 @@
 It acts on what the ledger says, on threads of its own. What fails is on the ledger, or in the log.
 """
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +29,9 @@ AFTER_WITHDRAWAL_S: Final = 60.0
 """How long after a withdrawal they are: others may come with it."""
 STOP_S_MAX: Final = 5.0
 RUNS_AT_ONCE_MAX: Final = 4
+"""In which a node takes part."""
+REGISTERED_AT_ONCE_MAX: Final = 16
+"""Of the node's own, whose sites it waits for."""
 
 _LOG: Final = structlog.get_logger("iamata.learning")
 
@@ -43,6 +45,9 @@ class LearningDuty:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="iamata-learning", daemon=True)
         self._places = threading.BoundedSemaphore(RUNS_AT_ONCE_MAX)
+        # Who waits for the sites, of which we may be one, holds no place that they need.
+        self._waiting = threading.BoundedSemaphore(REGISTERED_AT_ONCE_MAX)
+        self._after = 0
         self._due_s = time.monotonic()
         self._awaited: dict[RunId, None] = {}
 
@@ -60,16 +65,20 @@ class LearningDuty:
         """Await what the sites of an own run attest, and register it, without making anybody wait."""
         if run not in self._awaited:
             self._awaited[run] = None
-            self._spawn(lambda: self._register(run, supersedes))
+            self._spawn(self._waiting, lambda: self._register(run, supersedes))
 
     def _run(self) -> None:
-        after = self._office.take_view().log_size
+        self._after = self._office.take_view().log_size
         is_taken_up = False
         while not self._stopping.wait(LOOK_S):
-            with contextlib.suppress(Refused):
+            try:
                 is_taken_up = is_taken_up or self._take_up()
-                after = self._hear(after)
+                self._hear()
                 self._look_after_when_due()
+            except Refused:  # as while the ledger is silent
+                pass
+            except Exception:  # noqa: BLE001  or the node would take part in nothing more, and nobody would know
+                _LOG.exception("learning")
 
     def _take_up(self) -> bool:
         """End the runs in which this node took part when it was killed, and await its own ones again."""
@@ -79,16 +88,15 @@ class LearningDuty:
             self.register(one.run, supersedes=one.supersedes)
         return True
 
-    def _hear(self, after: int) -> int:
-        """Act on what is new in the log, and tell how far it goes."""
-        if self._office.take_view().log_size > after:
-            for index, leaf in self._office.author.engine.events(after):
-                after = index + 1
+    def _hear(self) -> None:
+        """Act on what is new in the log, on each event once."""
+        if self._office.take_view().log_size > self._after:
+            for index, leaf in self._office.author.engine.events(self._after):
+                self._after = index + 1
                 if isinstance(leaf.event, RunStarted):
                     self._join(leaf.event.run)
                 elif isinstance(leaf.event, ConsentWithdrawn):
                     self._due_s = min(self._due_s, time.monotonic() + AFTER_WITHDRAWAL_S)
-        return after
 
     def _join(self, run_id: RunId) -> None:
         view = self._office.take_view()
@@ -97,7 +105,7 @@ class LearningDuty:
             return
         datasets = [DATASETS.find(view, one) for one in run.datasets]
         if any(one is not None and one.custodian == self._office.member for one in datasets):
-            self._spawn(lambda: self._take_part(run_id))
+            self._spawn(self._places, lambda: self._take_part(run_id))
 
     def _take_part(self, run_id: RunId) -> None:
         view = self._office.take_view()
@@ -118,9 +126,9 @@ class LearningDuty:
             for study, step in withdrawals.look_after_all(self._office).items():
                 _LOG.info("looked after", study=study, step=step)
 
-    def _spawn(self, work: Callable[[], None]) -> None:
+    def _spawn(self, places: threading.BoundedSemaphore, work: Callable[[], None]) -> None:
         def run() -> None:
-            with self._places:
+            with places:
                 try:
                     work()
                 except Refused as refused:

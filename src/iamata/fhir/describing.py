@@ -3,6 +3,7 @@
 A function of its question alone, label rules included, so that another process can answer it too.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
@@ -33,7 +34,8 @@ class Resolved(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class ToDescribe(msgspec.Struct, frozen=True, array_like=True):
     """Some resources, and the rules by which they are labelled."""
 
-    rules: LabelRules
+    rules: msgspec.Raw
+    """As `spell_rules` spells them: the other process reads the same rules once, not with each question."""
     resources: list[Resolved]
 
     def __len__(self) -> int:
@@ -63,7 +65,13 @@ Describe: TypeAlias = Callable[[Iterable[ToDescribe]], Iterator[tuple[ToDescribe
 
 def describe_all(asked: ToDescribe) -> list[Description]:
     """Describe some resources; one that is refused spoils no other."""
-    return [_describe(one, asked.rules) for one in asked.resources]
+    rules = _read_rules(bytes(asked.rules))
+    return [_describe(one, rules) for one in asked.resources]
+
+
+def spell_rules(rules: LabelRules) -> msgspec.Raw:
+    """Spell rules for questions."""
+    return msgspec.Raw(msgspec.msgpack.encode(rules))
 
 
 def describe_here(questions: Iterable[ToDescribe]) -> Iterator[tuple[ToDescribe, Sequence[Description]]]:
@@ -87,6 +95,11 @@ def _refuse_irregular(one: Description) -> Description:
     if isinstance(one, Described) and one.irregularity:
         return NotDescribed(Reason.RESOURCE_INVALID, one.irregularity)
     return one
+
+
+@functools.lru_cache(maxsize=1)
+def _read_rules(spelled: bytes) -> LabelRules:
+    return msgspec.msgpack.decode(spelled, type=LabelRules)
 
 
 def _describe(one: Resolved, rules: LabelRules) -> Description:

@@ -19,6 +19,7 @@ from iamata.fhir.describing import (
     Resolved,
     ToDescribe,
     describe_here,
+    spell_rules,
 )
 from iamata.fhir.labels import LabelRules
 from iamata.fhir.references import FindIdentifier, NotYetKnown, References
@@ -221,6 +222,7 @@ def _resolve_all(
     drafts: Iterable[Draft], references: References, rules: LabelRules, faults: list[Fault]
 ) -> Iterator[ToDescribe]:
     """Resolve the references of drafts, and ask for descriptions of several at a time."""
+    spelled = spell_rules(rules)
     resolved: list[Resolved] = []
     size_bytes = 0
     for draft in drafts:
@@ -232,10 +234,10 @@ def _resolve_all(
         resolved.append(Resolved(draft.index, draft.head.resource_type, draft.resource_id, body))
         size_bytes += len(body)
         if len(resolved) == RESOURCES_PER_QUESTION or size_bytes > BYTES_PER_QUESTION:
-            yield ToDescribe(rules, resolved)
+            yield ToDescribe(spelled, resolved)
             resolved, size_bytes = [], 0
     if resolved:
-        yield ToDescribe(rules, resolved)
+        yield ToDescribe(spelled, resolved)
 
 
 def _finish(draft: Draft, body: bytes, described: Described) -> Prepared:

@@ -4,14 +4,14 @@ What refers to a record that nobody has yet waits, and is read again when all fi
 once: so the order of files does not matter, and nothing is kept in memory or on disk meanwhile.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import msgspec
 
-from iamata.fhir.describing import Describe, describe_here
+from iamata.fhir.describing import Describe, Description, ToDescribe, describe_here
 from iamata.fhir.labels import LabelRules
 from iamata.fhir.preparing import (
     Batch,
@@ -22,10 +22,19 @@ from iamata.fhir.preparing import (
     prepare_resources,
     state_fault,
 )
+from iamata.intake.ahead import Ahead
 from iamata.intake.limits import Limits
-from iamata.intake.lines import read_chunks
+from iamata.intake.lines import Line, read_chunks
 from iamata.intake.progress import Progress
-from iamata.intake.sources import Kind, Source, Unreadable, read_document, read_sources
+from iamata.intake.sources import (
+    Begun,
+    Kind,
+    Source,
+    Unreadable,
+    begin_document,
+    finish_document,
+    read_sources,
+)
 from iamata.model.reasons import Reason, Refused
 
 
@@ -70,12 +79,7 @@ def read_units(  # noqa: PLR0913  where from, and all that it rests on
 
     By the time that the next unit is asked for, `known` must tell of the records of those given out before.
     """
-    intake = _Intake(
-        partial(prepare_document, known=known, rules=rules, describe=describe),
-        partial(prepare_resources, known=known, rules=rules, describe=describe),
-        limits or Limits(),
-        progress or Progress(),
-    )
+    intake = _Intake(known, rules, describe, limits or Limits(), progress or Progress())
     yield from intake.read(paths, again=None)
     waiting_before = 0
     while intake.count not in (0, waiting_before):
@@ -86,52 +90,85 @@ def read_units(  # noqa: PLR0913  where from, and all that it rests on
             yield Problem(source=name, index=index, reason=reason, detail=detail)
 
 
+class _Piece(msgspec.Struct, frozen=True):
+    """What is prepared at a time: a document, or a stretch of a source's lines."""
+
+    key: Key
+    content: Begun | list[Line] | Refused
+    only: frozenset[int] | None
+    """The entries to read again; None for all."""
+
+
 class _Intake:
     """One import: what it reads with, and what still waits."""
 
     def __init__(
-        self,
-        prepare_document: Callable[..., Batch],
-        prepare_resources: Callable[..., Batch],
-        limits: Limits,
-        progress: Progress,
+        self, known: Known, rules: LabelRules, describe: Describe, limits: Limits, progress: Progress
     ) -> None:
         self.waiting: Waiting = {}
         self.count = 0
         """Of the entries that wait."""
         self._whys: dict[Why, Why] = {}
-        self._prepare_document = prepare_document
-        self._prepare_resources = prepare_resources
+        self._known = known
+        self._rules = rules
+        self._describe = describe
         self._limits = limits
         self._progress = progress
 
     def read(self, paths: Sequence[Path], *, again: Waiting | None) -> Iterator[Unit | Problem]:
         """Pass over the sources, all of them or those that have to be read again."""
         self.waiting, self.count = {}, 0
+        broken: Key | None = None
+        pieces = Ahead(self._read_pieces(paths, again))
+        for piece in pieces:
+            if piece.key == broken:
+                continue
+            try:
+                yield from self._sort_out(piece.key, self._prepare(piece, pieces))
+            except Refused as refused:
+                broken = piece.key
+                yield _state_problem(piece.key[1], state_fault(None, refused))
+
+    def _read_pieces(self, paths: Sequence[Path], again: Waiting | None) -> Iterator[_Piece]:
+        """Read piece after piece, or why there is no more of a source."""
         for place, source in enumerate(read_sources(paths, limits=self._limits, progress=self._progress)):
-            key = (place, source.name)
-            if isinstance(source, Unreadable):
-                if again is None:
-                    yield _state_problem(source.name, state_fault(None, source.refused))
-            elif again is None or key in again:
-                only = (
-                    None if again is None else frozenset(index for index in again[key] if index is not None)
-                )
-                try:
-                    yield from self._read_source(key, source, only)
-                except Refused as refused:
-                    yield _state_problem(source.name, state_fault(None, refused))
+            key, only = (place, source.name), None
+            if again is not None:
+                if isinstance(source, Unreadable) or key not in again:
+                    continue
+                only = frozenset(index for index in again[key] if index is not None)
+            try:
+                yield from (_Piece(key, content, only) for content in self._read_source(source, only))
+            except Refused as refused:
+                yield _Piece(key, refused, only)
 
     def _read_source(
-        self, key: Key, source: Source, only: frozenset[int] | None
-    ) -> Iterator[Unit | Problem]:
+        self, source: Source | Unreadable, only: frozenset[int] | None
+    ) -> Iterator[Begun | list[Line]]:
+        if isinstance(source, Unreadable):
+            raise source.refused
         if source.kind is Kind.DOCUMENT:
-            batch = self._prepare_document(read_document(source, self._limits), only=only)
-            yield from self._sort_out(key, batch)
+            yield begin_document(source, self._limits)
         else:
             for chunk in read_chunks(source.stream, self._limits):
-                lines = chunk if only is None else [line for line in chunk if line[0] in only]
-                yield from self._sort_out(key, self._prepare_resources(lines))
+                yield chunk if only is None else [line for line in chunk if line[0] in only]
+
+    def _prepare(self, piece: _Piece, pieces: Ahead[_Piece]) -> Batch:
+        if isinstance(piece.content, Refused):
+            raise piece.content
+        describe = partial(self._describe_and_read_on, pieces)
+        if isinstance(piece.content, Begun):
+            content = finish_document(piece.content, self._limits)
+            return prepare_document(
+                content, known=self._known, rules=self._rules, only=piece.only, describe=describe
+            )
+        return prepare_resources(piece.content, known=self._known, rules=self._rules, describe=describe)
+
+    def _describe_and_read_on(
+        self, pieces: Ahead[_Piece], questions: Iterable[ToDescribe]
+    ) -> Iterator[tuple[ToDescribe, Sequence[Description]]]:
+        """Describe what is in one piece; read the next one when another process has the last questions."""
+        return self._describe(pieces.fetch_after(questions))
 
     def _sort_out(self, key: Key, batch: Batch) -> Iterator[Unit | Problem]:
         """Hand on what is ready and what is wrong for good; let the rest wait."""

@@ -34,6 +34,15 @@ class Source(msgspec.Struct, frozen=True):
     stream: IO[bytes]
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """A document that is read whole if it is short, and else as far as may lie in memory early."""
+
+    source: Source
+    start: bytes
+    content: bytes | None
+    """All of it, compact, where the start was all."""
+
+
 class Unreadable(msgspec.Struct, frozen=True):
     """A file, or a member of an archive, that could not be opened."""
 
@@ -41,6 +50,10 @@ class Unreadable(msgspec.Struct, frozen=True):
     refused: Refused
 
 
+BEGINNING_BYTES_MAX: Final = 4 * 2**20
+"""What is read of a document while another one is in hand; Synthea's longest has 2.7 MiB."""
+
+_PIECE_BYTES: Final = 256 * 1024
 _CODECS: Final = {".gz": "gz", ".xz": "xz"}
 _SHORT: Final = {".tgz": ".tar.gz", ".txz": ".tar.xz"}
 _KINDS: Final = {
@@ -70,10 +83,36 @@ def read_sources(
 
 def read_document(source: Source, limits: Limits) -> bytes:
     """Read a document whole, and drop the white space between its tokens."""
-    with broken_is_refused():
-        content = source.stream.read(limits.document_bytes_max + 1)
+    return finish_document(Begun(source, b"", None), limits)
+
+
+def begin_document(source: Source, limits: Limits) -> Begun:
+    """Read a document's beginning, of which `finish_document` makes the whole."""
+    size_bytes = min(BEGINNING_BYTES_MAX, limits.document_bytes_max) + 1
+    start = _read_up_to(source.stream, size_bytes)
+    if len(start) < size_bytes:
+        return Begun(source, b"", compact(start))
+    return Begun(source, start, None)
+
+
+def finish_document(begun: Begun, limits: Limits) -> bytes:
+    """Read the rest of a document, and drop the white space between its tokens."""
+    if begun.content is not None:
+        return begun.content
+    rest_bytes_max = limits.document_bytes_max + 1 - len(begun.start)
+    content = begun.start + _read_up_to(begun.source.stream, rest_bytes_max)
     require(len(content) <= limits.document_bytes_max, Reason.INPUT_TOO_LARGE)
     return compact(content)
+
+
+def _read_up_to(stream: IO[bytes], size_bytes: int) -> bytes:
+    """Read so many bytes, or all; by pieces, for a buffer of the largest size is fresh memory each time."""
+    pieces: list[bytes] = []
+    with broken_is_refused():
+        while size_bytes and (piece := stream.read(min(size_bytes, _PIECE_BYTES))):
+            pieces.append(piece)
+            size_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def _read_file(

@@ -113,7 +113,9 @@ class Admission:
         if signer is None:
             owner = KEYS.find(self._entries, key)
             has_rights = owner is not None and _has_rights(owner, self._entries)
-            signer = self._signers[key] = (owner, has_rights)
+            signer = (owner, has_rights)
+            if owner is not None:  # of strangers there is no end, and where nothing happens no next state
+                self._signers[key] = signer
         return signer
 
 

@@ -188,6 +188,7 @@ class Reason(enum.IntEnum):
     ONE_CLASS_ONLY = 857
     NOT_CONVERGED = 858
     MODEL_CHANGED = 859
+    MODEL_NOT_IN_USE = 860
 
     # 87x: secure sums
     VALUE_NOT_ENCODABLE = 870

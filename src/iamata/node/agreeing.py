@@ -39,6 +39,7 @@ from iamata.node.continuing import (
     hold_home,
     making_homes,
     read_signing_key,
+    require_whole,
 )
 from iamata.node.home import LEDGER_FOLDER, ORDERER_KEY, require_room
 from iamata.node.inheriting import begin_embedded, begin_validator, check_begun, copy_home, finish_home
@@ -74,6 +75,7 @@ def holding(path: Path, tell: Tell) -> Iterator[tuple[Standing, MemberId]]:
     """Verify the home of one member, and keep others from opening it."""
     with contextlib.ExitStack() as held:
         standing = hold_home(path, held, tell)
+        require_whole(standing)
         require(len(standing.members) == 1, Reason.INPUT_INVALID, f"{path} is not the home of one member")
         require(standing.report.ledger.state.has_blocks, Reason.INPUT_INVALID, "no block was made yet")
         yield standing, standing.members[0]

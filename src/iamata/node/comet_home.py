@@ -28,6 +28,8 @@ NODE_KEY_FILE: Final = "node_key.json"
 VALIDATOR_KEY_FILE: Final = "priv_validator_key.json"
 VALIDATOR_STATE_FILE: Final = "priv_validator_state.json"
 LOOPBACK: Final = "127.0.0.1"
+PEER_PATTERN: Final = r"^[0-9a-f]{40}@[A-Za-z0-9.\-\[\]:]{1,255}:[0-9]{1,5}\Z"
+"""id@host:port: nothing that could end the line of a settings file."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,15 +62,20 @@ def write_comet_folder(folder: Path, genesis: Genesis, settings: CometSettings, 
 
 def write_settings(folder: Path, settings: CometSettings) -> None:
     """Replace CometBFT's settings; a crash leaves the old ones or the new ones."""
+    replace_settings(folder, spell_settings(settings))
+
+
+def replace_settings(folder: Path, content: bytes) -> None:
+    """Replace the file of CometBFT's settings; a crash leaves the old one or the new one."""
     path = folder / CONFIG_FOLDER / SETTINGS_FILE
     fresh = path.with_suffix(".next")
     fresh.unlink(missing_ok=True)
-    write_new(fresh, spell_settings(settings), mode=KEY_MODE)
+    write_new(fresh, content, mode=KEY_MODE)
     fresh.replace(path)
 
 
-def read_peers(folder: Path) -> frozenset[str]:
-    """Return the ids of the peers that CometBFT's settings name: those with whom it may speak."""
+def list_peers(folder: Path) -> list[str]:
+    """List the peers that CometBFT's settings name: as id@host:port, or by id alone."""
     path = folder / CONFIG_FOLDER / SETTINGS_FILE
     try:
         with path.open("rb") as file:
@@ -77,8 +84,31 @@ def read_peers(folder: Path) -> frozenset[str]:
     except (OSError, ValueError, AttributeError) as error:
         detail = f"{folder.name}/{CONFIG_FOLDER}/{SETTINGS_FILE} cannot be read"
         raise Refused(Reason.HOME_CORRUPT, detail) from error
-    ids = {peer.partition("@")[0].strip().lower() for peer in named.split(",")}
-    return frozenset(ids - {""})
+    peers = {find_id(peer): peer.strip() for peer in named.split(",")[::-1]}  # an address goes first
+    return [peer for name, peer in sorted(peers.items()) if name]
+
+
+def read_peers(folder: Path) -> frozenset[str]:
+    """Return the ids of the peers that CometBFT's settings name: those with whom it may speak."""
+    return frozenset(map(find_id, list_peers(folder)))
+
+
+def find_id(peer: str) -> str:
+    """Return the id in id@host:port, or the id that stands alone."""
+    return peer.partition("@")[0].strip().lower()
+
+
+class NamedPeers:
+    """The peers that CometBFT's settings name now: who is let in or shut out counts at once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Refuse settings that cannot be read."""
+        self._folder = folder
+        read_peers(folder)
+
+    def __contains__(self, peer: object) -> bool:
+        """Tell whether a peer is named, by its id."""
+        return peer in read_peers(self._folder)
 
 
 def draw_ports(count: int, *, host: str = LOOPBACK) -> list[int]:

@@ -37,7 +37,7 @@ class _KeyFile(msgspec.Struct):
 
 def find_key(home: Path) -> KeyId:
     """Return the key with which the home's CometBFT votes, or would."""
-    return _read(_config(home) / VALIDATOR_KEY_FILE)
+    return read_key_file(_config(home) / VALIDATOR_KEY_FILE)
 
 
 def draw_next_key(home: Path) -> KeyId:
@@ -46,7 +46,7 @@ def draw_next_key(home: Path) -> KeyId:
     if not path.exists():
         seed = os.urandom(SEED_BYTES)
         write_new(path, spell_validator_key(SigningKey.from_seed(seed), seed), mode=KEY_MODE)
-    return _read(path)
+    return read_key_file(path)
 
 
 def change_key(home: Path) -> KeyId:
@@ -67,7 +67,8 @@ def _config(home: Path) -> Path:
     return home / COMET_FOLDER / CONFIG_FOLDER
 
 
-def _read(path: Path) -> KeyId:
+def read_key_file(path: Path) -> KeyId:
+    """Return the key in a file as CometBFT keeps its own, or refuse a damaged one."""
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX)

@@ -147,7 +147,8 @@ def hold_network(
     require_room(target)
     with contextlib.ExitStack() as held:
         standings = [hold_home(path, held, tell) for path in _list_sources(source)]
-        longest = max(standings, key=lambda one: one.height)
+        longest = max(standings, key=lambda one: (one.height, -one.report.ledger.begun_at))
+        require_whole(longest)
         for one in standings:
             is_same = one.report.genesis == longest.report.genesis
             require(is_same, Reason.FOREIGN_NETWORK, f"{one.path.name} is of another network")
@@ -160,6 +161,13 @@ def hold_network(
         require(longest.report.ledger.state.has_blocks, Reason.INPUT_INVALID, "no block was made yet")
         active = _check_members(longest, homes, without)
         yield Old(longest=longest, homes=dict(sorted(homes.items())), active=active, tell=tell)
+
+
+def require_whole(standing: Standing) -> None:
+    """Refuse to go on from a ledger that lacks its first blocks: who comes after could not verify it."""
+    is_whole = standing.report.ledger.begun_at == 0
+    hint = f"{standing.path.name} began with a snapshot: its ledger cannot be gone on from"
+    require(is_whole, Reason.NOT_FOUND, hint)
 
 
 def _list_sources(source: Path) -> list[Path]:

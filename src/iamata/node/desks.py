@@ -62,7 +62,7 @@ class LocalDesk:
     def carry_message(self, sender: MemberId, *, plan: bytes, message: bytes, height: int) -> None:
         """Take in a site's message in a round of a study that this member owns."""
         view = self._office.await_height(height)
-        self._office.relays.carry(view, sender, plan=plan, message=message)
+        self._office.relays.carry(view, sender, owner=self.member, plan=plan, message=message)
 
     def await_delivery(
         self, sender: MemberId, run: RunId, plan: Digest, phase: int

@@ -62,11 +62,12 @@ def follow_in_home(path: Path, folder: Path) -> list[Followed]:
 
 def move_wallet(folder: Path, *, before: NetworkId, after: NetworkId) -> None:
     """Rename a network in a wallet, and in what waits in its outbox; whoever calls this has checked it."""
-    save_wallet(folder, wallets.follow(load_wallet(folder), before=before, after=after))
     box = load_outbox(folder)
     moved = outbox.follow(box, before=before, after=after)
     if moved != box:
         save_outbox(folder, moved)
+    # Last: while the wallet knows the old network, what was broken off can be done again.
+    save_wallet(folder, wallets.follow(load_wallet(folder), before=before, after=after))
 
 
 def _find_trusted(wallet: Wallet, geneses: Sequence[Genesis]) -> int:

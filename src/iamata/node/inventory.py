@@ -11,6 +11,7 @@ from typing import Final
 from iamata.engines.comet.engine import SNAPSHOTS
 from iamata.engines.follower.following import FORK_FILE
 from iamata.engines.keeping import commits, storage
+from iamata.engines.keeping.beginning import BEGINNING_FILE
 from iamata.engines.keeping.commits import COMMITS_FILE
 from iamata.engines.keeping.lock import LOCK_FILE
 from iamata.model.reasons import Reason, Refused, require
@@ -41,6 +42,7 @@ OPTIONAL_FILES: Final = (
     CONTINUED_FILE,
     CONTINUING_FILE,
     f"{homes.LEDGER_FOLDER}/{FORK_FILE}",
+    f"{homes.LEDGER_FOLDER}/{BEGINNING_FILE}",
 )
 WALLET_FILES: Final = (f"/{WALLET_FILE}", f"/{OUTBOX_FILE}", f"/{CHECKPOINTS_FILE}")
 MEMBER_KEYS: Final = tuple(

@@ -3,6 +3,7 @@
 A genesis names the id of the one before, which is its hash; so nothing in this file has to be believed.
 """
 
+import itertools
 import os
 from pathlib import Path
 from typing import Final
@@ -50,3 +51,9 @@ def read_lineage(path: Path, genesis: Genesis) -> Lineage:
 def list_geneses(lineage: Lineage) -> tuple[Genesis, ...]:
     """List the genesis of each network that came before, oldest first."""
     return tuple(one.genesis for one in lineage.predecessors)
+
+
+def list_proven(lineage: Lineage) -> tuple[Genesis, ...]:
+    """List the newest of those whose members provably agreed on what followed, with no block shown."""
+    proven = itertools.takewhile(lambda one: one.proofs, reversed(lineage.predecessors))
+    return tuple(one.genesis for one in proven)[::-1]

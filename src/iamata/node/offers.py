@@ -32,6 +32,7 @@ from iamata.stores.private_files import read_private
 
 CONTINUING_FILE: Final = "continuing.json"
 CONTINUING_BYTES_MAX: Final = 4_096
+_NEXT: Final = "continuing.next.json"
 OFFER_BYTES_MAX: Final = 4_096
 LOOPBACK: Final = "127.0.0.1"
 
@@ -77,23 +78,33 @@ class Continuing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def draw_continuing(home: Path, *, p2p: str | None, rpc: str | None) -> Continuing:
-    """Draw the secrets of an offer and keep them, or return those that were drawn before."""
+    """Draw the secrets of an offer and keep them; those drawn before stay, addresses may change."""
+    before: Continuing | None = None
     with contextlib.suppress(FileNotFoundError):
-        return read_continuing(home)
-    drawn = draw_ports(2)
-    fresh = Continuing(
-        order=encode_digest(os.urandom(SEED_BYTES)),
-        node=encode_digest(os.urandom(SEED_BYTES)),
-        p2p=p2p or f"{LOOPBACK}:{drawn[0]}",
-        rpc=rpc or f"{LOOPBACK}:{drawn[1]}",
-    )
+        before = read_continuing(home)
+    old = before or _draw()
+    fresh: Continuing = msgspec.structs.replace(old, p2p=p2p or old.p2p, rpc=rpc or old.rpc)
+    if fresh == before:
+        return fresh
     raw = encode_struct(fresh)
     try:
         msgspec.json.decode(raw, type=Continuing)
     except msgspec.ValidationError as error:
         raise Refused(Reason.INPUT_INVALID, "an address is host:port") from error
-    write_new(home / CONTINUING_FILE, raw, mode=KEY_MODE)
+    (home / _NEXT).unlink(missing_ok=True)
+    write_new(home / _NEXT, raw, mode=KEY_MODE)
+    (home / _NEXT).replace(home / CONTINUING_FILE)
     return fresh
+
+
+def _draw() -> Continuing:
+    p2p, rpc = draw_ports(2)
+    return Continuing(
+        order=encode_digest(os.urandom(SEED_BYTES)),
+        node=encode_digest(os.urandom(SEED_BYTES)),
+        p2p=f"{LOOPBACK}:{p2p}",
+        rpc=f"{LOOPBACK}:{rpc}",
+    )
 
 
 def read_continuing(home: Path) -> Continuing:

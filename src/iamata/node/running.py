@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import os
+import re
 import sys
 import threading
 import time
@@ -28,8 +29,9 @@ LOOK_S: Final = 0.2
 CORES: Final = "GOMAXPROCS"
 """One core is enough for CometBFT here; with more, Go's scheduler looks for work on an idle network."""
 
-GIVEN_UP: Final = "CONSENSUS FAILURE!!!"
-"""What CometBFT says when it takes part no more, as after a failed write; it lives on all the same."""
+GIVEN_UP: Final = re.compile(r"E\[[^\]]*\] CONSENSUS FAILURE!!!")
+"""What CometBFT says when it takes part no more, as after a failed write; it lives on all the same. Only at
+the begin of a line: further on it repeats what peers say of themselves before it knows them."""
 
 _MAIN: Final = "from iamata.cli.main import main; main()"
 """What the installed command runs; the child finds our modules where we found them."""

@@ -5,34 +5,32 @@ show whether an old one was changed. What each block wrote and moved follows fro
 """
 
 from collections import deque
-from collections.abc import Sequence
 
-from iamata.engines.keeping.restoring import FIRST_SEGMENT
-from iamata.engines.keeping.segments import Segment, SegmentIndex, encode_segment
+from iamata.engines.keeping.segments import SegmentIndex, encode_segment
 from iamata.engines.keeping.storage import LedgerFile
 from iamata.ledger.envelope import read_transaction
-from iamata.ledger.genesis import Genesis, get_first_height
+from iamata.ledger.genesis import get_first_height
 from iamata.ledger.state import LedgerState
 from iamata.model.reasons import Reason, require
+from iamata.node.begins import Begin
 
 
-def verify_segments(file: LedgerFile, lineage: Sequence[Genesis]) -> None:
+def verify_segments(file: LedgerFile, begin: Begin) -> None:
     """Compute every segment of a ledger that was already replayed, and compare it with the stored one."""
-    for height, blob in compute_segments(file, lineage).items():
+    for height, blob in compute_segments(file, begin).items():
         is_same = file.read_segment(height) == blob
         require(is_same, Reason.FAULT_FOUND, f"segment {height} of the state is not what its block wrote")
 
 
-def compute_segments(file: LedgerFile, lineage: Sequence[Genesis]) -> dict[int, bytes]:
+def compute_segments(file: LedgerFile, begin: Begin) -> dict[int, bytes]:
     """Run the blocks again, without their signatures, and write down what each would append.
 
     Where the network goes on under the next genesis, the first block appends what that one changed too.
     """
-    state, index, coming = LedgerState(lineage[0]), SegmentIndex(), deque(lineage[1:])
-    first = Segment(FIRST_SEGMENT, dict(state.entries.items()))
-    segments = {FIRST_SEGMENT: encode_segment(first.entries)}
-    index.add(first)
-    for block in file.read_blocks():
+    state, index, coming = begin.make_state(), SegmentIndex(), deque(begin.lineage[1:])
+    segments = {begin.segment.height: encode_segment(begin.segment.entries)}
+    index.add(begin.segment)
+    for block in file.read_blocks(first_height=begin.height + 1):
         transactions = [read_transaction(raw) for raw in block.transactions]
         place = state.place(block.time_ms)
         outcome = state.run(place, transactions, block.misbehaviours)

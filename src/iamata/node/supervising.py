@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import logging.handlers
 import os
+import re
 import subprocess
 import threading
 import time
@@ -51,8 +52,9 @@ class Program:
     log: Path
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What it is told besides what we were told."""
-    last_words: str | None = None
-    """What stands in the line with which it gives up and lives on, doing nothing more."""
+    last_words: re.Pattern[str] | None = None
+    """How the line begins with which it gives up and lives on, doing nothing more. Further on in a line may
+    stand what a stranger has said to it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,15 +127,22 @@ class _RunningGroup:
             return
         if not self._processes:
             if now_s >= self._next_s:
-                self.start()
+                try:
+                    self.start()
+                except Refused as refused:  # as where no process can be made; the other groups go on
+                    self._end(now_s, f"{self._group.name}: {refused.detail}")
             return
         dead = next((one for one in self._processes if one.has_ended), None)
         if dead is None:
             return
-        _stop_all(self.take_processes())
+        _stop_all(self.take_processes())  # before it is asked how the dead one ended: it may live on
         if now_s - self._begun_s >= HEALTHY_S:
             self._starts = 0
-        story = f"{self._group.name}: {dead.describe_end()}"
+        self._end(now_s, f"{self._group.name}: {dead.describe_end()}")
+
+    def _end(self, now_s: float, story: str) -> None:
+        """End what still runs; give up, or say when everything starts again."""
+        _stop_all(self.take_processes())
         if self._starts >= STARTS_MAX:
             self._given_up = f"{story}. It was started {self._starts} times"
             self._tell(f"{self._given_up} and is given up")
@@ -156,8 +165,8 @@ class _Process:
         self._guard = guard
         self._tail: collections.deque[str] = collections.deque(maxlen=1)
         self._has_given_up = False
-        program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._process = spawn(program, subprocess.PIPE)
         except OSError as error:
             raise Refused(Reason.ENGINE_STOPPED, f"{program.name}: {error.strerror}") from error
@@ -202,13 +211,12 @@ class _Process:
         if source is None:
             return
         with source, _rotating_file(self._program.log) as write:
-            for line in _read_lines(source):
+            for line, is_begin in _read_lines(source):
                 write(line)
                 if line.strip() and not self._has_given_up:
                     self._tail.append(line.strip())
-                    self._has_given_up = (
-                        self._program.last_words is not None and self._program.last_words in line
-                    )
+                    last_words = self._program.last_words if is_begin else None
+                    self._has_given_up = last_words is not None and last_words.match(line) is not None
 
 
 def _stop_all(processes: Sequence[_Process]) -> None:
@@ -244,6 +252,9 @@ def _rotating_file(path: Path) -> Iterator[Callable[[str], None]]:
             file.close()
 
 
-def _read_lines(source: IO[bytes]) -> Iterator[str]:
+def _read_lines(source: IO[bytes]) -> Iterator[tuple[str, bool]]:
+    """Read lines, those that are too long in pieces; say of each whether a line begins with it."""
+    is_begin = True
     while line := source.readline(LINE_CHARS_MAX):
-        yield line.decode("utf-8", "replace").rstrip("\n")
+        yield line.decode("utf-8", "replace").rstrip("\n"), is_begin
+        is_begin = line.endswith(b"\n")

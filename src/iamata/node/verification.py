@@ -16,6 +16,7 @@ from iamata.crypto.tiles import compute_changed_tiles
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.engines.follower.following import FORK_FILE, find_fork
+from iamata.engines.keeping.beginning import has_beginning
 from iamata.engines.keeping.commits import SCHEMA as COMMITS_SCHEMA
 from iamata.engines.keeping.commits import CommitFile
 from iamata.engines.keeping.lock import LedgerLock
@@ -23,11 +24,13 @@ from iamata.engines.keeping.storage import SCHEMA, LedgerFile
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.header import read_block_header
+from iamata.ledger.state import LedgerState
 from iamata.ledger.succession import check_succession
 from iamata.ledger.tables import MEMBERS
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import home as homes
+from iamata.node.begins import Begin, check_first_blocks, find_begin
 from iamata.node.configuration import Embedded, read_configuration
 from iamata.node.exports import find_no_light, read_export
 from iamata.node.inventory import check_inventory, holding_ledger_still, holding_stores_still
@@ -45,7 +48,6 @@ from iamata.workflows.verification import MemberReport, verify_member
 from iamata.workflows.vouching import VoteReport, Vouchings
 
 Tell = Callable[[str], None]
-FindLight = Callable[[int], bytes | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
     with read_export(path) as export:
         lineage = (*export.predecessors, export.genesis)
         expect(genesis is None or genesis in lineage, "the export is of another network")
-        vouchings = begin_vouching(lambda height: export.lights.pop(height, None))
+        vouchings = Vouchings(lambda height: export.lights.pop(height, None), now_ms=read_clock_ms())
         report = replay_with_checker(lineage, export.blocks, vouchings)
         votes = vouchings.sum_up()
         is_vouched = votes is None or votes.unvouched == 0
@@ -134,48 +136,58 @@ def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeRep
         return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
 
 
-def begin_vouching(find_light: FindLight) -> Vouchings:
-    """Prepare to check votes, where validators order."""
-    return Vouchings(find_light, now_ms=read_clock_ms())
-
-
 def verify_ledger(
     folder: Path, lineage: Sequence[Genesis]
 ) -> tuple[ReplayReport, Replayed, VoteReport | None]:
-    """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them."""
+    """Replay the stored blocks, and hold the stored state, tiles and schema against what comes of them.
+
+    Where the ledger began with a snapshot they are replayed from there on.
+    """
     with (
         contextlib.closing(LedgerFile(folder, is_writer=False)) as file,
-        _finding_lights(folder, lineage) as find_light,
+        _opening_commits(folder, lineage) as commits,
     ):
-        vouchings = begin_vouching(find_light)
         expect(file.read_schema() == SCHEMA, "the ledger's tables are not what they must be")
-        _compare_network(file, lineage[0])
+        _compare_network(file, lineage[-1] if has_beginning(folder) else lineage[0])
+        begin = find_begin(folder, lineage)
+        check_first_blocks(file, begin)
         leaf_hashes: list[bytes] = []
         history = History()
-        blocks = _note_leaves(file.read_blocks(), leaf_hashes, history)
-        report = replay_with_checker(lineage, blocks, vouchings)
+        for block in begin.blocks:
+            history.take_all(block.leaves)
+        blocks = _note_leaves(file.read_blocks(first_height=begin.height + 1), leaf_hashes, history)
+        vouchings = begin_vouching(commits, begin)
+        report = replay_with_checker(begin.lineage, blocks, vouchings, begin=begin.make_state())
         stored, _ = file.load_entries()
         if not report.state.has_blocks:  # what the genesis changes is written with the first block
             stored |= report.state.inherited
         expect(
             stored == dict(report.state.entries.items()), "the stored state is not what the blocks come to"
         )
-        tiles = compute_changed_tiles(0, leaf_hashes, lambda _level, _position: b"")
-        expect(file.read_tiles() == dict(tiles), "the log's tiles are not those of its leaves")
-        verify_segments(file, lineage)
+        tiles = begin.tiles | compute_changed_tiles(begin.log_size, leaf_hashes, begin.read_tile)
+        expect(file.read_tiles() == tiles, "the log's tiles are not those of its leaves")
+        verify_segments(file, begin)
     networks = tuple(map(compute_network_id, lineage))
     return report, Replayed(report.state, history, networks), vouchings.sum_up()
 
 
 @contextlib.contextmanager
-def _finding_lights(folder: Path, lineage: Sequence[Genesis]) -> Iterator[FindLight]:
-    """Open the file of commits that lies beside a ledger which validators order."""
+def _opening_commits(folder: Path, lineage: Sequence[Genesis]) -> Iterator[CommitFile | None]:
+    """Open the file of commits that lies beside a ledger which validators order, or ordered once."""
     if not any(genesis.validators for genesis in lineage):
-        yield find_no_light
+        yield None
         return
     with contextlib.closing(CommitFile(folder, is_writer=False)) as file:
         expect(file.read_schema() == COMMITS_SCHEMA, "the commits' tables are not what they must be")
-        yield file.find
+        yield file
+
+
+def begin_vouching(commits: CommitFile | None, begin: Begin) -> Vouchings:
+    """Prepare to check votes, from the first genesis on or from a snapshot that they vouch for."""
+    find_light, now_ms = find_no_light if commits is None else commits.find, read_clock_ms()
+    return Vouchings(
+        find_light, now_ms=now_ms, vouch=lambda state: begin.vouch(state, commits, now_ms=now_ms)
+    )
 
 
 def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
@@ -190,13 +202,17 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
 
 
 def replay_with_checker(
-    lineage: Sequence[Genesis], blocks: Iterable[StoredBlock], vouchings: Vouchings
+    lineage: Sequence[Genesis],
+    blocks: Iterable[StoredBlock],
+    vouchings: Vouchings,
+    *,
+    begin: LedgerState | None = None,
 ) -> ReplayReport:
     """Replay while another process checks the signatures."""
     checker = SignatureChecker()
     try:
         *predecessors, genesis = lineage
-        return replay(genesis, blocks, checker, predecessors=predecessors, watcher=vouchings)
+        return replay(genesis, blocks, checker, predecessors=predecessors, begin=begin, watcher=vouchings)
     finally:
         checker.close()
 
@@ -239,5 +255,4 @@ def _note_leaves(
         yield block
         # Resumed for the next block, when the rules have said that these are its leaves.
         leaf_hashes.extend(map(hash_leaf, block.leaves))
-        for leaf in block.leaves:
-            history.take(leaf)
+        history.take_all(block.leaves)

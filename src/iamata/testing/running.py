@@ -16,7 +16,7 @@ import msgspec
 from iamata.client.connection import Connection
 from iamata.client.engine import RemoteEngine
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
-from iamata.engines.comet.files import spell_node_key, spell_peer
+from iamata.engines.comet.files import TIMEOUT_COMMIT_MS, spell_node_key, spell_peer
 from iamata.engines.comet.rpc import CometRpc
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import MemberKind
@@ -44,12 +44,21 @@ LOOK_S: Final = 0.1
 
 
 class RunningNetwork:
-    """Four homes in a folder, and their processes."""
+    """Homes in a folder, and their processes."""
 
-    def __init__(self, folder: Path, *, first_port: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        first_port: int,
+        members: Sequence[str] = MEMBERS,
+        timeout_commit_ms: int = TIMEOUT_COMMIT_MS,
+    ) -> None:
         self.folder = folder
-        founders = [(MemberId(one), one.title(), MemberKind.HOSPITAL) for one in MEMBERS]
-        create_validator_homes(folder, "Validators", founders, first_port=first_port)
+        founders = [(MemberId(one), one.title(), MemberKind.HOSPITAL) for one in members]
+        create_validator_homes(
+            folder, "Validators", founders, first_port=first_port, timeout_commit_ms=timeout_commit_ms
+        )
         self.place: Callable[[str, Program], Program] = lambda _, program: program
         """How a member's program is started, where a test wants it otherwise."""
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}

@@ -106,16 +106,16 @@ def may_permit(policy: Policy, request: Request, *, day: int) -> bool:
 def _read_consent(custody: Custody, consent_id: ConsentId, consent: Consent) -> ConsentOnFile:
     return ConsentOnFile(
         consent=consent_id,
-        terms=_read_terms(find_opening(custody, consent_id), consent.terms),
+        terms=read_terms(find_opening(custody, consent_id), consent.terms),
         restrictions=tuple(
-            _read_terms(find_opening(custody, restriction.terms), restriction.terms)
+            read_terms(find_opening(custody, restriction.terms), restriction.terms)
             for restriction in consent.restrictions
         ),
         until_day=consent.until_day,
     )
 
 
-def _read_terms(opening: Opening | None, commitment: Commitment) -> Terms | None:
+def read_terms(opening: Opening | None, commitment: Commitment) -> Terms | None:
     """Return the terms that an opening holds, None where it does not open what the ledger commits to."""
     if opening is None or opening.kind != TERMS or opening.commitment != commitment:
         return None

@@ -10,16 +10,17 @@ import msgspec
 
 from iamata.consent.data_use import Conditions, Verdict, match_use
 from iamata.consent.decide import decide
+from iamata.consent.policy import Policy
 from iamata.consent.purposes import RESEARCH
 from iamata.consent.requests import RecordFacts, Request
 from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol
-from iamata.ledger.entries import DatasetStatus, Study
+from iamata.ledger.entries import DatasetStatus, Study, StudyStatus
 from iamata.ledger.tables import DATASETS, STUDIES
 from iamata.ledger.transactions.datasets import PostDataset
 from iamata.model.ids import AccessId, ConsentId, DatasetId, PatientId, StudyId
-from iamata.model.instants import compute_day
+from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
@@ -47,6 +48,9 @@ def build_dataset(
     """Build a site's first dataset for a study out of the rows of its patients, and post it."""
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
+    # As the ledger's own rules, but before anything is frozen, or told in a patient's journal.
+    require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
+    require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     match = match_use(conditions, protocol.purpose)
     # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
     refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)
@@ -98,6 +102,12 @@ def get_study(office: Office, view: LedgerView, study_id: StudyId) -> tuple[Stud
     return study, get_protocol(office.custody, study)
 
 
+def is_permitted(office: Office, view: LedgerView, study: Study) -> bool:
+    """Tell whether a study's permit holds now."""
+    today = compute_day(office.tell_time(view))
+    return study.status is StudyStatus.GRANTED and today <= study.until_day
+
+
 def find_consent(
     office: Office, view: LedgerView, patient_id: PatientId, study: Study, protocol: Protocol
 ) -> ConsentId | None:
@@ -110,15 +120,26 @@ def find_consent(
         return None
     at_ms = office.tell_time(view)
     policy = read_policy(view, office.custody, patient_id, patient, day=compute_day(at_ms))
+    return decide_taking_part(policy, study, protocol, at_ms=at_ms)
+
+
+def decide_taking_part(
+    policy: Policy, study: Study, protocol: Protocol, *, at_ms: Instant
+) -> ConsentId | None:
+    """Return the one consent that permits all that a study asks of a patient, None without such a one."""
     request = Request(recipients=(f"member:{study.owner}",), purpose=RESEARCH)
-    facts = [
-        RecordFacts(record=f"{one}/{patient_id}", resource_type=one, labels=protocol.labels)
-        for one in protocol.classes
-    ]
-    decision = decide(policy, request, facts, at_ms=at_ms)
+    decision = decide(policy, request, list_asked(protocol, policy.patient), at_ms=at_ms)
     if decision.refusals or len(decision.permits) != 1:
         return None
     return decision.permits[0].consent
+
+
+def list_asked(protocol: Protocol, patient: PatientId) -> list[RecordFacts]:
+    """List what a protocol asks of a patient, as a decision sees it: each class, with its labels."""
+    return [
+        RecordFacts(record=f"{one}/{patient}", resource_type=one, labels=protocol.labels)
+        for one in protocol.classes
+    ]
 
 
 def find_dataset(view: LedgerView, office: Office, study: Study) -> DatasetId | None:

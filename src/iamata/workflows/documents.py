@@ -8,7 +8,7 @@ import msgspec
 from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.protocols import Protocol, name_document, read_protocol
 from iamata.ledger.entries import Study
-from iamata.model.ids import Digest, RunId, encode_digest
+from iamata.model.ids import Digest, MemberId, RunId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT
 from iamata.vault.custody import Custody
@@ -16,6 +16,7 @@ from iamata.vault.openings import PAYLOAD_BYTES_MAX, Opening, find_opening, keep
 
 DOCUMENT: Final = "document"
 EVALUATION: Final = "evaluation"
+HANDED_IN: Final = "handed-in"
 _TRANSCRIPT: Final = b"iamata/1/attested\x00"
 _NO_SALT: Final = bytes(SALT_BYTES)
 """Nothing is hidden here: the name is the hash itself."""
@@ -53,6 +54,18 @@ class HandedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Compute what the site attests beside the model: the rounds, and what they said it is worth."""
         said = _TRANSCRIPT + self.rounds + hashlib.sha256(self.evaluation).digest()
         return Digest(encode_digest(hashlib.sha256(said).digest()))
+
+
+def note_handed_in(custody: Custody, sender: MemberId, handed: HandedIn) -> None:
+    """Note what a site hands in for a run: the same again changes nothing, anything else is refused.
+
+    So a site cannot fill its owner's disk with models.
+    """
+    said = hashlib.sha256(handed.model).digest() + handed.compute_transcript().encode("ascii")
+    name = f"{handed.run}/of/{sender}"
+    keep_opening(
+        custody, Opening(name=name, patient=NO_PATIENT, kind=HANDED_IN, salt=_NO_SALT, payload=said)
+    )
 
 
 def keep_handed_in(custody: Custody, handed: HandedIn) -> None:

@@ -17,7 +17,7 @@ from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.relay import Relay
 from iamata.ledger.entries import RunStatus
-from iamata.ledger.tables import DATASETS, MEMBERS, RUNS
+from iamata.ledger.tables import DATASETS, MEMBERS, RUNS, STUDIES
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, MemberId, RunId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
@@ -61,14 +61,16 @@ class Relays:
         self._tell_s = tell_s
         self._phase_s = phase_s
 
-    def carry(self, view: LedgerView, sender: MemberId, *, plan: bytes, message: bytes) -> None:
-        """Take in a site's message for the round that its plan names."""
+    def carry(
+        self, view: LedgerView, sender: MemberId, *, owner: MemberId, plan: bytes, message: bytes
+    ) -> None:
+        """Take in a site's message for the round that its plan names, in a run of an own study."""
         require(len(message) <= MESSAGE_BYTES_MAX and len(plan) <= PLAN_BYTES_MAX, Reason.TOO_LARGE)
         read = _read_plan(plan)
-        _require_authorised(view, read, sender)
+        _require_authorised(view, read, sender, owner)
         digest = Digest(encode_digest(read.compute_digest()))
         with self._lock:
-            self._find(RunId(read.run), digest, read).relay.receive(message)
+            self._find(view, RunId(read.run), digest, read).relay.receive(message)
 
     def find_delivery(
         self, asker: MemberId, run: RunId, plan: Digest, phase: int
@@ -98,8 +100,10 @@ class Relays:
         with self._lock:
             self._runs.pop(run, None)
 
-    def _find(self, run: RunId, digest: Digest, plan: Plan) -> _Round:
+    def _find(self, view: LedgerView, run: RunId, digest: Digest, plan: Plan) -> _Round:
         if run not in self._runs:
+            # Those that failed, or ended without a model, were forgotten by nobody.
+            self._runs = {name: one for name, one in self._runs.items() if _is_under_way(view, name)}
             require(len(self._runs) < RUNS_MAX, Reason.TOO_BUSY, "runs")
             self._runs[run] = _Carried()
         rounds = self._runs[run].rounds
@@ -127,11 +131,18 @@ def _read_plan(raw: bytes) -> Plan:
     return plan
 
 
-def _require_authorised(view: LedgerView, plan: Plan, sender: MemberId) -> None:
+def _is_under_way(view: LedgerView, name: RunId) -> bool:
+    run = RUNS.find(view, name)
+    return run is not None and run.status is RunStatus.RUNNING and view.time_ms <= run.until_ms
+
+
+def _require_authorised(view: LedgerView, plan: Plan, sender: MemberId, owner: MemberId) -> None:
     """Refuse whoever is no site of a run under way, and a plan that seats others than its sites."""
     run = RUNS.find(view, plan.run)
-    if run is None or run.status is not RunStatus.RUNNING or view.time_ms > run.until_ms:
+    if run is None or not _is_under_way(view, RunId(plan.run)):
         raise Refused(Reason.RUN_OVER)
+    study = STUDIES.find(view, run.study)
+    require(study is not None and study.owner == owner, Reason.NOT_THE_OWNER)
     custodians = [dataset.custodian for one in run.datasets if (dataset := DATASETS.find(view, one))]
     require(sender in custodians, Reason.NOT_A_SITE)
     keys = [member.signing_key for one in custodians if (member := MEMBERS.find(view, one))]

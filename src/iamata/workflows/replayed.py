@@ -10,6 +10,7 @@ from iamata.ledger.leaves import decode_leaf
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import TableSpec
 from iamata.model.ids import AccessId, Commitment, ConsentId, NetworkId, PersonId
+from iamata.model.reasons import Reason, Refused
 from iamata.workflows.author import VALID_MS
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -49,6 +50,11 @@ class History:
         self._leaves: dict[AccessId, Leave] = {}
         self._changed_ms: dict[PersonId, int] = {}
 
+    def take_all(self, leaves: Sequence[bytes]) -> None:
+        """Take in the leaves of the log's next block."""
+        for raw in leaves:
+            self.take(raw)
+
     def take(self, raw: bytes) -> None:
         """Take in the log's next leaf; most are told to be about something else without decoding them."""
         if not any(word in raw for word in _TELLING):
@@ -72,7 +78,12 @@ class History:
             self._leaves[event.access] = Leave(leaf.time_ms, self._standing.get(consent, ()))
 
     def get_leave(self, access: AccessId) -> Leave:
-        """Return when a disclosure that the ledger holds came to the log, and under what."""
+        """Return when a disclosure that the ledger holds came to the log, and under what.
+
+        Refuse where the log that is here began later: then nobody here can tell.
+        """
+        if access not in self._leaves:
+            raise Refused(Reason.NOT_FOUND, f"disclosure {access} is older than what the ledger began with")
         return self._leaves[access]
 
     def has_changed(self, person: PersonId, *, since_ms: int) -> bool:

@@ -1,4 +1,4 @@
-"""Replay a ledger from its genesis, trusting nothing that was stored, and name the first fault.
+"""Replay a ledger from a state that is known, trusting nothing that was stored, and name the first fault.
 
 Signatures are most of the work, so they are checked elsewhere, by whatever the caller brings along, while
 the rules run here.
@@ -6,7 +6,7 @@ the rules run here.
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from iamata.ledger.blocks import StoredBlock
@@ -49,30 +49,37 @@ class ReplayReport:
     """What was replayed and found right."""
 
     network: NetworkId
+    begun_at: int
+    """The height from which on blocks were run: 0, or that of a snapshot."""
     blocks: int
+    """The height of the last one."""
     transactions: int
     refused: int
     app_hash: Digest
-    app_hashes: Sequence[Digest]
-    """After each block, by height; first that of the genesis. Where a network goes on under another
-    genesis, what that one starts from counts."""
+    app_hashes: Mapping[int, Digest]
+    """After each block, by height; first that of where the replay began. Where a network goes on under
+    another genesis, what that one starts from counts."""
     state: LedgerState
     """Where the ledger stands, for whoever checks records and openings against it."""
 
 
-def replay(
+def replay(  # noqa: PLR0913  what is followed, from where, and who looks on
     genesis: Genesis,
     blocks: Iterable[StoredBlock],
     checks: SignatureChecks,
     *,
     predecessors: Sequence[Genesis] = (),
+    begin: LedgerState | None = None,
     watcher: Watcher | None = None,
 ) -> ReplayReport:
     """Run every block again; refuse with FAULT_FOUND at the first thing that is not as it must be.
 
     The blocks of a continued network begin with those of the first of its `predecessors`.
+    `begin` is the state before the first of them, where no genesis makes it, and changes with each.
     """
-    replayed = _Replay((*predecessors, genesis), checks, watcher)
+    lineage = (*predecessors, genesis)
+    replayed = _Replay(LedgerState(lineage[0]) if begin is None else begin, lineage[1:], checks, watcher)
+    begun_at, first_leaf = replayed.state.height, replayed.state.frontier.size
     try:
         for block in blocks:
             replayed.take(block)
@@ -83,8 +90,9 @@ def replay(
     replayed.check_end()
     return ReplayReport(
         network=replayed.state.network,
+        begun_at=begun_at,
         blocks=replayed.state.height,
-        transactions=replayed.state.frontier.size,
+        transactions=replayed.state.frontier.size - first_leaf,
         refused=replayed.refused,
         app_hash=replayed.state.app_hash,
         app_hashes=replayed.app_hashes,
@@ -96,15 +104,19 @@ class _Replay:
     """The state as far as it was replayed, and the blocks whose signatures are still being checked."""
 
     def __init__(
-        self, lineage: Sequence[Genesis], checks: SignatureChecks, watcher: Watcher | None
+        self,
+        begin: LedgerState,
+        coming: Sequence[Genesis],
+        checks: SignatureChecks,
+        watcher: Watcher | None,
     ) -> None:
-        self.state = LedgerState(lineage[0])
+        self.state = begin
         self.refused = 0
-        self.app_hashes = [self.state.app_hash]
+        self.app_hashes = {begin.height: begin.app_hash}
         self._checks = checks
         self._watcher = watcher
         self._unsettled: deque[int] = deque()
-        self._coming = deque(lineage[1:])
+        self._coming = deque(coming)
         if watcher is not None:
             watcher.begin(self.state)
 
@@ -119,7 +131,7 @@ class _Replay:
         outcome = run(block, transactions, self.state)
         installed = self.state.install(self.state.place(block.time_ms), transactions, outcome)
         compare(block, header, installed.header, outcome)
-        self.app_hashes.append(installed.header.app_hash)
+        self.app_hashes[block.height] = installed.header.app_hash
         self.refused += sum(result != ACCEPTED for result in outcome.results)
         if self._watcher is not None:
             self._watcher.take(block, self.state)
@@ -147,7 +159,7 @@ class _Replay:
         except Refused as refused:
             fault = f"the genesis that continues block {before.height}: {refused}"
             raise Refused(Reason.FAULT_FOUND, fault) from refused
-        self.app_hashes[-1] = self.state.app_hash
+        self.app_hashes[self.state.height] = self.state.app_hash
         if self._watcher is not None:
             self._watcher.begin(self.state)
 

@@ -12,12 +12,19 @@ from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS, STUDIES
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import RUN_MS_MAX, FailRun, StartRun
-from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy
+from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import Author
-from iamata.workflows.documents import HandedIn, get_document, get_handed_in, keep_document, keep_handed_in
+from iamata.workflows.documents import (
+    HandedIn,
+    get_document,
+    get_handed_in,
+    keep_document,
+    keep_handed_in,
+    note_handed_in,
+)
 from iamata.workflows.model_cards import Lineage, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -43,15 +50,26 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 def propose_study(office: Office, researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
+    check_protocol(protocol, proposal)
+    keep_document(office.custody, protocol)
+    return submit_proposal(researcher, protocol, proposal)
+
+
+def check_protocol(protocol: bytes, proposal: Proposal) -> None:
+    """Refuse what no site could begin with, before a run has spent anything on it."""
     read = read_protocol(protocol)
     check_budget(read, proposal.budget_micro)
-    next(learn(read))  # refuses what no site could begin with, before a run has spent anything on it
-    digest = keep_document(office.custody, protocol)
+    next(learn(read))
+
+
+def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
+    """Put a study before the reviewers, whose protocol the owner's node keeps."""
+    check_protocol(protocol, proposal)
     study = StudyId(researcher.make_id())
     researcher.submit(
         ProposeStudy,
         study=study,
-        protocol=digest,
+        protocol=name_document(protocol),
         code=compute_code_digest(),
         is_prohibited_use_excluded=True,
         **msgspec.structs.asdict(proposal),
@@ -86,6 +104,13 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
     return salt
 
 
+def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
+    """End a study's permit for every run that has not begun; return what opens the grounds."""
+    salt = revoker.entropy(SALT_BYTES)
+    revoker.submit(RevokePermit, study=study_id, grounds=commit(GROUNDS, salt, grounds.encode("utf-8")))
+    return salt
+
+
 def start_run(
     office: Office, study_id: StudyId, researcher: PersonId, *, supersedes: ModelId | None = None
 ) -> RunId:
@@ -104,6 +129,7 @@ def start_run(
         dataset = DATASETS.find(view, dataset_id)
         if dataset is not None and dataset.confirm_until_ms > now_ms:
             standing[dataset.custodian] = dataset_id
+    require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
     run = RunId(office.author.make_id())
     undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     office.author.submit(
@@ -127,7 +153,10 @@ def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
         raise Refused(Reason.RUN_OVER)
     sites = [one.custodian for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
     require(sender in sites, Reason.NOT_A_SITE)
+    study = STUDIES.find(view, run.study)
+    require(study is not None and study.owner == office.member, Reason.NOT_THE_OWNER)
     read_evaluation(handed.evaluation)
+    note_handed_in(office.custody, sender, handed)
     keep_document(office.custody, handed.model)
     keep_handed_in(office.custody, handed)
 

@@ -5,22 +5,28 @@ So nothing is taken from the light blocks but signatures: not who the validators
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from iamata.ledger.blocks import StoredBlock
-from iamata.ledger.bundles import list_bundles
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.light.blocks import (
-    NO_ITEMS_HASH,
     LightBlock,
     LightHeader,
     LightValidator,
-    compute_data_hash,
     compute_validators_hash,
     order_validators,
     read_light_block,
 )
-from iamata.ledger.light.verifying import check_clock, check_light_block, count_faulty, trust_genesis
+from iamata.ledger.light.holding import check_before, check_block, check_result
+from iamata.ledger.light.verifying import (
+    Trust,
+    check_clock,
+    check_light_block,
+    count_faulty,
+    is_within_reach,
+    trust_genesis,
+    trust_light_block,
+)
 from iamata.ledger.state import LedgerState
 from iamata.ledger.tables import CURRENT, VALIDATORS
 from iamata.model.reasons import Reason, Refused, require
@@ -44,24 +50,30 @@ class VoteReport:
     """Of the newest header."""
 
 
-class Vouching:
-    """Follows a replay with the light blocks of the same heights, from the genesis on."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Vouched:
+    """What was vouched for before the first block of a replay."""
 
-    def __init__(self, genesis: Genesis, find_light: Callable[[int], bytes | None], *, now_ms: int) -> None:
+    trust: Trust
+    app_hash: str
+    coming: tuple[tuple[LightValidator, ...], tuple[LightValidator, ...]]
+    """Who orders at the next height, and at the one after that."""
+    headers: int = 0
+    votes: int = 0
+
+
+class Vouching:
+    """Follows a replay with the light blocks of the same heights."""
+
+    def __init__(self, begin: Vouched, find_light: Callable[[int], bytes | None], *, now_ms: int) -> None:
         """`now_ms` is the reader's clock: votes for a time to come would be fresh for ever."""
-        first = order_validators(genesis.validators)
         self._now_ms = now_ms
         self._find_light = find_light
-        self._trust = trust_genesis(genesis)
-        self._app_hash = ""
-        self._coming = (first, first)
-        """Who orders at the next height, and at the one after that."""
-        self._headers = self._votes = self._unvouched = 0
+        self._trust = begin.trust
+        self._app_hash = begin.app_hash
+        self._coming = begin.coming
+        self._headers, self._votes, self._unvouched = begin.headers, begin.votes, 0
         self._is_result_vouched = True
-
-    def begin(self, state: LedgerState) -> None:
-        """Hear what the first block finds: what the genesis says, or what was inherited."""
-        self._app_hash = str(state.app_hash)
 
     def take(self, block: StoredBlock, state: LedgerState) -> None:
         """Check the header of a block that was just replayed."""
@@ -73,7 +85,7 @@ class Vouching:
             light = self._check_votes(raw, block.height)
             self._compare(light.header, block, now, following)
             self._headers += 1
-            self._votes += sum(vote is not None for vote in light.votes)
+            self._votes += _count_votes(light)
         app_hash = str(state.app_hash)
         self._is_result_vouched = self._unvouched == 0 and app_hash == self._app_hash
         self._app_hash = app_hash
@@ -112,32 +124,101 @@ class Vouching:
     ) -> None:
         """Find in the header what the replay came to, and in the block what the header names."""
         found = {
-            "time": header.time.ms == block.time_ms,
             "validators": header.validators_hash == compute_validators_hash(now),
             "next validators": header.next_validators_hash == compute_validators_hash(following),
-            "transactions": header.data_hash == compute_data_hash(list_bundles(block)),
-            "evidence": not block.misbehaviours or header.evidence_hash != NO_ITEMS_HASH,
             "app hash before it": header.app_hash == self._app_hash,
         }
         for what, is_right in found.items():
             if not is_right:
                 raise _find_fault(block.height, f"its validators have voted for another {what}")
+        check_block(block, header)
+
+
+def vouch_for_first(state: LedgerState) -> Vouched:
+    """Begin with the validators that the genesis names, and with what the first block under it finds."""
+    first = order_validators(state.genesis.validators)
+    return Vouched(trust=trust_genesis(state.genesis), app_hash=str(state.app_hash), coming=(first, first))
+
+
+def vouch_for_beginning(
+    genesis: Genesis,
+    blocks: Sequence[StoredBlock],
+    state: LedgerState,
+    lights: Iterable[LightBlock],
+    *,
+    now_ms: int,
+) -> Vouched:
+    """Hold the blocks of a snapshot, and the state that it came to, against what validators signed.
+
+    `lights` are all that there are, in order. Some lead from the genesis to a header after the snapshot's
+    last block; from there each one before is named, by its hash, in the one after it.
+    """
+    first, last = blocks[0].height, blocks[-1].height
+    stretch, trust = _find_anchor(genesis, first, last, lights, now_ms=now_ms)
+    following = stretch.pop()
+    held = {block.height: block for block in blocks}
+    validators, headers, votes = following.validators, 0, 0
+    while stretch:
+        light = stretch.pop()
+        check_before(light, following, trust)
+        height = light.header.height
+        if height in held:
+            check_block(held[height], light.header)
+            check_result(held[height], following, genesis)
+            headers, votes = headers + 1, votes + _count_votes(light)
+        if height == last:
+            validators = following.validators
+            trust = trust_light_block(light, trust)
+        following = light
+    require(headers == len(blocks), Reason.FAULT_FOUND, f"block {first}: its votes are missing")
+    coming = (validators, _find_validators(state))
+    return Vouched(trust=trust, app_hash=str(state.app_hash), coming=coming, headers=headers, votes=votes)
+
+
+def _find_anchor(
+    genesis: Genesis, first: int, last: int, lights: Iterable[LightBlock], *, now_ms: int
+) -> tuple[list[LightBlock], Trust]:
+    """Find a header after `last` that follows from the genesis by votes, with those from `first` on."""
+    trust, stretch = trust_genesis(genesis), list[LightBlock]()
+    for light in lights:
+        check_clock(light, now_ms=now_ms)
+        height = light.header.height
+        if is_within_reach(light, trust):
+            trust = check_light_block(light, trust)
+        else:  # it is shown for what comes before it; its votes must hold all the same
+            check_light_block(light, trust_light_block(light, trust))
+        if height >= first:
+            stretch.append(light)
+        if height > last and trust.height == height:
+            return stretch, trust
+    raise _find_fault(last, "no header after it leads there from the genesis")
+
+
+def _count_votes(light: LightBlock) -> int:
+    return sum(vote is not None for vote in light.votes)
 
 
 class Vouchings:
     """The votes of every stretch of a ledger that validators ordered, one network after the other."""
 
-    def __init__(self, find_light: Callable[[int], bytes | None], *, now_ms: int) -> None:
+    def __init__(
+        self,
+        find_light: Callable[[int], bytes | None],
+        *,
+        now_ms: int,
+        vouch: Callable[[LedgerState], Vouched] = vouch_for_first,
+    ) -> None:
+        """`vouch` says, or refuses to, what there is for the state that a network's next block finds."""
         self._find_light = find_light
         self._now_ms = now_ms
+        self._vouch = vouch
         self._current: Vouching | None = None
 
     def begin(self, state: LedgerState) -> None:
         """Hear which network's blocks come next, and what it starts from."""
         self._current = None
         if state.genesis.validators:
-            self._current = Vouching(state.genesis, self._find_light, now_ms=self._now_ms)
-            self._current.begin(state)
+            self._current = Vouching(self._vouch(state), self._find_light, now_ms=self._now_ms)
 
     def take(self, block: StoredBlock, state: LedgerState) -> None:
         """Check the header of a block that was just replayed, where validators ordered it."""

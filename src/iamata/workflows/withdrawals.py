@@ -14,7 +14,14 @@ from iamata.model.ids import DatasetId, StudyId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
-from iamata.workflows.datasets import PATIENTS_MIN, find_consent, find_dataset, get_study, post
+from iamata.workflows.datasets import (
+    PATIENTS_MIN,
+    find_consent,
+    find_dataset,
+    get_study,
+    is_permitted,
+    post,
+)
 from iamata.workflows.frozen_tables import get_roll, list_all_rolls, read_rows
 from iamata.workflows.office import Office
 
@@ -48,7 +55,9 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         if find_consent(office, view, one.patient, study, protocol) == one.consent
     }
     leaving = len(roll.participants) - len(staying)
-    if leaving >= PATIENTS_MIN and len(staying) >= PATIENTS_MIN:
+    # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
+    is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
+    if leaving >= PATIENTS_MIN and is_replaceable:
         remaining = [one for one in roll.participants if one.patient in staying]
         rows = read_rows(office.custody, dataset_id, remaining)
         post(office, view, study_id, rows, staying, replaces=dataset_id)

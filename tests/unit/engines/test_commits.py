@@ -3,6 +3,8 @@
 import contextlib
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -127,3 +129,31 @@ def test_votes_seen_first_stay_though_others_would_do_too(file: CommitFile) -> N
     with contextlib.closing(file):
         file.add(fewer)
         assert file.find(1) == encode_struct(CHAIN[0])
+
+
+def test_a_second_writer_in_one_process_takes_no_locks_away(file: CommitFile, tmp_path: Path) -> None:
+    """Or another process would take the file for its own, and the log of what is written away."""
+    CommitFile(tmp_path, is_writer=True).close()
+    select = "sqlite3.connect(sys.argv[1]).execute('SELECT max(height) FROM light').fetchone()[0]"
+    read = f"import sqlite3, sys; print({select})"
+    command = [sys.executable, "-c", read, str(tmp_path / COMMITS_FILE)]
+
+    seen = []
+    for height in (13, 14):
+        seen.append(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603  our own program
+        header = msgspec.structs.replace(CHAIN[-1].header, height=height)
+        file.add(msgspec.structs.replace(CHAIN[-1], header=header))
+    seen.append(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603  our own program
+    file.close()
+
+    assert seen == [b"12\n", b"13\n", b"14\n"]
+
+
+def test_validators_who_order_again_are_a_turn_too(tmp_path: Path) -> None:
+    again = msgspec.structs.replace(CHAIN[2].header, height=7)
+    with contextlib.closing(CommitFile(tmp_path, is_writer=True)) as few:
+        for light in (*CHAIN[:6], msgspec.structs.replace(CHAIN[2], header=again)):
+            few.add(light)
+        turns = few.list_turns()
+
+    assert [one.header.height for one in turns] == [1, 3, 4, 6, 7]

@@ -10,6 +10,7 @@ from iamata.fhir.describing import (
     ToDescribe,
     describe_here,
     require_structure,
+    spell_rules,
 )
 from iamata.fhir.preparing import Known, prepare_document
 from iamata.intake.rules import load_rules
@@ -24,7 +25,7 @@ _EXPECTED = "Patient.gender: a code of the value set administrative-gender is ex
 def _ask() -> ToDescribe:
     bodies = [msgspec.json.encode(each) for each in (_RIGHT, _WRONG)]
     resources = [Resolved(index, "Patient", f"p{index}", body) for index, body in enumerate(bodies)]
-    return ToDescribe(_RULES, resources)
+    return ToDescribe(spell_rules(_RULES), resources)
 
 
 def test_an_irregularity_is_told_with_its_place() -> None:

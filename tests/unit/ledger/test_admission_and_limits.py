@@ -1,12 +1,17 @@
 """What does not even reach a block (LED-ENV-15), and how many consents a patient may have (LED-CON-21)."""
 
+import dataclasses
+
 import pytest
 
+from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.ledger.entries import CONSENTS_MAX
+from iamata.ledger.envelope import read_transaction
 from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
 from iamata.ledger.transactions.members import LeaveNetwork, RotateSealingKey
 from iamata.ledger.transactions.records import EraseRecords
 from iamata.model.reasons import Refused
+from iamata.testing.engine import MemoryEngine
 from iamata.testing.world import World
 
 
@@ -64,3 +69,19 @@ def test_consents_that_have_expired_make_room() -> None:
     world.clock.advance(24 * 60 * 60 * 1000)
 
     assert world.grant("later", anna)
+
+
+def test_strangers_who_ask_and_ask_are_not_remembered() -> None:
+    world = World.found()
+    engine = world.engine
+    assert isinstance(engine, MemoryEngine)
+    admission = engine.state.make_admission()
+    known = world.node("hospital-a").author
+    for number in range(3):
+        stranger = dataclasses.replace(known, key=SigningKey.from_seed(bytes([number]) * SEED_BYTES))
+        raw = stranger.write(LeaveNetwork)
+        with pytest.raises(Refused, match="UNKNOWN_SIGNER"):
+            admission.check(engine.state.place(world.clock()), read_transaction(raw))
+    admission.check(engine.state.place(world.clock()), read_transaction(known.write(LeaveNetwork)))
+
+    assert list(admission._signers) == [known.key.key_id]  # noqa: SLF001  what it costs is what it keeps

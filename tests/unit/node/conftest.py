@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from iamata.model.ids import MemberId
-from iamata.node import demo
+from iamata.node import demo, demo_study
 from iamata.testing.successors import go_on
 
 PATIENTS = 10
+PARTICIPANTS = 20
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("told") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SAMPLE_PATIENTS", PATIENTS)
+        patch.setattr(demo_study, "PATIENTS", PARTICIPANTS)
         demo.run_demo(path, records=None, tell=lambda _: None)
     yield path
     shutil.rmtree(path)

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from iamata.ledger.entries import MemberKind
+from iamata.ledger.envelope import read_statement
 from iamata.ledger.genesis import compute_network_id
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused
@@ -16,7 +17,7 @@ from iamata.node.consensus_keys import find_key
 from iamata.node.continued import CONTINUED_FILE
 from iamata.node.home import open_home
 from iamata.node.membership import invite
-from iamata.node.offers import CONTINUING_FILE
+from iamata.node.offers import CONTINUING_FILE, Offer
 from iamata.node.verification import HomeReport, verify_home
 
 MEMBERS: Final = tuple(map(MemberId, ("lake-hospital", "north-hospital", "regulator", "south-hospital")))
@@ -134,9 +135,8 @@ def test_an_offer_that_is_missing_twice_there_or_forged_is_refused(net: Path, pl
 def test_a_member_that_stands_elsewhere_has_to_catch_up(net: Path, plan: Plan, tmp_path: Path) -> None:
     with open_home(net / NORTH) as home:
         kind = MemberKind.LABORATORY
-        invite(
-            home, member=NORTH, invited=MemberId("lab"), name="Lab", kind=kind, days=1, to=tmp_path / "file"
-        )
+        author = home.get_office(NORTH).author
+        invite(author, invited=MemberId("lab"), name="Lab", kind=kind, days=1, to=tmp_path / "file")
         height = home.engine.snapshot().height
 
     refused = refuse(net, plan)
@@ -149,3 +149,13 @@ def test_a_home_that_made_no_offer_takes_nothing_over(net: Path, plan: Plan) -> 
     (net / NORTH / CONTINUING_FILE).unlink()
 
     assert refuse(net, plan).reason is Reason.INPUT_INVALID
+
+
+def test_an_offer_made_again_names_the_address_that_was_given_last(net: Path) -> None:
+    first, other, same = (
+        read_statement(offer_home(net / STATE, p2p=p2p, tell=silence), Offer).payload
+        for p2p in ("127.0.0.1:9701", "127.0.0.1:9702", None)
+    )
+
+    assert [one.peer.rpartition(":")[2] for one in (first, other, same)] == ["9701", "9702", "9702"]
+    assert first.key == other.key == same.key

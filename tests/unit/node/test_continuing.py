@@ -13,8 +13,10 @@ from iamata.ledger.entries import OwnerKind
 from iamata.ledger.genesis import compute_network_id, get_first_height
 from iamata.ledger.receipts import check_growth, check_receipt
 from iamata.ledger.transactions.access import AnchorReads
-from iamata.model.ids import MemberId, encode_digest
+from iamata.model.ids import ConsentId, MemberId, encode_digest
+from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused
+from iamata.node import following
 from iamata.node.consensus_keys import find_key
 from iamata.node.continued import CONTINUED_FILE
 from iamata.node.continuing import continue_as_validators, hold_network
@@ -23,8 +25,10 @@ from iamata.node.following import follow_in_home
 from iamata.node.home import GENESIS_FILE, LEDGER_FOLDER, load_genesis, open_home
 from iamata.node.lineage import PREDECESSORS_FILE
 from iamata.node.verification import HomeReport, verify_export, verify_home
+from iamata.stores.outboxes import load_outbox, save_outbox
 from iamata.stores.wallets import load_wallet
 from iamata.testing.successors import go_on
+from iamata.workflows.outbox import ActId, LiftAct, Outbox, Waiting
 
 MEMBERS: Final = ("lake-hospital", "north-hospital", "regulator", "south-hospital")
 LEADER: Final = "north-hospital"
@@ -122,6 +126,34 @@ def test_a_wallet_elsewhere_follows_in_a_home(told: Path, continued: Path, tmp_p
     assert {one.network for one in load_wallet(wallet).identities} == {followed.after}
     assert all(one.kind is OwnerKind.PATIENT for one in load_wallet(wallet).identities)
     assert follow_in_home(continued / "net" / LEADER, wallet) == []
+
+
+def test_a_wallet_that_broke_off_follows_whole_when_asked_again(
+    told: Path, continued: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wallet, home = shutil.copytree(told / "wallets" / "patient", tmp_path / "patient"), continued / "net"
+    identity = load_wallet(wallet).identities[0]
+    waiting = Waiting(
+        id=ActId(identity.id),
+        network=identity.network,
+        member=identity.member,
+        due_ms=Instant(0),
+        act=LiftAct(consent=ConsentId(identity.id), restrictions=()),
+    )
+    save_outbox(wallet, Outbox(waiting=(waiting,)))
+
+    def break_off(*_: object) -> None:
+        raise OSError
+
+    for name in ("save_wallet", "save_outbox"):  # whichever of them comes second
+        with monkeypatch.context() as patched, contextlib.suppress(OSError):
+            patched.setattr(following, name, break_off)
+            follow_in_home(home / LEADER, wallet)
+    follow_in_home(home / LEADER, wallet)
+
+    network = compute_network_id(load_genesis(home / LEADER))
+    assert {one.network for one in load_wallet(wallet).identities} == {network}
+    assert [one.network for one in load_outbox(wallet).waiting] == [network]
 
 
 def test_a_network_goes_on_more_than_once_and_loses_a_home_that_is_named(net: Path, tmp_path: Path) -> None:

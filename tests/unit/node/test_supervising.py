@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from iamata.model.reasons import Reason, Refused
 from iamata.node import supervising
+from iamata.node.running import GIVEN_UP
 from iamata.node.supervising import Group, Program, supervise
 
 SLEEPER = "import time, pathlib, os; pathlib.Path('{name}.' + str(os.getpid())).touch(); time.sleep(60)"
@@ -187,7 +189,7 @@ def test_what_programs_say_is_written_down_and_rotated(
 def test_who_lives_on_after_giving_up_is_ended_and_started_again(tmp_path: Path) -> None:
     said = "print('GIVE UP: no room', flush=True); print('goodbye', flush=True); time.sleep(60)"
     code = SLEEPER.format(name="one").replace("time.sleep(60)", said)
-    program = dataclasses.replace(run_python("one", code, tmp_path), last_words="GIVE UP")
+    program = dataclasses.replace(run_python("one", code, tmp_path), last_words=re.compile("GIVE UP"))
     supervised = Supervised(Group("a", (program,)))
 
     pids = await_pids(tmp_path, "one", 2)
@@ -195,6 +197,55 @@ def test_who_lives_on_after_giving_up_is_ended_and_started_again(tmp_path: Path)
 
     assert "one can do no more, saying: GIVE UP: no room" in supervised.told[0]
     assert not any(is_alive(pid) for pid in pids)
+
+
+def test_what_a_stranger_says_in_a_log_ends_nobody(tmp_path: Path) -> None:
+    strange = (
+        f"print('rejected err=GIVE UP'); print('x' * {supervising.LINE_CHARS_MAX} + 'GIVE UP', flush=True)"
+    )
+    code = SLEEPER.format(name="one").replace("time.sleep(60)", f"{strange}; time.sleep(60)")
+    program = dataclasses.replace(run_python("one", code, tmp_path), last_words=re.compile("GIVE UP"))
+    supervised = Supervised(Group("a", (program,)))
+    [pid] = await_pids(tmp_path, "one", 1)
+    while not program.log.exists() or program.log.read_text().count("GIVE UP") < 2:
+        time.sleep(0.02)
+
+    time.sleep(3 * supervising.LOOK_S)
+
+    assert (supervised.told, is_alive(pid)) == ([], True)
+    supervised.stop()
+
+
+def test_cometbft_gives_up_in_its_own_words_alone() -> None:
+    own = 'E[2026-11-26|05:50:59.123] CONSENSUS FAILURE!!!                         module=consensus err="x"'
+    strange = (
+        "I[2026-11-26|05:50:59.123] Inbound Peer rejected                        module=p2p "
+        'err="incompatible: peer is on a different network. Got CONSENSUS FAILURE!!!, expected x"'
+    )
+
+    assert GIVEN_UP.match(own)
+    assert not GIVEN_UP.match(strange)
+
+
+def test_a_group_that_cannot_be_started_again_takes_no_other_along(tmp_path: Path) -> None:
+    script = tmp_path / "program"
+    script.write_text(f"#!{sys.executable}\n{SLEEPER.format(name='one')}\n")
+    script.chmod(0o755)
+    vanishing = Program("comet", (str(script),), tmp_path, tmp_path / "logs" / "comet.log")
+    supervised = Supervised(Group("north", (vanishing,)), Group("south", (sleep("two", tmp_path),)))
+    [first], [other] = await_pids(tmp_path, "one", 1), await_pids(tmp_path, "two", 1)
+
+    script.unlink()
+    os.kill(first, signal.SIGKILL)
+    for _ in range(1_000):
+        if any("No such file" in line for line in supervised.told):
+            break
+        time.sleep(0.02)
+
+    assert "north: comet: No such file or directory. Everything of north starts again" in supervised.told[1]
+    assert is_alive(other)
+    supervised.stop()
+    assert supervised.refused is None
 
 
 def test_a_log_that_cannot_be_written_stops_nobody(

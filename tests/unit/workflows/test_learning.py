@@ -16,6 +16,7 @@ from iamata.model.ids import ModelId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld
+from iamata.vault.journal import read_entries
 from iamata.vault.openings import find_opening
 from iamata.workflows import studies, withdrawals
 from iamata.workflows.datasets import find_dataset
@@ -161,6 +162,27 @@ def test_fewer_than_ten_who_leave_wait_and_then_the_dataset_and_its_models_go() 
     with pytest.raises(Refused) as refused:  # nine are missing, which would be their sum
         world.build(SITE)
     assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+
+
+def test_once_the_permit_is_over_a_dataset_goes_with_those_who_leave_it() -> None:
+    world = StudyWorld(patients=24)
+    world.build(SITE)
+    studies.revoke_permit(world.offices[OWNER].author, world.study, grounds="No longer needed")
+
+    world.withdraw(SITE, 10)
+
+    assert withdrawals.look_after(world.offices[SITE], world.study) is withdrawals.Step.RETIRED
+
+
+def test_a_dataset_without_a_permit_leaves_no_trace_with_a_patient() -> None:
+    world = StudyWorld(patients=12)
+    studies.revoke_permit(world.offices[OWNER].author, world.study, grounds="No longer needed")
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE)
+
+    assert refused.value.reason is Reason.PERMIT_NOT_ACTIVE
+    assert not list(read_entries(world.offices[SITE].custody, world.patients[SITE][0].id))
 
 
 def test_conditions_on_the_data_keep_a_site_out() -> None:

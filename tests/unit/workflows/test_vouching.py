@@ -25,7 +25,7 @@ from iamata.testing.entropy import derive_key
 from iamata.testing.lights import sign_light, trust_light, vouch_for
 from iamata.testing.world import FOUNDERS, World
 from iamata.workflows.replaying import replay
-from iamata.workflows.vouching import VoteReport, Vouching
+from iamata.workflows.vouching import VoteReport, Vouchings
 
 WORLD: Final = World.found("vouching", validators=sorted(FOUNDERS))
 KEYS: Final[dict[KeyId, SigningKey]] = {
@@ -86,9 +86,11 @@ BLOCKS, LIGHTS = write_chain()
 
 def verify(blocks: list[StoredBlock], lights: list[LightBlock], *, late_ms: int = 0) -> VoteReport:
     kept = {light.header.height: encode_struct(light) for light in lights}
-    vouching = Vouching(GENESIS, kept.get, now_ms=BLOCKS[-1].time_ms + late_ms)
-    replay(GENESIS, blocks, SignatureChecker(), watcher=vouching)
-    return vouching.sum_up()
+    vouchings = Vouchings(kept.get, now_ms=BLOCKS[-1].time_ms + late_ms)
+    replay(GENESIS, blocks, SignatureChecker(), watcher=vouchings)
+    report = vouchings.sum_up()
+    assert report is not None
+    return report
 
 
 def test_votes_of_the_replayed_validators_hold() -> None:

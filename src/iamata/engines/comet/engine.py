@@ -6,7 +6,7 @@ Nobody learns of a block before it is on this node's disk.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from iamata.engines.comet.waiting import WaitingBundles
 from iamata.engines.comet.witness import CommitWitness
 from iamata.engines.embedded.checking import SignatureChecker
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.engines.keeping.beginning import Hold
 from iamata.engines.keeping.keeper import LedgerKeeper, PendingBlock
 from iamata.engines.keeping.lock import LedgerLock
 from iamata.engines.keeping.view import KeptView
@@ -49,14 +50,15 @@ class CometEngine:
         *,
         address: str,
         broadcast: Broadcast,
-        peers: Collection[str] = (),
+        peers: Container[str] = (),
         witness: CommitWitness | None = None,
+        hold: Hold | None = None,
         clock: Callable[[], int] = read_clock_ms,
         snapshot_blocks: int = INTERVAL_BLOCKS,
         blocks_kept: int = 0,
         part: Callable[[], None] = lambda: None,
     ) -> None:
-        """Let these `peers` stay, by id; call `part` before CometBFT is cut off: one may stop it first."""
+        """Let these `peers` stay, `hold` a snapshot against headers, and let `part` stop CometBFT first."""
         require(bool(genesis.validators), Reason.UNKNOWN_SIGNER, "one signer orders this ledger")
         self.genesis = genesis
         self._witness = witness
@@ -71,7 +73,7 @@ class CometEngine:
         self._store = SnapshotStore(folder / SNAPSHOTS, interval_blocks=snapshot_blocks)
         door = Door(self._keeper.state, self._recall, WaitingBundles(), clock=clock)
         self._application = Application(self._keeper, self._recall, door, self, blocks_kept=blocks_kept)
-        snapshots = SnapshotDesk(self._keeper, self._store, self._keeper.begin_at, clock=clock)
+        snapshots = SnapshotDesk(self._keeper, self._store, hold=hold, clock=clock)
         has_vouched = (lambda *_: True) if witness is None else witness.has_vouched
         dispatcher = Dispatcher(self._application, QueryDesk(self._keeper, peers, has_vouched), snapshots)
         self._server = AbciServer(dispatcher, address, halt=self._halt)

@@ -129,10 +129,11 @@ def spell_settings(settings: CometSettings) -> bytes:
         body_bytes_max=4 * MESSAGE_BYTES_MAX,
         mempool_bytes_max=64 * BLOCK_BYTES_MAX,
     )
-    return (text + _spell_state_sync(settings.state_sync)).encode("utf-8")
+    return (text + spell_state_sync(settings.state_sync)).encode("utf-8")
 
 
-def _spell_state_sync(sync: StateSyncSettings | None) -> str:
+def spell_state_sync(sync: StateSyncSettings | None) -> str:
+    """Write the last section of CometBFT's settings: where a node begins."""
     if sync is None:
         return "\n[statesync]\nenable = false\n"
     return f"""

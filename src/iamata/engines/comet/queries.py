@@ -1,6 +1,6 @@
 """CometBFT's Query: what the durable ledger holds, with a proof where one is asked for."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
 from typing import Final
 
 import msgspec
@@ -26,10 +26,10 @@ KEY_BYTES_MAX: Final = 256
 class QueryDesk:
     """Answers from the newest durable block, while the next one is being made."""
 
-    def __init__(self, keeper: LedgerKeeper, peers: Collection[str], has_vouched: HasVouched) -> None:
-        """`peers` are the ids of those with whom CometBFT may speak; it speaks with nobody else."""
+    def __init__(self, keeper: LedgerKeeper, peers: Container[str], has_vouched: HasVouched) -> None:
+        """`peers` are the ids of those with whom CometBFT may speak now; it speaks with nobody else."""
         self._keeper = keeper
-        self._peers = frozenset(peers)
+        self._peers = peers
         self._has_vouched = has_vouched
         self._proven: KeptView | None = None
 

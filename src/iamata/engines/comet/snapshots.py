@@ -13,16 +13,13 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
-
-import msgspec
+from typing import Final
 
 from iamata.engines.comet.protocol import abci_pb2 as abci
 from iamata.engines.comet.taking import CHUNK_BYTES_MAX, SNAPSHOT_BYTES_MAX, Offer, Taking
-from iamata.engines.keeping.beginning import Beginning
+from iamata.engines.keeping.beginning import Beginning, Hold, encode_beginning
 from iamata.engines.keeping.keeper import LedgerKeeper
 from iamata.ledger.light.verifying import DRIFT_MS
-from iamata.model.ids import Digest
 from iamata.model.reasons import Reason, Refused, require
 
 FORMAT: Final = 1
@@ -33,14 +30,6 @@ HASHES: Final = "hashes"
 """The file with the SHA-256 of each chunk, one after the other: the snapshot's metadata."""
 
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Adopt(Protocol):
-    """Begins a ledger with what a snapshot holds, or refuses it."""
-
-    def __call__(self, beginning: Beginning, *, height: int, app_hash: Digest) -> None:
-        """Begin, durably."""
-        ...
 
 
 class SnapshotStore:
@@ -108,12 +97,18 @@ class SnapshotDesk:
     """Answers CometBFT's questions about snapshots: it serves ours to others, and takes in theirs."""
 
     def __init__(
-        self, keeper: LedgerKeeper, store: SnapshotStore, adopt: Adopt, *, clock: Callable[[], int]
+        self,
+        keeper: LedgerKeeper,
+        store: SnapshotStore,
+        *,
+        hold: Hold | None = None,
+        clock: Callable[[], int],
     ) -> None:
+        """Without `hold` times are believed as far as they lie in order, and not ahead of our clock."""
         self._keeper = keeper
+        self._hold = hold
         self._clock = clock
         self._store = store
-        self._adopt = adopt
         self._taking: Taking | None = None
 
     def list_snapshots(self, _: abci.RequestListSnapshots) -> abci.ResponseListSnapshots:
@@ -137,7 +132,7 @@ class SnapshotDesk:
         self._taking = None
         if said.format != FORMAT:
             return answer(result=answer.REJECT_FORMAT)
-        if self._keeper.state.height:
+        if not self._keeper.may_begin:
             return answer(result=answer.ABORT)
         try:
             offer = Offer.read(
@@ -175,8 +170,9 @@ class SnapshotDesk:
 
     def _begin(self, taking: Taking) -> None:
         beginning = taking.open()
+        height, app_hash = taking.offer.height, taking.offer.app_hash
         self._check_clock(beginning)
-        self._adopt(beginning, height=taking.offer.height, app_hash=taking.offer.app_hash)
+        self._keeper.begin_at(beginning, height=height, app_hash=app_hash, hold=self._hold)
 
     def _check_clock(self, beginning: Beginning) -> None:
         """Refuse a snapshot from the future: to whoever began there, every transaction would be late."""
@@ -196,12 +192,6 @@ class SnapshotDesk:
                 hash=hashlib.sha256(hashes).digest(),
                 metadata=hashes,
             )
-
-
-def encode_beginning(beginning: Beginning) -> bytes:
-    """Spell what a ledger begins with, always in the same bytes."""
-    ordered = msgspec.structs.replace(beginning, entries=tuple(sorted(beginning.entries)))
-    return msgspec.msgpack.encode(ordered)
 
 
 def split_chunks(raw: bytes) -> Iterator[bytes]:

@@ -4,11 +4,9 @@ import dataclasses
 import hashlib
 from typing import Final
 
-import msgspec
-
-from iamata.engines.keeping.beginning import Beginning
+from iamata.engines.keeping.beginning import Beginning, decode_beginning
 from iamata.model.ids import DIGEST_BYTES, Digest, encode_digest
-from iamata.model.reasons import Reason, Refused, require
+from iamata.model.reasons import Reason, require
 
 CHUNK_BYTES_MAX: Final = 8 * 1024 * 1024
 """CometBFT takes chunks of up to 16 MB."""
@@ -60,11 +58,4 @@ class Taking:
 
     def open(self) -> Beginning:
         """Read what the chunks hold together, or refuse it; nothing in it is checked yet."""
-        raw = b"".join(self._chunks[index] for index in range(len(self.offer.hashes)))
-        try:
-            return _BEGINNINGS.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Refused(Reason.MALFORMED, "a snapshot cannot be read") from error
-
-
-_BEGINNINGS: Final = msgspec.msgpack.Decoder(Beginning)
+        return decode_beginning(b"".join(self._chunks[index] for index in range(len(self.offer.hashes))))

@@ -1,10 +1,13 @@
 """What a ledger can begin with besides its genesis: a map, the log's edge and the newest blocks.
 
 The blocks reach back to one that is older than the replay window, so that nobody can keep back what it
-holds.
+holds. What a ledger began with is kept beside it, for a verifier: from there on every block is run again.
 """
 
-from collections.abc import Iterator, Sequence
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -30,7 +33,14 @@ from iamata.model.reasons import Reason, Refused, require
 
 Tiles = dict[tuple[int, int], bytes]
 
+Hold = Callable[["Beginning"], None]
+"""Holds the blocks of a beginning against what validators signed for their heights, or refuses it."""
+
 _LEVELS_MAX: Final = 8
+
+
+BEGINNING_FILE: Final = "beginning"
+"""The snapshot as it was taken in, where a ledger began with one."""
 
 
 class Beginning(msgspec.Struct, frozen=True, array_like=True):
@@ -67,8 +77,60 @@ def read_edge(size: int, read_tile: TileReader) -> tuple[bytes, ...]:
     return tuple(edge)
 
 
+def encode_beginning(beginning: Beginning) -> bytes:
+    """Spell what a ledger begins with, always in the same bytes."""
+    ordered = msgspec.structs.replace(beginning, entries=tuple(sorted(beginning.entries)))
+    return msgspec.msgpack.encode(ordered)
+
+
+def decode_beginning(raw: bytes) -> Beginning:
+    """Read what a ledger is to begin with, or refuse it; nothing in it is checked yet."""
+    try:
+        return _BEGINNINGS.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, "a snapshot cannot be read") from error
+
+
+def write_beginning(folder: Path, beginning: Beginning) -> None:
+    """Keep what a ledger begins with beside it; a crash leaves it whole or not at all."""
+    path = folder / BEGINNING_FILE
+    fresh = path.with_suffix(".next")
+    fresh.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(encode_beginning(beginning))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise Refused(Reason.STORAGE_FULL, f"{path.name}: {error.strerror}") from error
+
+
+def has_beginning(folder: Path) -> bool:
+    """Tell whether a ledger began with a snapshot, and not with its first genesis."""
+    return (folder / BEGINNING_FILE).exists()
+
+
+def read_beginning(folder: Path) -> Beginning | None:
+    """Read what a ledger began with, None where that is its genesis; refuse another spelling of it."""
+    path = folder / BEGINNING_FILE
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(Reason.HOME_CORRUPT, f"{path.name}: {error.strerror}") from error
+    beginning = decode_beginning(raw)
+    is_same = encode_beginning(beginning) == raw
+    require(is_same, Reason.FAULT_FOUND, f"{path.name} is spelled otherwise")
+    return beginning
+
+
 def check_beginning(beginning: Beginning, genesis: Genesis, *, height: int, app_hash: Digest) -> Tiles:
     """Return the log's tiles that are to be kept, or refuse what does not come to this app hash."""
+    keys = [key for key, _ in beginning.entries]
+    is_ordered = all(one < other for one, other in itertools.pairwise(keys))
+    require(is_ordered, Reason.FAULT_FOUND, "the entries of a snapshot are not in order")
     try:
         tiles, frontier = _check_log(beginning, genesis)
         entries = AuthMap.load(beginning.entries)
@@ -113,6 +175,11 @@ def _check_log(beginning: Beginning, genesis: Genesis) -> tuple[Tiles, Frontier]
 def _check_chain(blocks: Sequence[StoredBlock], genesis: Genesis) -> None:
     before: Header | None = None
     size = blocks[0].first_leaf
+    if blocks[0].height == get_first_height(genesis):
+        is_first = _read_header(blocks[0], genesis).parent == Digest(compute_network_id(genesis))
+        # Where a network is continued its log is not empty then: how long it is, the app hash says.
+        is_first = is_first and (size == 0 or genesis.continues is not None)
+        require(is_first, Reason.FAULT_FOUND, f"block {blocks[0].height} of a snapshot")
     for block in blocks:
         header = _read_header(block, genesis)
         follows = before is None or (header.height, header.parent) == (
@@ -147,3 +214,6 @@ def _read_header(block: StoredBlock, genesis: Genesis) -> Header:
     header = read_block_header(block.header, genesis)
     require(header.network == compute_network_id(genesis), Reason.FOREIGN_NETWORK, "a snapshot")
     return header
+
+
+_BEGINNINGS: Final = msgspec.msgpack.Decoder(Beginning)

@@ -75,9 +75,11 @@ class CommitFile:
         """List the first light block of each set of validators, and the last before it, oldest first."""
         with self._guard, refusing_faults(COMMITS_FILE):
             rows = self._db.execute(
-                "WITH turn AS (SELECT min(height) AS height FROM light GROUP BY validators_hash) "
-                "SELECT block FROM light WHERE height IN (SELECT height FROM turn) "
-                "OR height IN (SELECT height - 1 FROM turn) ORDER BY height"
+                "WITH seen AS (SELECT height, validators_hash AS now, "
+                "lag(validators_hash) OVER (ORDER BY height) AS before, "
+                "lead(validators_hash) OVER (ORDER BY height) AS following FROM light) "
+                "SELECT block FROM light WHERE height IN (SELECT height FROM seen "
+                "WHERE now IS NOT before OR (now <> following)) ORDER BY height"
             ).fetchall()
         return [read_kept(_check_blob(row[0])) for row in rows]
 

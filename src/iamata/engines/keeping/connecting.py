@@ -20,8 +20,14 @@ def connect(path: Path, *, is_writer: bool) -> sqlite3.Connection:
 
 
 def _create_privately(path: Path) -> None:
-    """Create the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
+    """Create the file, if there is none, for its owner alone; SQLite gives its mode to those beside it.
+
+    One that is there is not touched: to close it would drop the locks of every connection that this process
+    has to it (fcntl(2)), and another process could then take its write-ahead log away.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise Refused(Reason.HOME_NOT_FOUND, f"{path}: {error.strerror}") from error

@@ -12,7 +12,15 @@ from pathlib import Path
 import msgspec
 
 from iamata.crypto.tiles import Frontier, compute_changed_tiles
-from iamata.engines.keeping.beginning import Beginning, check_beginning, choose_stretch, read_edge
+from iamata.engines.keeping.beginning import (
+    BEGINNING_FILE,
+    Beginning,
+    Hold,
+    check_beginning,
+    choose_stretch,
+    read_edge,
+    write_beginning,
+)
 from iamata.engines.keeping.faults import refuse_damage
 from iamata.engines.keeping.readers import ReaderPool
 from iamata.engines.keeping.restoring import restore
@@ -48,6 +56,7 @@ class LedgerKeeper:
 
     def __init__(self, folder: Path, genesis: Genesis, *, vouch: Vouch | None = None) -> None:
         self._vouch = vouch
+        self._folder = folder
         self._file = LedgerFile(folder, is_writer=True)
         self._viewing = threading.Lock()
         self._view: KeptView | None = None
@@ -57,12 +66,20 @@ class LedgerKeeper:
         except BaseException:
             self._file.close()
             raise
+        if self.state.height == 0:  # a crash left a snapshot behind with which nothing has begun
+            (folder / BEGINNING_FILE).unlink(missing_ok=True)
         self._readers = ReaderPool(folder)
 
     @property
     def newest_header(self) -> bytes | None:
         """The header of the newest block as it is kept, None on a new ledger."""
         return self._header
+
+    @property
+    def may_begin(self) -> bool:
+        """Tell whether nothing was added since the ledger began: a crash may have kept CometBFT from it."""
+        is_begun = (self._folder / BEGINNING_FILE).exists()
+        return self.state.height == 0 or (is_begun and self._file.has_just_begun())
 
     def check_rules(self) -> None:
         """Refuse to go on where the next block's rules are not known here; what is kept can be read."""
@@ -163,10 +180,15 @@ class LedgerKeeper:
             entries=tuple(self.state.entries.items()),
         )
 
-    def begin_at(self, beginning: Beginning, *, height: int, app_hash: Digest) -> None:
+    def begin_at(
+        self, beginning: Beginning, *, height: int, app_hash: Digest, hold: Hold | None = None
+    ) -> None:
         """Begin where another node stands, if what it shows comes to this app hash, or refuse."""
-        require(self.state.height == 0, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
+        require(self.may_begin, Reason.HOME_ALREADY_EXISTS, "this ledger has begun already")
         tiles = check_beginning(beginning, self.state.genesis, height=height, app_hash=app_hash)
+        if hold is not None:
+            hold(beginning)
+        write_beginning(self._folder, beginning)
         segment = Segment(height, dict(beginning.entries))
         self._file.begin_at(beginning.blocks, segment=segment, tiles=tiles)
         segments, header = restore(self._file, self.state)
@@ -174,7 +196,7 @@ class LedgerKeeper:
             self._segments, self._header, self._view = segments, header, None
 
     def read_events(self, after: int) -> Iterator[tuple[int, Leaf]]:
-        """Read the log from a cursor, up to what is durable now."""
+        """Read the log from a cursor, or from what this ledger began with, up to what is durable now."""
         return self._read_events(after, self.take_view().log_size)
 
     def read_blocks(self, *, first_height: int = 1) -> Iterator[StoredBlock]:
@@ -192,7 +214,7 @@ class LedgerKeeper:
             return
         with self._readers.borrow() as file:
             first = file.find_block_of_leaf(max(after, 0))
-            blocks = file.read_blocks(first_height=first.height) if first is not None else iter(())
+            blocks = file.read_blocks(first_height=1 if first is None else first.height)
             for block in blocks:
                 for index, leaf in enumerate(block.leaves, start=block.first_leaf):
                     if index >= size:

@@ -74,6 +74,8 @@ class LedgerFile:
     ) -> None:
         """Make durable what a ledger begins with that was not replayed from its genesis, all at once."""
         with self._transaction():
+            self._db.execute("DELETE FROM block")
+            self._db.execute("DELETE FROM tile")
             for block in blocks:
                 self._append_block(block)
             self._db.execute("DELETE FROM segment")
@@ -114,6 +116,16 @@ class LedgerFile:
         """Tell whether the first blocks are missing, because the ledger began with a snapshot."""
         first = self._find_block("ORDER BY height LIMIT 1")
         return first is not None and first.height > 1
+
+    def has_just_begun(self) -> bool:
+        """Tell whether nothing was added to what a ledger began with, be that its genesis or a snapshot."""
+        last = self.find_last_block()
+        if last is None:
+            return True
+        return self._find("SELECT min(height), max(height) FROM segment", place="the state") == (
+            last.height,
+            last.height,
+        )
 
     def find_block_of_leaf(self, index: int) -> StoredBlock | None:
         """Return the block whose leaves include this one, or None."""

@@ -55,6 +55,7 @@ _STEPS: Final[tuple[Callable[..., steps.Step], ...]] = (
     steps.take_sums,
 )
 _MASKED: Final = 2
+_SUMS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Sum:
     """Part by part, as the plan says."""
     plan: Plan
     transcript: bytes
-    """What those who finished agree on: 32 bytes that stand for the plan and every accepted message."""
+    """What those who finished agree on: 32 bytes that stand for the plan and every message that the sum
+    follows from. Whose word on the sum a site heard in the end changes nothing."""
 
     @property
     def integers(self) -> tuple[Integers, ...]:
@@ -187,7 +189,7 @@ class Site:
             rows=int(decode_integers(residues[0])[0]),
             residues=residues[1:],
             plan=plan,
-            transcript=progress.last,
+            transcript=progress.seen[_SUMS],
         )
 
     def receive(self, delivery: Sequence[bytes]) -> bytes | None:

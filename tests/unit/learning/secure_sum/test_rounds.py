@@ -196,4 +196,4 @@ def test_the_wire_is_what_it_was() -> None:
 
     total = rehearse(plan, enter(plan, [np.array([1, 2, 3])] * 3))
 
-    assert total.transcript.hex() == "585f698683aff5dd2b14514e901b21fe08b20225025fbe5dc524e6f306c9c8da"
+    assert total.transcript.hex() == "b4d6e1103eb162079216aa2e0ab42d0ac8abd711953a83cc903a0c46252dfd86"

@@ -1,0 +1,131 @@
+"""`iamata dataset`: a custodian's table for a study, of patients who agreed and of nobody else."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iamata.cli.commands import make_noun, verb
+from iamata.cli.learning import StudyArgument, describe_dataset, spell_overdue, tell_time
+from iamata.cli.options import HomeOption, MemberOption
+from iamata.cli.output import note, show, spell_table
+from iamata.cli.parties import read_id
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.learning.protocols import PROTOCOL_BYTES_MAX
+from iamata.ledger.tables import DATASETS
+from iamata.model.ids import DatasetId, MemberId, StudyId
+from iamata.node.gathering import Gathered, build_from_table, read_conditions
+from iamata.node.home import Home, open_home
+from iamata.node.studying import read_file
+from iamata.workflows.lineages import list_datasets, trace
+from iamata.workflows.withdrawals import list_studies, look_after_all
+
+REFUSED: str = "refused"
+
+app = make_noun("Datasets: which of a custodian's patients a study may learn from.")
+
+PatientColumnOption = Annotated[
+    str,
+    typer.Option(
+        "--patient-column", metavar="NAME", help="Whose a row is: Patient/…, its id, or the pseudonym."
+    ),
+]
+
+
+@verb(app, "build")
+def build(
+    *,
+    study: StudyArgument,
+    home: HomeOption,
+    member: MemberOption,
+    table: Annotated[Path, typer.Option("--table", metavar="FILE", help="The rows: .csv or .parquet.")],
+    patient_column: PatientColumnOption,
+    conditions: Annotated[
+        Path | None,
+        typer.Option(
+            "--conditions", metavar="FILE", help="What may be done with the data (DUO, JSON); else health."
+        ),
+    ] = None,
+    protocol: Annotated[
+        Path | None,
+        typer.Option("--protocol", metavar="FILE", help="The study's protocol, if it is not here yet."),
+    ] = None,
+) -> None:
+    """Build a site's dataset out of a table, of patients whose consent covers the study."""
+    chosen, said = read_id(study, StudyId), read_conditions(conditions)
+    document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
+    with open_home(home) as opened:
+        dataset, gathered = build_from_table(
+            opened,
+            chosen,
+            member=member,
+            table=table,
+            patient_column=patient_column,
+            conditions=said,
+            protocol=document,
+        )
+        row = describe_here(opened, dataset)
+    show(row | count_rows(gathered), [f"Dataset {dataset} of {member} stands, in {row['leaves']} leaves."])
+    note(f"{gathered.rows_read:,} rows of {len(gathered.rows):,} patients read.")
+    if gathered.unknown_patients:
+        note(f"Left out, for nobody here is known so: {gathered.unknown_patients:,} in the patient column.")
+
+
+@verb(app, "list")
+def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOption = None) -> None:
+    """List every dataset, and on which its custodian owes its word."""
+    with open_place(home, node, wallet) as place:
+        view, found, at_ms = place.engine.snapshot(), trace(place.engine), tell_time(place)
+        rows = [
+            describe_dataset(name, entry, at_ms=at_ms)
+            for study in found.studies
+            for name, entry in list_datasets(view, found, study)
+        ]
+    table = [
+        (row["dataset"], row["study"], row["custodian"], spell_overdue(row), row["confirm_until"])
+        for row in rows
+    ]
+    header = ("dataset", "study", "custodian", "status", "to be confirmed until")
+    show({"datasets": rows}, spell_table(header, table))
+
+
+@verb(app, "look-after")
+def look_after(
+    *,
+    home: HomeOption,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", metavar="ID", help="Whose datasets; otherwise all served here."),
+    ] = None,
+) -> None:
+    """Do what withdrawals ask of this home's datasets: replace, retire, or confirm them."""
+    with open_home(home) as opened:
+        members = sorted(opened.offices) if member is None else [opened.get_office(member).member]
+        rows = [row for one in members for row in look_after_member(opened, one)]
+    table = [(row["custodian"], row["study"], row["step"]) for row in rows]
+    show({"steps": rows}, spell_table(("custodian", "study", "what was done"), table))
+
+
+def look_after_member(home: Home, member: MemberId) -> list[dict[str, Any]]:
+    """Look after a member's datasets, and say what was done for each study."""
+    office = home.get_office(member)
+    done = look_after_all(office)
+    return [
+        {"custodian": member, "study": study, "step": done.get(study, REFUSED)}
+        for study in list_studies(office, office.take_view())
+    ]
+
+
+def describe_here(home: Home, dataset: DatasetId) -> dict[str, Any]:
+    """Describe a dataset that was just posted."""
+    entry = DATASETS.find(home.engine.snapshot(), dataset)
+    return {} if entry is None else describe_dataset(dataset, entry, at_ms=tell_time(home))
+
+
+def count_rows(gathered: Gathered) -> dict[str, int]:
+    """Say what a table had; who of them agreed is nobody's to count here."""
+    return {
+        "rows_read": gathered.rows_read,
+        "patients_read": len(gathered.rows),
+        "unknown_patients": gathered.unknown_patients,
+    }

@@ -1,0 +1,96 @@
+"""How studies, datasets, runs and models are described: for machines as documents, for people as rows."""
+
+from typing import Annotated, Any
+
+import typer
+
+from iamata.ledger.entries import Dataset, Model, Run, Study
+from iamata.ledger.tables import DATASETS
+from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
+from iamata.model.instants import Instant, format_day, format_instant
+from iamata.model.reasons import Reason
+from iamata.node.places import Place
+from iamata.ports import LedgerView
+from iamata.workflows.lineages import Lineages, is_model_overdue, is_over_time, is_overdue
+
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study, by its id.")]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by its id.")]
+MICRO: int = 1_000_000
+
+
+def tell_time(place: Place) -> Instant:
+    """Tell at what time something is judged: the ledger's, or the clock's where the ledger is idle."""
+    return Instant(max(place.engine.snapshot().time_ms, place.clock()))
+
+
+def describe_study(study_id: StudyId, study: Study) -> dict[str, Any]:
+    """Describe where a study stands."""
+    return {
+        "study": study_id,
+        "owner": study.owner,
+        "status": study.status,
+        "purpose": study.purpose,
+        "uses": list(study.uses),
+        "sites": list(study.sites),
+        "until": format_day(study.until_day),
+        "approvals": list(study.approvals),
+        "rejections": list(study.rejections),
+        "budget": study.budget_micro / MICRO,
+        "spent": study.spent_micro / MICRO,
+    }
+
+
+def describe_dataset(dataset_id: DatasetId, dataset: Dataset, *, at_ms: Instant) -> dict[str, Any]:
+    """Describe where a dataset stands."""
+    return {
+        "dataset": dataset_id,
+        "study": dataset.study,
+        "custodian": dataset.custodian,
+        "status": dataset.status,
+        "leaves": dataset.leaves,
+        "height": dataset.height,
+        "confirm_until": format_instant(dataset.confirm_until_ms),
+        "is_overdue": is_overdue(dataset, at_ms=at_ms),
+    }
+
+
+def describe_run(
+    view: LedgerView, found: Lineages, run_id: RunId, run: Run, *, at_ms: Instant
+) -> dict[str, Any]:
+    """Describe what became of a run."""
+    datasets = [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
+    return {
+        "run": run_id,
+        "status": run.status,
+        "is_over_time": is_over_time(run, at_ms=at_ms),
+        "reason": name_reason(found.failures.get(run_id)),
+        "sites": [one.custodian for one in datasets],
+        "attested_by": [one.site for one in run.attestations],
+        "spends": run.spends_micro / MICRO,
+    }
+
+
+def describe_model(view: LedgerView, model_id: ModelId, model: Model, *, at_ms: Instant) -> dict[str, Any]:
+    """Describe where a model stands."""
+    return {
+        "model": model_id,
+        "study": model.study,
+        "run": model.run,
+        "status": model.status,
+        "is_overdue": is_model_overdue(view, model, at_ms=at_ms),
+        "supersedes": model.supersedes or "",
+        "file": model.content,
+        "card": model.card,
+    }
+
+
+def name_reason(number: int | None) -> str:
+    """Name the reason of a failed run; a newer program's has only its number here."""
+    if number is None:
+        return ""
+    return Reason(number).name if number in Reason.__members__.values() else str(number)
+
+
+def spell_overdue(row: dict[str, Any]) -> str:
+    """Say where a dataset or a model stands, in a word or two."""
+    return f"{row['status']}, overdue" if row["is_overdue"] else str(row["status"])

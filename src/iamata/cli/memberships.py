@@ -1,0 +1,61 @@
+"""`iamata wallet studies`: which studies learn from a patient, and which models did."""
+
+from typing import Any
+
+import typer
+
+from iamata.cli.commands import verb
+from iamata.cli.options import HomeOption, WalletOption
+from iamata.cli.output import show, spell_table
+from iamata.cli.places import get_home, open_place
+from iamata.node.memberships import Membership, list_memberships
+
+HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "models that learned from it")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add what a patient can ask about studies to the wallet's commands."""
+    verb(app, "studies")(list_studies)
+
+
+def list_studies(*, home: HomeOption, wallet: WalletOption) -> None:
+    """Say in which studies' datasets you are, by proofs checked here, and which models learned there."""
+    with open_place(home, None, wallet) as place:
+        found = list(list_memberships(get_home(place, "asking about studies"), wallet))
+    rows = [describe_membership(one) for one in found]
+    table = [
+        (row["study"], row["custodian"], row["dataset"], spell_dataset(row), spell_models(row))
+        for row in rows
+    ]
+    show(
+        {"datasets": rows},
+        [
+            *spell_table(HEADER, table),
+            f"You are in {sum(one.is_in for one in found)} of {len(found)}.",
+            f"The ledger proves {sum(one.is_proven for one in found)} of these answers.",
+        ],
+    )
+
+
+def describe_membership(one: Membership) -> dict[str, Any]:
+    """Describe whether somebody is in a dataset."""
+    return {
+        "study": one.entry.study,
+        "custodian": one.entry.custodian,
+        "dataset": one.dataset,
+        "status": one.entry.status,
+        "is_in": one.is_in,
+        "is_proven": one.is_proven,
+        "models": [{"model": name, "status": entry.status} for name, entry in one.models],
+    }
+
+
+def spell_dataset(row: dict[str, Any]) -> str:
+    """Say whether somebody is in a dataset, and where that stands."""
+    place = "in" if row["is_in"] else "not in"
+    return f"{place if row['is_proven'] else 'unknown'} ({row['status']})"
+
+
+def spell_models(row: dict[str, Any]) -> str:
+    """Say what learned from a dataset."""
+    return ", ".join(f"{one['model']} ({one['status']})" for one in row["models"]) or "none"

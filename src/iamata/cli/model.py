@@ -1,0 +1,169 @@
+"""`iamata model`: what was learned, where it comes from, and where it stands today."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from iamata.cli.commands import make_noun, verb
+from iamata.cli.files import open_new
+from iamata.cli.learning import ModelArgument, describe_model, spell_overdue, tell_time
+from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption
+from iamata.cli.output import note, show, spell_table
+from iamata.cli.parties import read_asker, read_id, read_patient
+from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
+from iamata.learning.estimators.predictions import Prediction
+from iamata.learning.protocols import Protocol
+from iamata.ledger.entries import ModelStatus
+from iamata.model.ids import ModelId
+from iamata.model.reasons import Reason, require
+from iamata.node.home import open_home
+from iamata.node.model_checks import fetch_model, read_row, verify_at_home
+from iamata.node.studying import fetch_document, read_file
+from iamata.workflows.lineages import get_model, get_study, list_models, trace
+from iamata.workflows.model_cards import NOT_A_DEVICE
+from iamata.workflows.model_uses import Application, apply_model, require_in_use
+
+app = make_noun("Models: what was learned, from what, and where it stands.")
+
+
+@verb(app, "list")
+def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOption = None) -> None:
+    """List every model, and where it stands."""
+    with open_place(home, node, wallet) as place:
+        view, at_ms = place.engine.snapshot(), tell_time(place)
+        rows = [
+            describe_model(view, name, entry, at_ms=at_ms)
+            for name, entry in list_models(view, trace(place.engine))
+        ]
+    table = [(row["model"], row["study"], spell_overdue(row), row["supersedes"]) for row in rows]
+    show({"models": rows}, spell_table(("model", "study", "status", "supersedes"), table))
+
+
+@verb(app, "show")
+def show_(
+    *,
+    model: ModelArgument,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
+    card: Annotated[
+        Path | None,
+        typer.Option("--card", metavar="FILE", help="Write its card to this new file (Markdown)."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Write the model to this new file (JSON).")
+    ] = None,
+) -> None:
+    """Show where a model comes from and where it stands; write its card or its file."""
+    chosen = read_id(model, ModelId)
+    with open_place(home, node, wallet) as place:
+        view = place.engine.snapshot()
+        entry = get_model(view, chosen)
+        row = describe_model(view, chosen, entry, at_ms=tell_time(place))
+        for path, digest in ((card, entry.card), (file, entry.content)):
+            if path is not None:
+                document = fetch_document(place, digest, owner=get_study(view, entry.study).owner)
+                with open_new(path) as new:
+                    if new is not None:
+                        new.write(document.decode("utf-8"))
+    show(
+        row,
+        [
+            f"Model {chosen} is {spell_overdue(row)}.",
+            f"Study {row['study']}, run {row['run']}.",
+            *([f"It took the place of {row['supersedes']}."] if row["supersedes"] else []),
+            f"File (SHA-256) {row['file']}; card {row['card']}.",
+        ],
+    )
+
+
+@verb(app, "verify")
+def verify(
+    *,
+    model: ModelArgument,
+    home: HomeOption,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="What you have as its file; else what is here."),
+    ] = None,
+) -> None:
+    """Say of everything that a model rests on whether it is proven, opened or attested."""
+    chosen = read_id(model, ModelId)
+    raw = None if file is None else read_file(file, bytes_max=MODEL_BYTES_MAX)
+    with open_home(home) as opened:
+        statements = verify_at_home(opened, chosen, file=raw)
+        view = opened.engine.snapshot()
+        row = describe_model(view, chosen, get_model(view, chosen), at_ms=tell_time(opened))
+    wrong = [one for one in statements if not one.holds]
+    show(
+        row | {"statements": [msgspec.to_builtins(one) for one in statements], "holds": not wrong},
+        [
+            f"Model {chosen} is {spell_overdue(row)}.",
+            *(f"{one.ground if one.holds else 'WRONG':>8}  {one.says}" for one in statements),
+        ],
+    )
+    require(not wrong, Reason.FAULT_FOUND, "; ".join(one.says for one in wrong))
+
+
+@verb(app, "apply")
+def apply(
+    *,
+    model: ModelArgument,
+    home: HomeOption,
+    member: MemberOption,
+    person: PersonOption,
+    patient: PatientOption,
+    row: Annotated[
+        Path, typer.Option("--row", metavar="FILE", help="The patient's row: .json, .csv or .parquet.")
+    ],
+) -> None:
+    """Ask a model about a patient whom you treat. The patient will see it; it is no medical device."""
+    chosen = read_id(model, ModelId)
+    with open_home(home) as opened:
+        view, at_ms = opened.engine.snapshot(), tell_time(opened)
+        entry = get_model(view, chosen)
+        require_in_use(entry)
+        wanted = Application(
+            person=read_asker(opened, person, member=member),
+            patient=read_patient(opened, patient, member=member),
+            model=chosen,
+        )
+        document, protocol = fetch_model(opened, chosen)
+        prediction = apply_model(
+            opened.get_office(member), wanted, read_row(row, protocol), file=document, protocol=protocol
+        )
+        standing = describe_model(view, chosen, entry, at_ms=at_ms)
+    show_prediction(standing, prediction, protocol)
+
+
+def show_prediction(standing: dict[str, Any], prediction: Prediction, protocol: Protocol) -> None:
+    """Show what a model says, what that rests on, and what it is not."""
+    outcome = protocol.schema.outcome.name
+    contributions = dict(sorted(prediction.contributions.items(), key=lambda one: -abs(one[1])))
+    show(
+        {
+            "model": standing["model"],
+            "status": standing["status"],
+            "is_overdue": standing["is_overdue"],
+            "outcome": outcome,
+            "value": prediction.value,
+            "low": prediction.low,
+            "high": prediction.high,
+            "contributions": contributions,
+            "notice": NOT_A_DEVICE,
+        },
+        [
+            f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
+            *spell_table(
+                ("column", "adds"), [(name, f"{added:+.3f}") for name, added in contributions.items()]
+            ),
+            NOT_A_DEVICE,
+        ],
+    )
+    if standing["status"] == ModelStatus.STALE:
+        note("This model is stale: patients whom it learned from have left since. Ask for the next one.")
+    if standing["is_overdue"]:
+        note("This model is overdue: a custodian owes its word on a dataset that it learned from.")

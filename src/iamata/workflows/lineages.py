@@ -1,0 +1,125 @@
+"""What the ledger tells of learning: studies, their datasets and runs, and the models that came of them.
+
+Read models, folded from events; where each stands is the ledger's own entry.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus, Study
+from iamata.ledger.events import DatasetPosted, ModelRegistered, RunFailed, RunStarted, StudyProposed
+from iamata.ledger.leaves import Leaf
+from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
+from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused
+from iamata.ports import Engine, LedgerView
+
+
+class Lineages(msgspec.Struct, kw_only=True):
+    """Which studies, datasets, runs and models there ever were, each in the ledger's order."""
+
+    studies: list[StudyId] = []
+    datasets: dict[DatasetId, StudyId] = {}
+    runs: dict[RunId, StudyId] = {}
+    models: dict[ModelId, RunId] = {}
+    failures: dict[RunId, int] = {}
+    """The numbers of the reasons for which runs came to nothing."""
+
+
+def trace(engine: Engine) -> Lineages:
+    """Fold the log into what was learned from what."""
+    return fold(leaf for _, leaf in engine.events(0))
+
+
+def fold(leaves: Iterable[Leaf]) -> Lineages:
+    """Fold events into what was learned from what."""
+    found = Lineages()
+    for leaf in leaves:
+        event: Any = leaf.event
+        match event:
+            case StudyProposed():
+                found.studies.append(event.study)
+            case DatasetPosted():
+                found.datasets[event.dataset] = event.study
+            case RunStarted():
+                found.runs[event.run] = event.study
+            case RunFailed():
+                found.failures[event.run] = event.reason
+            case ModelRegistered():
+                found.models[event.model] = event.run
+            case _:
+                pass
+    return found
+
+
+def list_datasets(view: LedgerView, found: Lineages, study: StudyId) -> Iterator[tuple[DatasetId, Dataset]]:
+    """List every dataset that a study ever had."""
+    for name, of_study in found.datasets.items():
+        if of_study == study and (entry := DATASETS.find(view, name)) is not None:
+            yield name, entry
+
+
+def list_runs(view: LedgerView, found: Lineages, study: StudyId) -> Iterator[tuple[RunId, Run]]:
+    """List every run of a study."""
+    for name, of_study in found.runs.items():
+        if of_study == study and (entry := RUNS.find(view, name)) is not None:
+            yield name, entry
+
+
+def list_models(
+    view: LedgerView, found: Lineages, study: StudyId | None = None
+) -> Iterator[tuple[ModelId, Model]]:
+    """List every model, or every model of a study."""
+    for name, run in found.models.items():
+        if study is None or found.runs.get(run) == study:
+            entry = MODELS.find(view, name)
+            if entry is not None:
+                yield name, entry
+
+
+def list_learned(view: LedgerView, found: Lineages, dataset: DatasetId) -> Iterator[tuple[ModelId, Model]]:
+    """List every model that ever learned from a dataset, whatever became of it."""
+    for name, entry in list_models(view, found):
+        run = RUNS.find(view, entry.run)
+        if run is not None and dataset in run.datasets:
+            yield name, entry
+
+
+def is_overdue(dataset: Dataset, *, at_ms: Instant) -> bool:
+    """Tell whether a custodian owes its word on a dataset: nothing more may be learned from it."""
+    return dataset.status is DatasetStatus.ACTIVE and at_ms > dataset.confirm_until_ms
+
+
+def is_over_time(run: Run, *, at_ms: Instant) -> bool:
+    """Tell whether a run was neither finished nor given up when its time ended."""
+    return run.status is RunStatus.RUNNING and at_ms > run.until_ms
+
+
+def is_model_overdue(view: LedgerView, model: Model, *, at_ms: Instant) -> bool:
+    """Tell whether a model rests on a dataset on which its custodian owes its word."""
+    run = RUNS.find(view, model.run)
+    datasets = () if run is None else run.datasets
+    return any(
+        is_overdue(entry, at_ms=at_ms)
+        for name in datasets
+        if (entry := DATASETS.find(view, name)) is not None
+    )
+
+
+def get_study(view: LedgerView, study: StudyId) -> Study:
+    """Return a study, or refuse."""
+    entry = STUDIES.find(view, study)
+    if entry is None:
+        raise Refused(Reason.UNKNOWN_STUDY)
+    return entry
+
+
+def get_model(view: LedgerView, model: ModelId) -> Model:
+    """Return a model, or refuse."""
+    entry = MODELS.find(view, model)
+    if entry is None:
+        raise Refused(Reason.UNKNOWN_MODEL)
+    return entry

@@ -1,0 +1,242 @@
+"""Check all that a model rests on, and say of each statement how far it can be known (DESIGN 6).
+
+*Proven*: the ledger alone shows it. *Opened*: somebody here holds what opens a commitment or a hash, and it
+was worked out again. *Attested*: it is a site's signed word, and no more.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
+
+from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
+from iamata.learning.protocols import Protocol, name_document
+from iamata.ledger.entries import Dataset, DatasetStatus, Model, ModelStatus, Run, RunStatus, Study
+from iamata.ledger.leaves import Leaf
+from iamata.ledger.tables import CONSENTS, DATASETS, PATIENTS, RUNS
+from iamata.ledger.transactions.studies import REVIEWS_NEEDED
+from iamata.model.ids import DatasetId, Digest, MemberId, ModelId
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused
+from iamata.ports import LedgerView
+from iamata.vault.custody import Custody
+from iamata.vault.openings import Opening, find_opening
+from iamata.workflows.consent_history import ConsentsThen, list_consents_then, read_policy_then
+from iamata.workflows.datasets import decide_taking_part
+from iamata.workflows.documents import get_protocol
+from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
+from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.reviewed_code import compute_code_digest
+
+
+class Ground(enum.StrEnum):
+    """How far a statement can be known here."""
+
+    PROVEN = "proven"
+    OPENED = "opened"
+    ATTESTED = "attested"
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a model rests on."""
+
+    name: str
+    ground: Ground
+    holds: bool
+    says: str
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a model is held against."""
+
+    view: LedgerView
+    read_log: Callable[[], Iterable[Leaf]]
+    tell_block_ms: Callable[[int], Instant]
+    """The time of a block, by its height."""
+    custodies: Mapping[MemberId, Custody]
+    """Of the members whose openings are at hand."""
+    find_document: Callable[[Digest], bytes | None]
+
+
+class _Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """A model with all that is above it."""
+
+    entry: Model
+    run: Run
+    study: Study
+    datasets: tuple[tuple[DatasetId, Dataset], ...]
+
+    def list_sites(self) -> list[MemberId]:
+        return [dataset.custodian for _, dataset in self.datasets]
+
+
+def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = None) -> list[Statement]:
+    """Check a model; `file` is what somebody has as its file, otherwise what is kept here."""
+    whole = _gather(evidence.view, model)
+    return [
+        _check_permit(whole),
+        _check_run(whole),
+        _check_attestations(whole),
+        _check_standing(whole),
+        *_check_documents(evidence, whole, file),
+        _check_code(whole),
+        *(one for named in whole.datasets for one in _check_dataset(evidence, whole, *named)),
+        _say(
+            "computation",
+            Ground.ATTESTED,
+            says=f"which rows were read, and that the reviewed code ran: {', '.join(whole.list_sites())}",
+        ),
+    ]
+
+
+def _gather(view: LedgerView, model: ModelId) -> _Whole:
+    entry = get_model(view, model)
+    run, study = RUNS.find(view, entry.run), get_study(view, entry.study)
+    if run is None:
+        raise Refused(Reason.UNKNOWN_RUN)
+    datasets = tuple(
+        (one, found) for one in run.datasets if (found := DATASETS.find(view, one)) is not None
+    )
+    return _Whole(entry=entry, run=run, study=study, datasets=datasets)
+
+
+def _say(name: str, ground: Ground, *, holds: bool = True, says: str) -> Statement:
+    return Statement(name=name, ground=ground, holds=holds, says=says)
+
+
+def _check_permit(whole: _Whole) -> Statement:
+    study = whole.study
+    independent = [one for one in dict.fromkeys(study.approvals) if one != study.owner]
+    says = f"the permit of {study.owner} was granted by reviewers of {', '.join(independent) or 'nobody'}"
+    return _say("permit", Ground.PROVEN, holds=len(independent) >= REVIEWS_NEEDED, says=says)
+
+
+def _check_run(whole: _Whole) -> Statement:
+    run, sites = whole.run, whole.list_sites()
+    is_authorised = (
+        run.study == whole.entry.study
+        and run.status is RunStatus.FINISHED
+        and len(whole.datasets) == len(run.datasets) > 0
+        and all(dataset.study == run.study for _, dataset in whole.datasets)
+        and all(site in whole.study.sites for site in sites)
+    )
+    says = f"the run was authorised by that permit, on datasets of {', '.join(sites)}"
+    return _say("run", Ground.PROVEN, holds=is_authorised, says=says)
+
+
+def _check_attestations(whole: _Whole) -> Statement:
+    said = {one.site: one for one in whole.run.attestations}
+    is_said = sorted(said) == sorted(whole.list_sites())
+    is_same = {one.model for one in said.values()} == {whole.entry.content}
+    is_one = len({one.transcript for one in said.values()}) == 1
+    says = f"the reviewed code, this model and one transcript of sums were signed by {', '.join(said)}"
+    return _say("attestations", Ground.PROVEN, holds=is_said and is_same and is_one, says=says)
+
+
+def _check_standing(whole: _Whole) -> Statement:
+    """Hold a model's status against its datasets': who left one has to be seen in the model."""
+    statuses = [dataset.status for _, dataset in whole.datasets]
+    possible = [ModelStatus.SUPERSEDED, ModelStatus.RETIRED]
+    if DatasetStatus.RETIRED not in statuses:
+        possible = [*possible, ModelStatus.STALE]
+        if DatasetStatus.REPLACED not in statuses:
+            possible = [*possible, ModelStatus.CURRENT]
+    told = ", ".join(f"{dataset.custodian} {dataset.status}" for _, dataset in whole.datasets)
+    says = f"the model is {whole.entry.status}; its datasets: {told}"
+    return _say("standing", Ground.PROVEN, holds=whole.entry.status in possible, says=says)
+
+
+def _check_documents(evidence: Evidence, whole: _Whole, file: bytes | None) -> Iterator[Statement]:
+    wanted = (
+        ("file", whole.entry.content, "the model's file"),
+        ("card", whole.entry.card, "the model's card"),
+        ("protocol", whole.study.protocol, "the protocol"),
+    )
+    for name, digest, what in wanted:
+        is_given = name == "file" and file is not None
+        raw = file if is_given else evidence.find_document(digest)
+        if raw is None:
+            yield _say(name, Ground.ATTESTED, says=f"{what} is not at hand; its hash is {digest}")
+        else:
+            holds = name_document(raw) == digest
+            says = f"{what} {'has' if holds else 'was changed: it has not'} the hash on the ledger"
+            yield _say(name, Ground.OPENED, holds=holds, says=says)
+
+
+def _check_code(whole: _Whole) -> Statement:
+    """Compare what is installed here; another version here does not make the model wrong."""
+    if compute_code_digest() == whole.study.code:
+        return _say("code", Ground.OPENED, says="the code that is installed here is what was reviewed")
+    says = "the code that was reviewed is not what is installed here, so it was not looked at"
+    return _say("code", Ground.ATTESTED, says=says)
+
+
+def _check_dataset(
+    evidence: Evidence, whole: _Whole, name: DatasetId, dataset: Dataset
+) -> Iterator[Statement]:
+    site = dataset.custodian
+    custody = evidence.custodies.get(site)
+    opening = None if custody is None else find_opening(custody, name)
+    if custody is None or opening is None:
+        says = f"{site}: everybody in its dataset agreed to it"
+        yield _say("consents", Ground.ATTESTED, says=says)
+        return
+    if not _is_opened(opening, dataset):
+        says = f"{site}: what is kept does not open what its dataset commits to"
+        yield _say("consents", Ground.OPENED, holds=False, says=says)
+        return
+    roll = get_roll(custody, name)
+    members, leaves = roll.build_members()
+    is_same = (spell_members(members), leaves) == (dataset.members, dataset.leaves)
+    says = f"{site}: the roll's leaves {'make' if is_same else 'do not make'} the root on the ledger"
+    yield _say("members", Ground.OPENED, holds=is_same, says=says)
+    yield _check_consents(evidence, whole, dataset, roll, get_protocol(custody, whole.study))
+
+
+def _is_opened(opening: Opening, dataset: Dataset) -> bool:
+    return (opening.kind, opening.commitment) == (DATASET, dataset.consents)
+
+
+def _check_consents(
+    evidence: Evidence, whole: _Whole, dataset: Dataset, roll: Roll, protocol: Protocol
+) -> Statement:
+    at_ms = evidence.tell_block_ms(dataset.height)
+    then = list_consents_then(evidence.read_log(), at_ms=at_ms)
+    custody, view = evidence.custodies[dataset.custodian], evidence.view
+    living = [one for one in roll.participants if not _is_erased(view, one)]
+    wrong = sum(
+        not _is_consented(view, custody, whole.study, roll, one, then=then, protocol=protocol, at_ms=at_ms)
+        for one in living
+    )
+    erased = len(roll.participants) - len(living)
+    says = f"{dataset.custodian}: of {len(living)} in its dataset, {len(living) - wrong} had agreed by then"
+    if erased:
+        says += f"; {erased} were erased since"
+    return _say("consents", Ground.OPENED, holds=wrong == 0, says=says)
+
+
+def _is_erased(view: LedgerView, one: Participant) -> bool:
+    patient = PATIENTS.find(view, one.patient)
+    return patient is None or patient.is_erased
+
+
+def _is_consented(  # noqa: PLR0913  whose consent, to what, when
+    view: LedgerView,
+    custody: Custody,
+    study: Study,
+    roll: Roll,
+    one: Participant,
+    *,
+    then: ConsentsThen,
+    protocol: Protocol,
+    at_ms: Instant,
+) -> bool:
+    """Tell whether a participant's consent was in force, covered the study, and makes just this leaf."""
+    entry, opening = CONSENTS.find(view, one.consent), find_opening(custody, one.consent)
+    if entry is None or opening is None:
+        return False
+    is_theirs = (entry.patient, entry.custodian) == (one.patient, custody.member)
+    is_leaf = one.leaf == compute_leaf(derive_member_key(opening.salt), roll.study)
+    policy = read_policy_then(view, custody, one.patient, then, at_ms=at_ms)
+    consented = decide_taking_part(policy, study, protocol, at_ms=at_ms)
+    return is_theirs and is_leaf and consented == one.consent

@@ -1,0 +1,180 @@
+"""A study's story on the command line, told once: from its proposal to a model that forgot who left."""
+
+import csv
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iamata.model.ids import ConsentId
+from iamata.node import wallets
+from iamata.node.home import open_home
+from iamata.stores.wallets import load_wallet
+from iamata.testing.stage import Answer
+from iamata.testing.study_stage import HOSPITALS, StudyStage
+
+SITE: Final = "north"
+PATIENTS: Final = {"east": 11, SITE: 21, "south": 11}
+LEAVING: Final = 10
+LISTS: Final = ("datasets", "runs", "models")
+
+
+class LearningStory:
+    """Runs the commands of learning in their order, and remembers what each printed."""
+
+    def __init__(self, stage: StudyStage) -> None:
+        self.stage = stage
+        self.heard: dict[str, dict[str, Any]] = {}
+        self.moments: dict[str, dict[str, Any]] = {}
+        """What was printed at named moments."""
+        self.refused: dict[str, Answer] = {}
+
+    def tell(self) -> "LearningStory":
+        """Tell it all."""
+        study = self.govern()
+        model = self.learn(study)
+        self.check(model)
+        self.use(model)
+        self.leave(study, model)
+        self.end(study)
+        return self
+
+    def ask(self, command: str, *arguments: object) -> dict[str, Any]:
+        """Run a command that must succeed."""
+        self.heard[command] = self.stage.ask(*command.split(), *arguments)
+        return self.heard[command]
+
+    def govern(self) -> str:
+        """Propose a study and let two members' reviewers grant its permit."""
+        study = self.stage.propose()
+        self.refused["built without a permit"] = self.build(study, self.stage.table(SITE))
+        early = self.ask("study show", study)
+        self.moments["proposed"] = early
+        self.heard["study propose"] = {key: early[key] for key in early if key not in LISTS}
+        self.heard["study review"] = self.stage.review(study)
+        rosa = ("--wallet", self.stage.wallet("rosa"))
+        self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
+        propose = ("study", "propose", self.stage.protocol, *rosa, "--sites", SITE, "--yes", "--json")
+        late = ("--purpose", "research", "--until", "2199-01-01")
+        self.refused["used for what is no code"] = self.stage(*propose, *late, "--use", "health")
+        self.refused["asked for too long"] = self.stage(*propose, *late, "--use", "DUO:0000006")
+        self.ask("study list")
+        return study
+
+    def build(self, study: str, table: Path, *more: object) -> Answer:
+        """Try to build a dataset out of some table."""
+        asked = ("--member", SITE, "--table", table, "--patient-column", "patient", *more, "--json")
+        return self.stage("dataset", "build", study, *asked)
+
+    def learn(self, study: str) -> str:
+        """Build the datasets, one out of Parquet, and train."""
+        self.refuse_tables(study)
+        conditions = self.stage.folder / "conditions.json"
+        conditions.write_text('{"permission": "DUO:0000011"}')
+        self.refused["for ancestry alone"] = self.build(
+            study, self.stage.table(SITE), "--conditions", conditions
+        )
+        for member in HOSPITALS:
+            self.heard["dataset build"] = self.stage.build(study, member)
+        self.refused["built twice"] = self.build(study, self.stage.table(SITE))
+        self.ask("dataset list")
+        stranger = ("--wallet", self.stage.patient_wallet(SITE, 0))
+        self.refused["trained by a patient"] = self.stage("study", "train", study, *stranger, "--json")
+        return str(self.ask("study train", study, "--wallet", self.stage.wallet("rosa"))["model"])
+
+    def refuse_tables(self, study: str) -> None:
+        """Try tables that cannot be used."""
+        table = self.stage.table(SITE)
+        with table.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        for name, changed in (
+            ("without a column", [header[:-2] + header[-1:], *(row[:-2] + row[-1:] for row in rows)]),
+            ("with a column twice", [[*header, "marker"], *([*row, "0"] for row in rows)]),
+            ("beyond the bounds", [header, *([row[0], "99", *row[2:]] for row in rows)]),
+        ):
+            path = self.stage.folder / f"{name.replace(' ', '-')}.csv"
+            with path.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(changed)
+            self.refused[name] = self.build(study, path)
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
+        pq.write_table(pa.table(columns), table.with_suffix(".parquet"))
+
+    def check(self, model: str) -> None:
+        """Look at the model from all sides; a file that was changed is found."""
+        folder = self.stage.folder
+        written = ("--card", folder / "card.md", "--file", folder / "model.json")
+        self.ask("model show", model, *written)
+        self.ask("model verify", model)
+        (folder / "changed.json").write_bytes((folder / "model.json").read_bytes().replace(b"1", b"2", 1))
+        self.moments["its own file"] = self.stage.ask(
+            "model", "verify", model, "--file", folder / "model.json"
+        )
+        self.refused["changed file"] = self.stage(
+            "model", "verify", model, "--file", folder / "changed.json", "--json"
+        )
+
+    def use(self, model: str) -> None:
+        """Let a doctor ask it about a patient, who sees that."""
+        (self.stage.folder / "row.json").write_text('{"marker": 1.5, "smokes": "yes"}')
+        self.ask("model apply", *self.about(model))
+        self.refuse_uses(model)
+        self.refused["asked by a stranger"] = self.stage(
+            "model", "apply", *self.about(model, person="rosa"), "--json"
+        )
+        patient = ("--wallet", self.stage.patient_wallet(SITE, 0))
+        self.moments["looked"] = self.stage.ask("wallet", "accesses", *patient)
+        self.moments["in it"] = self.stage.ask("wallet", "studies", *patient)
+
+    def refuse_uses(self, model: str) -> None:
+        """Ask with half a row, and about a patient who keeps the house from what is ordinary."""
+        half = self.stage.folder / "half.json"
+        half.write_text('{"marker": 1.5}')
+        asked = self.about(model)
+        self.refused["asked with half a row"] = self.stage("model", "apply", *asked[:-1], half, "--json")
+        last = PATIENTS[SITE] - 1
+        silent = ("--wallet", self.stage.patient_wallet(SITE, last), "--to", f"member:{SITE}", "--yes")
+        terms = ("--purpose", "TREAT", "--label", "R", "--except-label", "N")
+        self.stage.ask("wallet", "grant", *silent, *terms)
+        self.refused["asked against a patient's will"] = self.stage(
+            "model", "apply", *self.about(model, patient=last), "--json"
+        )
+
+    def about(self, model: str, person: str = "north-doctor", patient: int = 0) -> tuple[object, ...]:
+        """Ask a model about a patient."""
+        return (
+            *(model, "--member", SITE, "--person", self.stage.wallet(person)),
+            *("--patient", f"Patient/{SITE}-{patient}", "--row", self.stage.folder / "row.json"),
+        )
+
+    def leave(self, study: str, model: str) -> None:
+        """Let ten leave, replace the dataset, and train again."""
+        self.moments["nobody left"] = self.stage.ask("dataset", "look-after", "--member", SITE)
+        self.withdraw()
+        self.ask("dataset look-after")
+        self.moments["stale"] = self.stage.ask("model", "show", model)
+        self.moments["stale use"] = {"err": self.stage("model", "apply", *self.about(model)).err}
+        again = ("--wallet", self.stage.wallet("rosa"), "--supersedes", model)
+        self.moments["again"] = self.stage.ask("study", "train", study, *again)
+        self.ask("wallet studies", "--wallet", self.stage.patient_wallet(SITE, 0))
+        self.refused["superseded use"] = self.stage("model", "apply", *self.about(model), "--json")
+        self.moments["superseded"] = self.stage.ask("model", "verify", model)
+        self.ask("model list")
+
+    def withdraw(self) -> None:
+        """Let ten patients withdraw."""
+        with open_home(self.stage.home) as home:
+            for number in range(LEAVING):
+                folder = self.stage.patient_wallet(SITE, number)
+                (kept,) = load_wallet(folder).kept
+                wallets.withdraw(home, folder, consent=ConsentId(kept.consent))
+
+    def end(self, study: str) -> None:
+        """Revoke the permit: nothing more is learned."""
+        self.ask(
+            *("study revoke", study, "--wallet", self.stage.wallet("east-reviewer")),
+            *("--grounds", "The question is answered"),
+        )
+        rosa = ("--wallet", self.stage.wallet("rosa"))
+        self.refused["trained after the end"] = self.stage("study", "train", study, *rosa, "--json")
+        self.ask("study show", study)

@@ -1,0 +1,146 @@
+"""A study on the command line, from its proposal to a model that forgot who left, and what is refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from iamata.testing.study_stage import HOSPITALS
+from learning_story import LearningStory
+
+
+def get_grounds(document: dict[str, Any]) -> dict[str, set[str]]:
+    """Say of each statement's name how far it is known."""
+    grounds: dict[str, set[str]] = {}
+    for one in document["statements"]:
+        grounds.setdefault(one["name"], set()).add(one["ground"])
+    return grounds
+
+
+def test_two_reviewers_turn_a_proposal_into_a_permit(learned: LearningStory) -> None:
+    assert learned.moments["proposed"]["status"] == "under-review"
+    assert learned.heard["study review"]["status"] == "granted"
+    assert learned.heard["study review"]["approvals"] == ["east", "north"]
+    assert learned.heard["study revoke"]["status"] == "revoked"
+
+
+def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: LearningStory) -> None:
+    built = learned.heard["dataset build"]
+
+    assert (built["rows_read"], built["patients_read"], built["unknown_patients"]) == (12, 11, 1)
+    assert built["leaves"] == 16
+
+
+@pytest.mark.parametrize(
+    ("moment", "code", "reason", "detail"),
+    [
+        ("built without a permit", 3, "PERMIT_NOT_ACTIVE", ""),
+        ("trained on nothing", 5, "DATASET_NOT_ACTIVE", "no site"),
+        ("used for what is no code", 2, "INPUT_INVALID", "no DUO code"),
+        ("asked for too long", 2, "INPUT_INVALID", "a permit lasts until"),
+        ("without a column", 2, "TABLE_CLASHES", "no column ill"),
+        ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
+        ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", "marker"),
+        ("for ancestry alone", 3, "PURPOSE_NOT_PERMITTED", "research on health"),
+        ("built twice", 5, "DATASET_NOT_ACTIVE", ""),
+        ("trained by a patient", 4, "WALLET_NOT_FOUND", "not known to institute"),
+        ("changed file", 1, "FAULT_FOUND", "was changed"),
+        ("asked by a stranger", 4, "NOT_FOUND", ""),
+        ("asked with half a row", 2, "TABLE_CLASHES", "no column smokes"),
+        ("asked against a patient's will", 4, "NOT_FOUND", ""),
+        ("superseded use", 5, "MODEL_NOT_IN_USE", "superseded"),
+        ("trained after the end", 3, "PERMIT_NOT_ACTIVE", ""),
+    ],
+)
+def test_what_is_refused_says_why_and_names_nobody(
+    learned: LearningStory, moment: str, code: int, reason: str, detail: str
+) -> None:
+    answer = learned.refused[moment]
+    document = json.loads(answer.err.splitlines()[-1])
+
+    assert (answer.code, document["reason"]) == (code, reason)
+    assert detail in document["detail"]
+    assert "Patient/" not in answer.err
+
+
+def test_training_reports_rounds_of_every_site(learned: LearningStory) -> None:
+    trained = learned.heard["study train"]
+
+    assert trained["status"] == "current"
+    assert sorted(trained["rounds"]) == list(HOSPITALS)
+    assert len(set(trained["rounds"].values())) == 1
+
+
+def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) -> None:
+    grounds = get_grounds(learned.heard["model verify"])
+
+    assert learned.heard["model verify"]["holds"]
+    assert grounds == {
+        **{name: {"proven"} for name in ("permit", "run", "attestations", "standing")},
+        **{name: {"opened"} for name in ("file", "card", "protocol", "code", "members", "consents")},
+        "computation": {"attested"},
+    }
+    consents = [one for one in learned.heard["model verify"]["statements"] if one["name"] == "consents"]
+    assert [one["says"] for one in consents] == [
+        "east: of 11 in its dataset, 11 had agreed by then",
+        "north: of 21 in its dataset, 21 had agreed by then",
+        "south: of 11 in its dataset, 11 had agreed by then",
+    ]
+
+
+def test_who_left_since_had_agreed_when_the_first_model_learned(learned: LearningStory) -> None:
+    superseded = learned.moments["superseded"]
+
+    assert superseded["holds"]
+    assert superseded["status"] == "superseded"
+
+
+def test_a_changed_file_is_found_and_its_own_is_not(learned: LearningStory) -> None:
+    statements = json.loads(learned.refused["changed file"].out)["statements"]
+
+    assert [one["name"] for one in statements if not one["holds"]] == ["file"]
+    assert learned.moments["its own file"]["holds"]
+
+
+def test_a_model_is_written_with_its_card(learned: LearningStory) -> None:
+    card = (learned.stage.folder / "card.md").read_text(encoding="utf-8")
+
+    assert "no medical device" in card
+    assert learned.heard["model show"]["model"] in card
+
+
+def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: LearningStory) -> None:
+    said = learned.heard["model apply"]
+
+    assert 0 < said["low"] < said["value"] < said["high"] < 1
+    assert list(said["contributions"]) == sorted(
+        said["contributions"], key=lambda one: -abs(said["contributions"][one])
+    )
+    assert "no medical device" in said["notice"]
+    purposes = [one["purpose"] for one in learned.moments["looked"]["accesses"]]
+    assert purposes == ["HRESCH", "HRESCH", "TREAT"]  # the dataset, the run, the doctor
+
+
+def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned: LearningStory) -> None:
+    steps = {one["custodian"]: one["step"] for one in learned.heard["dataset look-after"]["steps"]}
+
+    assert [one["step"] for one in learned.moments["nobody left"]["steps"]] == ["nothing"]
+    assert steps == {"east": "nothing", "north": "replaced", "south": "nothing"}
+    assert learned.moments["stale"]["status"] == "stale"
+    assert "stale" in learned.moments["stale use"]["err"]
+    assert learned.moments["again"]["status"] == "current"
+    statuses = [one["status"] for one in learned.heard["model list"]["models"]]
+    assert statuses == ["superseded", "current"]
+
+
+def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: LearningStory) -> None:
+    (before,) = learned.moments["in it"]["datasets"]
+    old, new = learned.heard["wallet studies"]["datasets"]
+
+    assert (before["is_in"], before["status"]) == (True, "active")
+    assert (old["is_in"], old["status"]) == (True, "replaced")
+    assert (new["is_in"], new["status"]) == (False, "active")
+    assert old["is_proven"]
+    assert new["is_proven"]
+    assert [one["status"] for one in old["models"]] == ["superseded"]
+    assert [one["status"] for one in new["models"]] == ["current"]

@@ -1,0 +1,53 @@
+"""A researcher at their member's own node: proposes, trains, and fetches what came of it."""
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.model.instants import compute_day, format_day
+from iamata.testing.learning import draw_rows, write_protocol
+from iamata.testing.stage import Answer, call
+from iamata.testing.study_network import OWNER, StudyNetwork
+
+SITES = ("hospital-a", "hospital-b", "hospital-c")
+
+
+def ask(*arguments: object) -> Answer:
+    """Run a command that must succeed."""
+    answer = call(*arguments)
+    assert answer.code == 0, answer
+    return answer
+
+
+@pytest.mark.slow
+def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> None:
+    rows = {site: draw_rows(12, seed) for seed, site in enumerate(SITES)}
+    network = StudyNetwork(tmp_path / "net", write_protocol(holdout_percent=0), rows)
+    home, wallet, file = tmp_path / "net" / OWNER, tmp_path / "rosa", tmp_path / "model.json"
+    staff = ("--member", OWNER, "--wallet", wallet, "--role", "researcher")
+    ask("person", "register", "--home", home, *staff)
+    until = format_day(compute_day(read_clock_ms()) + 300)
+    protocol = tmp_path / "protocol.json"
+    protocol.write_bytes(msgspec.json.encode(write_protocol(title="Another question")))
+
+    with network.running():
+        at = ("--node", network.url, "--wallet", wallet)
+        asked = ("--sites", ",".join(SITES), "--purpose", "research", "--use", "DUO:0000006")
+        proposed = ask(
+            *("study", "propose", protocol, *at, *asked, "--until", until, "--yes", "--json")
+        ).document
+        shown = ask("study", "show", proposed["study"], "--protocol", *at).out
+        trained = ask("study", "train", network.study, *at, "--json").document
+        ask("model", "show", trained["model"], *at, "--file", file)
+        refused = call("study", "train", proposed["study"], *at, "--json")
+
+    assert "Another question" in shown
+    assert trained["status"] == "current"
+    assert json.loads(refused.err)["reason"] == "DATASET_NOT_ACTIVE"
+    verified = ask("model", "verify", trained["model"], "--home", home, "--file", file, "--json").document
+    assert verified["holds"]
+    grounds = {one["name"]: one["ground"] for one in verified["statements"]}
+    assert grounds["consents"] == "attested"  # each hospital opens its own

@@ -1,0 +1,140 @@
+"""A study's owner carries its own studies' messages and keeps what sites hand in; a node takes part."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import pytest
+
+from iamata.duties.learning import RUNS_AT_ONCE_MAX, LearningDuty
+from iamata.ledger.leaves import Leaf
+from iamata.model.ids import MemberId, RunId
+from iamata.model.reasons import Reason, Refused
+from iamata.node.desks import LocalDesk
+from iamata.ports import Engine
+from iamata.testing.learning import OWNER, SITES, StudyWorld
+from iamata.wire.carrying import DeskCarrier
+from iamata.wire.desk import Desk
+from iamata.workflows import relaying, studies, training
+from iamata.workflows.documents import HandedIn
+from iamata.workflows.office import Office
+
+SITE: Final = SITES[0]
+ATTEMPTS: Final = 10
+
+
+class Impatient(DeskCarrier):
+    """Brings messages, and waits for nobody."""
+
+    def await_delivery(self, *_: object) -> Sequence[bytes] | None:
+        raise Refused(Reason.TOO_SLOW)
+
+
+class Stumbling:
+    """An engine that fails once where its log is read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._has_failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def events(self, after: int) -> Iterator[tuple[int, Leaf]]:
+        if not self._has_failed:
+            self._has_failed = True
+            raise OSError
+        return self._engine.events(after)
+
+
+class Asked:
+    """Finds no desk, and notices that somebody wanted one."""
+
+    def __init__(self) -> None:
+        self.came = threading.Event()
+
+    def __call__(self, member: MemberId) -> Desk:
+        self.came.set()
+        raise Refused(Reason.NODE_UNREACHABLE, member)
+
+
+@pytest.fixture(scope="module")
+def told() -> StudyWorld:
+    """Set a study up to where its datasets are posted."""
+    world = StudyWorld(patients=12)
+    for site in SITES:
+        world.build(site)
+    return world
+
+
+def hand_in(run: RunId, model: bytes = b"{}") -> HandedIn:
+    return HandedIn(run=run, model=model, evaluation=b"null", rounds=bytes(32))
+
+
+def refuse(work: Callable[[], object]) -> Reason:
+    with pytest.raises(Refused) as refused:
+        work()
+    return refused.value.reason
+
+
+def test_nobody_carries_for_another_members_study(told: StudyWorld) -> None:
+    run, another = told.start(), told.offices[SITES[1]]
+    carrier = DeskCarrier(LocalDesk(another), told.offices[SITE])
+
+    assert refuse(lambda: studies.accept_model(another, SITE, hand_in(run))) is Reason.NOT_THE_OWNER
+    assert refuse(lambda: training.take_part(told.offices[SITE], run, carrier)) is Reason.NOT_THE_OWNER
+
+
+def test_runs_that_failed_leave_room_for_others(told: StudyWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relaying, "RUNS_MAX", 1)
+    carrier = Impatient(LocalDesk(told.offices[OWNER]), told.offices[SITE])
+
+    reasons = [
+        refuse(lambda: training.take_part(told.offices[SITE], told.start(), carrier)) for _ in range(2)
+    ]
+
+    assert reasons == [Reason.TOO_SLOW, Reason.TOO_SLOW]
+
+
+def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:
+    run, owner = told.start(), told.offices[OWNER]
+    for _ in range(2):
+        studies.accept_model(owner, SITE, hand_in(run))
+    studies.accept_model(owner, SITES[1], hand_in(run))
+
+    assert refuse(lambda: studies.accept_model(owner, SITE, hand_in(run, b"[]"))) is Reason.INPUT_INVALID
+    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_waiting_for_own_runs_keeps_a_node_from_taking_part_in_none(told: StudyWorld) -> None:
+    office, asked = told.offices[SITE], Asked()
+    waited_for, duty = told.start(), LearningDuty(office, asked)
+    for _ in range(RUNS_AT_ONCE_MAX):
+        duty.register(waited_for, supersedes=None)
+
+    assert is_asked(duty, told, asked)
+    training.say_failed(office, waited_for, Reason.TOO_SLOW)
+
+
+def test_a_fault_on_the_way_does_not_end_a_duty(told: StudyWorld) -> None:
+    office, asked = told.offices[SITE], Asked()
+    author: Any = dataclasses.replace(office.author, engine=Stumbling(office.author.engine))
+    stumbling: Office = dataclasses.replace(office, author=author)
+
+    assert is_asked(LearningDuty(stumbling, asked), told, asked)
+
+
+def is_asked(duty: LearningDuty, told: StudyWorld, asked: Asked) -> bool:
+    """Tell whether a duty, once it listens, comes to take part in a run that begins."""
+    duty.start()
+    try:
+        for _ in range(ATTEMPTS):
+            run = told.start()
+            is_found = asked.came.wait(1.0)
+            training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+            if is_found:
+                return True
+    finally:
+        duty.stop()
+    return False

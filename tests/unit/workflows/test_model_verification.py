@@ -1,0 +1,167 @@
+"""A model's statements: what holds, how far it can be known, and that a custodian's cheating is found."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from iamata.consent.terms import Ruling
+from iamata.learning.membership import compute_leaf, derive_member_key
+from iamata.ledger.leaves import Leaf
+from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
+from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, PatientId
+from iamata.model.instants import Instant
+from iamata.model.reasons import Reason, Refused
+from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
+from iamata.testing.offices import salt, write_terms
+from iamata.vault.openings import find_opening
+from iamata.workflows import consents, datasets
+from iamata.workflows.documents import get_document
+from iamata.workflows.frozen_tables import list_rolls
+from iamata.workflows.memberships import check_membership, prove_membership
+from iamata.workflows.model_verification import Evidence, Ground, Statement, verify_model
+
+HONEST, FORGETFUL, DEAF, LAST = SITES
+
+
+class Told(StudyWorld):
+    """A study at four sites, two of which took in somebody who had said no; and what learned from that."""
+
+    def __init__(self) -> None:
+        super().__init__(patients=12, protocol=write_protocol(holdout_percent=0))
+        self.datasets = {site: self.build(site) for site in (HONEST, LAST)}
+        self.datasets[FORGETFUL] = self.build_with(FORGETFUL, self.leave_early())
+        self.datasets[DEAF] = self.build_with(DEAF, self.narrow_early())
+        self.model = self.learn()
+        self.withdraw(LAST, 2)
+
+    def build_with(self, site: MemberId, patient: PatientId) -> DatasetId:
+        """Build as a custodian might who wants more patients than agreed."""
+        office, view = self.offices[site], self.world.engine.snapshot()
+        taking_part = {one.id: self.consents[one.id] for one in self.patients[site]}
+        assert patient in taking_part
+        return datasets.post(office, view, self.study, self.rows[site], taking_part, replaces=None)
+
+    def leave_early(self) -> PatientId:
+        """Let a patient withdraw before the dataset is built."""
+        patient = self.patients[FORGETFUL][0]
+        patient.author.submit(WithdrawConsent, consent=self.consents[patient.id])
+        return PatientId(patient.id)
+
+    def narrow_early(self) -> PatientId:
+        """Let a patient take observations out of a consent before the dataset is built."""
+        patient = self.patients[DEAF][0]
+        narrower = write_terms(self.world, decision=Ruling.DENY, recipients=(), purposes=("HRESCH",))
+        salted = salt(patient, narrower)
+        patient.author.submit(RestrictConsent, consent=self.consents[patient.id], terms=salted.commit())
+        consents.accept_restriction(self.offices[DEAF], patient.id, salted)
+        return PatientId(patient.id)
+
+    def verify(
+        self, model: ModelId, *, blind: MemberId | None = None, file: bytes | None = None
+    ) -> list[Statement]:
+        """Verify with what all members together hold, but for one who shows nothing."""
+        custodies = {one: office.custody for one, office in self.offices.items() if one != blind}
+        evidence = Evidence(
+            view=self.world.engine.snapshot(),
+            read_log=self.read_log,
+            tell_block_ms=self.tell_block_ms,
+            custodies=custodies,
+            find_document=self.find_document,
+        )
+        return verify_model(evidence, model, file=file)
+
+    def tell_block_ms(self, height: int) -> Instant:
+        """Tell the time of a block."""
+        engine: Any = self.world.engine
+        return Instant(engine.blocks[height - 1].time_ms)
+
+    def read_log(self) -> Iterable[Leaf]:
+        """Read the log from its beginning."""
+        return (leaf for _, leaf in self.world.engine.events(0))
+
+    def find_document(self, digest: Digest) -> bytes | None:
+        """Ask the institute for a document."""
+        return get_document(self.offices[OWNER].custody, digest)
+
+    def compute_leaf(self, site: MemberId, place: int) -> bytes:
+        """Compute a patient's leaf, as their wallet does."""
+        patient = self.patients[site][place].id
+        (roll,) = list_rolls(self.offices[site].custody, self.study)
+        consent = next(one.consent for one in roll.participants if one.patient == patient)
+        opening = find_opening(self.offices[site].custody, consent)
+        assert opening is not None
+        return compute_leaf(derive_member_key(opening.salt), self.study)
+
+
+@pytest.fixture(scope="module")
+def told() -> Told:
+    """Tell it once."""
+    return Told()
+
+
+def find_consents(statements: list[Statement]) -> dict[str, Statement]:
+    """Return the statements about consents, by site."""
+    return {one.says.partition(":")[0]: one for one in statements if one.name == "consents"}
+
+
+def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: Told) -> None:
+    found = find_consents(told.verify(told.model))
+
+    assert [one for one, said in found.items() if not said.holds] == [FORGETFUL, DEAF]
+    assert found[FORGETFUL].says == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then"
+    assert {one.ground for one in found.values()} == {Ground.OPENED}
+
+
+def test_whoever_left_later_had_agreed_by_then(told: Told) -> None:
+    assert find_consents(told.verify(told.model))[LAST].holds
+
+
+def test_what_a_site_does_not_open_is_its_word(told: Told) -> None:
+    said = find_consents(told.verify(told.model, blind=FORGETFUL))[FORGETFUL]
+
+    assert (said.ground, said.holds) == (Ground.ATTESTED, True)
+
+
+def test_a_changed_file_is_found(told: Told) -> None:
+    wrong = [one for one in told.verify(told.model, file=b"{}") if not one.holds]
+
+    assert [one.name for one in wrong if one.name != "consents"] == ["file"]
+
+
+def test_everything_else_holds(told: Told) -> None:
+    statements = told.verify(told.model)
+
+    assert [one.name for one in statements if not one.holds] == ["consents", "consents"]
+    assert [one.name for one in statements if one.ground is Ground.PROVEN] == [
+        "permit",
+        "run",
+        "attestations",
+        "standing",
+    ]
+
+
+def test_a_proof_of_membership_holds_for_its_own_dataset_and_custodian_alone(told: Told) -> None:
+    leaf, dataset = told.compute_leaf(HONEST, 0), told.datasets[HONEST]
+    genesis = told.world.engine.genesis
+    proof = prove_membership(told.offices[HONEST], dataset, leaf)
+
+    assert check_membership(proof, genesis, dataset=dataset, custodian=HONEST, leaf=leaf)
+    for other in (
+        {"dataset": told.datasets[LAST], "custodian": HONEST, "leaf": leaf},
+        {"dataset": dataset, "custodian": LAST, "leaf": leaf},
+        {"dataset": dataset, "custodian": HONEST, "leaf": bytes(32)},
+    ):
+        asked: Any = other
+        with pytest.raises(Refused) as refused:
+            check_membership(proof, genesis, **asked)
+        assert refused.value.reason is Reason.FAULT_FOUND
+
+
+def test_a_proof_of_absence_is_one_too(told: Told) -> None:
+    leaf, dataset = told.compute_leaf(LAST, 0), told.datasets[HONEST]
+    proof = prove_membership(told.offices[HONEST], dataset, leaf)
+
+    is_in = check_membership(proof, told.world.engine.genesis, dataset=dataset, custodian=HONEST, leaf=leaf)
+
+    assert not is_in
