@@ -5,10 +5,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 """The checkout."""
@@ -44,11 +45,17 @@ STORIES: Final = ("tests/cli/test_every_command.py", "tests/cli/test_learning.py
 """Tests that share a long story, which one process tells once."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where tests run in several processes, let a module stay whole, and networks in one process."""
-    module = item.nodeid.partition("::")[0]
-    group = "networks" if is_network(module) else "stories" if module in STORIES else module
-    item.add_marker(pytest.mark.xdist_group(group))
+class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
+    """Let a module stay whole in one process, and all networks in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return "networks" if is_network(module) else "stories" if module in STORIES else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    """Say who runs what where tests run in several processes."""
+    return ByModule(config, log)
 
 
 @pytest.hookimpl(trylast=True)
