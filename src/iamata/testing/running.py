@@ -17,7 +17,7 @@ from iamata.client.connection import Connection
 from iamata.client.engine import RemoteEngine
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS, spell_node_key, spell_peer
-from iamata.engines.comet.rpc import CometRpc
+from iamata.engines.comet.rpc import CometRpc, SyncInfo
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.transactions.access import AnchorReads
@@ -134,13 +134,26 @@ class RunningNetwork:
 
     def read_comet_height(self, member: str) -> int:
         """Tell how far a CometBFT's blocks go, -1 while it does not answer."""
+        info = self._read_sync(member)
+        return -1 if info is None else int(info.latest_block_height)
+
+    def await_votes(self, member: str) -> None:
+        """Wait until a validator that was away votes again: while it fetches blocks it does not."""
+        deadline_s = time.monotonic() + PATIENCE_S
+        while (info := self._read_sync(member)) is None or info.catching_up:
+            if time.monotonic() > deadline_s:
+                message = f"{member} never votes again"
+                raise TimeoutError(message)
+            time.sleep(LOOK_S)
+
+    def _read_sync(self, member: str) -> SyncInfo | None:
         engine = read_configuration(self.get_home(member)).engine
         assert isinstance(engine, Comet)  # noqa: S101  as it was founded
         rpc = CometRpc(engine.rpc, timeout_s=5)
         try:
-            return int(rpc.read_status().sync_info.latest_block_height)
+            return rpc.read_status().sync_info
         except Refused:
-            return -1
+            return None
         finally:
             rpc.close()
 
