@@ -34,7 +34,7 @@ NETWORKS: Final = (
     "tests/cli/test_continuing.py",
     "tests/cli/test_learning_at_nodes.py",
 )
-"""Tests that run networks of processes: one after the other, for they share ports and need the machine."""
+"""Tests that run networks of processes: alone, for they share ports and need the machine to themselves."""
 LONG: Final = (
     "tests/faults/test_flips.py",
     "tests/docs/test_commands.py",
@@ -46,11 +46,11 @@ STORIES: Final = ("tests/cli/test_every_command.py", "tests/cli/test_learning.py
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
-    """Let a module stay whole in one process, and all networks in one."""
+    """Let a module stay whole in one process."""
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.partition("::")[0]
-        return "networks" if is_network(module) else "stories" if module in STORIES else module
+        return "stories" if module in STORIES else module
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
@@ -58,10 +58,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
     return ByModule(config, log)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what runs a network of processes."""
+    if is_network(item.nodeid):
+        item.add_marker(pytest.mark.network)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process is left alone with it in the end."""
-    items.sort(key=lambda item: (not is_network(item.nodeid), not item.nodeid.startswith(LONG)))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def is_network(place: str) -> bool:
