@@ -5,13 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from iamata.ledger.entries import Dataset, Model, Run, Study
-from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
 from iamata.model.instants import Instant, format_day, format_instant
 from iamata.model.reasons import Reason
 from iamata.node.places import Place
 from iamata.ports import LedgerView
-from iamata.workflows.lineages import Lineages, is_model_overdue, is_over_time, is_overdue
+from iamata.workflows.lineages import Lineages, is_model_overdue, is_over_time, is_overdue, list_sites
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study, by its id.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by its id.")]
@@ -58,13 +57,12 @@ def describe_run(
     view: LedgerView, found: Lineages, run_id: RunId, run: Run, *, at_ms: Instant
 ) -> dict[str, Any]:
     """Describe what became of a run."""
-    datasets = [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
     return {
         "run": run_id,
         "status": run.status,
         "is_over_time": is_over_time(run, at_ms=at_ms),
         "reason": name_reason(found.failures.get(run_id)),
-        "sites": [one.custodian for one in datasets],
+        "sites": list_sites(view, run),
         "attested_by": [one.site for one in run.attestations],
         "spends": run.spends_micro / MICRO,
     }

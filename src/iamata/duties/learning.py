@@ -12,12 +12,13 @@ from typing import Final
 import structlog
 
 from iamata.ledger.events import ConsentWithdrawn, RunStarted
-from iamata.ledger.tables import DATASETS, RUNS, STUDIES
+from iamata.ledger.tables import RUNS, STUDIES
 from iamata.model.ids import MemberId, ModelId, RunId
 from iamata.model.reasons import Refused
 from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
 from iamata.workflows import studies, training, withdrawals
+from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.training import Round
 
@@ -103,8 +104,7 @@ class LearningDuty:
         run = RUNS.find(view, run_id)
         if run is None:
             return
-        datasets = [DATASETS.find(view, one) for one in run.datasets]
-        if any(one is not None and one.custodian == self._office.member for one in datasets):
+        if self._office.member in list_sites(view, run):
             self._spawn(self._places, lambda: self._take_part(run_id))
 
     def _take_part(self, run_id: RunId) -> None:

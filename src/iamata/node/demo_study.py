@@ -18,13 +18,12 @@ from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.protocols import Protocol, Regression
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
-from iamata.ledger.entries import EhdsPurpose, Model, ModelStatus, OwnerKind, Role, Study
-from iamata.ledger.tables import MODELS, RUNS, STUDIES
+from iamata.ledger.entries import EhdsPurpose, ModelStatus, OwnerKind, Role
+from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
 from iamata.ledger.transactions.patients import EnrolPatient
 from iamata.model.ids import ConsentId, MemberId, ModelId, PatientId, PersonId, StudyId
 from iamata.model.instants import Day, Instant, compute_day
-from iamata.model.reasons import Reason, Refused
 from iamata.node import wallets
 from iamata.node.demo_stage import NORTH_REVIEWER, REGULATOR, SAMPLE_SEED, A, B, C, Story, hold
 from iamata.node.home import Home
@@ -35,6 +34,7 @@ from iamata.workflows.author import Author
 from iamata.workflows.consents import keep_terms_of
 from iamata.workflows.documents import get_document, get_handed_in
 from iamata.workflows.frozen_tables import PatientRows
+from iamata.workflows.lineages import get_model, get_study
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import salt_terms, sign_grant
 
@@ -96,9 +96,11 @@ def tell_study(story: Story) -> None:
     )
     first, worth = learn(story, study, supersedes=None)
     leave(story, study, [one for one, _ in tables[LEFT]][:LEAVING])
-    hold(get_model(home, first).status is ModelStatus.STALE, "a model stayed current after withdrawals")
+    aged = get_model(home.engine.snapshot(), first)
+    hold(aged.status is ModelStatus.STALE, "a model stayed current after withdrawals")
     second, _ = learn(story, study, supersedes=first)
-    statuses = get_model(home, first).status, get_model(home, second).status
+    view = home.engine.snapshot()
+    statuses = get_model(view, first).status, get_model(view, second).status
     hold(statuses == (ModelStatus.SUPERSEDED, ModelStatus.CURRENT), "the new model is not in place")
     story.tell("The model without them is in its place: equal to one that had never seen them.")
     story.facts["study"] = {
@@ -206,7 +208,7 @@ def learn(story: Story, study: StudyId, *, supersedes: ModelId | None) -> tuple[
         supersedes=supersedes,
         tell=lambda site, one: rounds.append(one.query) if site == OWNER else None,
     )
-    entry = get_model(story.home, model)
+    entry = get_model(story.home.engine.snapshot(), model)
     run = RUNS.find(story.home.engine.snapshot(), entry.run)
     custody = story.home.get_office(OWNER).custody
     transcript = entry.content if run is None else run.attestations[0].transcript
@@ -232,20 +234,5 @@ def leave(story: Story, study: StudyId, people: Sequence[Participant]) -> None:
 
 def show_protocol(home: Home, study: StudyId) -> bytes:
     """Return the protocol's document, as the owner keeps it."""
-    return get_document(home.get_office(OWNER).custody, get_study(home, study).protocol)
-
-
-def get_study(home: Home, study: StudyId) -> Study:
-    """Return a study, or refuse."""
-    entry = STUDIES.find(home.engine.snapshot(), study)
-    if entry is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
-    return entry
-
-
-def get_model(home: Home, model: ModelId) -> Model:
-    """Return a model, or refuse."""
-    entry = MODELS.find(home.engine.snapshot(), model)
-    if entry is None:
-        raise Refused(Reason.UNKNOWN_MODEL)
-    return entry
+    protocol = get_study(home.engine.snapshot(), study).protocol
+    return get_document(home.get_office(OWNER).custody, protocol)

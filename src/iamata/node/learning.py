@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from iamata.ledger.tables import DATASETS, RUNS
+from iamata.ledger.tables import RUNS
 from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.node.home import Home
 from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import studies, training
+from iamata.workflows.lineages import list_sites
 from iamata.workflows.training import Round
 
 
@@ -35,7 +36,7 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
         except Refused as refused:
             failures.append(refused)
 
-    threads = [threading.Thread(target=take_part, args=(one,)) for one in list_sites(home, run)]
+    threads = [threading.Thread(target=take_part, args=(one,)) for one in list_own_sites(home, run)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -45,10 +46,9 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     return studies.register_model(office, run, supersedes=supersedes)
 
 
-def list_sites(home: Home, run: RunId) -> list[MemberId]:
+def list_own_sites(home: Home, run: RunId) -> list[MemberId]:
     """List the sites of a run that are served from a home."""
     view = home.engine.snapshot()
     entry = RUNS.find(view, run)
-    datasets = () if entry is None else entry.datasets
-    sites = [one.custodian for name in datasets if (one := DATASETS.find(view, name)) is not None]
+    sites = [] if entry is None else list_sites(view, entry)
     return [one for one in sites if home.has_desk(one)]

@@ -16,7 +16,7 @@ from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.learning.protocols import Learned, Protocol, Regression
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
-from iamata.ledger.tables import DATASETS, RUNS
+from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Day
@@ -28,6 +28,7 @@ from iamata.workflows import datasets, studies, training
 from iamata.workflows.documents import get_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier
 from iamata.workflows.frozen_tables import PatientRows, Row
+from iamata.workflows.lineages import list_sites
 
 OWNER: Final = MemberId("institute")
 SITES: Final = tuple(MemberId(f"hospital-{letter}") for letter in "abcd")
@@ -149,7 +150,7 @@ class StudyWorld:
         entry = RUNS.find(view, run)
         if entry is None:
             return list(SITES)
-        return [one.custodian for name in entry.datasets if (one := DATASETS.find(view, name)) is not None]
+        return list_sites(view, entry)
 
     def _settle(self, site: MemberId, count: int, seed: int) -> None:
         self.patients[site], self.rows[site] = [], {}

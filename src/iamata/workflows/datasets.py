@@ -17,7 +17,7 @@ from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import DatasetStatus, Study, StudyStatus
-from iamata.ledger.tables import DATASETS, STUDIES
+from iamata.ledger.tables import DATASETS
 from iamata.ledger.transactions.datasets import PostDataset
 from iamata.model.ids import AccessId, ConsentId, DatasetId, PatientId, StudyId
 from iamata.model.instants import Instant, compute_day
@@ -26,6 +26,7 @@ from iamata.ports import LedgerView
 from iamata.vault.journal import JournalEntry, JournalKind, append_entries
 from iamata.vault.openings import find_opening
 from iamata.vault.policies import read_policy
+from iamata.workflows import lineages
 from iamata.workflows.documents import get_protocol
 from iamata.workflows.frozen_tables import (
     Participant,
@@ -95,9 +96,7 @@ def post(  # noqa: PLR0913  what a dataset is made from
 
 def get_study(office: Office, view: LedgerView, study_id: StudyId) -> tuple[Study, Protocol]:
     """Return a study of which this member is a site, with its protocol, or refuse."""
-    study = STUDIES.find(view, study_id)
-    if study is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
+    study = lineages.get_study(view, study_id)
     require(office.member in study.sites, Reason.NOT_A_SITE)
     return study, get_protocol(office.custody, study)
 

@@ -12,7 +12,7 @@ from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus,
 from iamata.ledger.events import DatasetPosted, ModelRegistered, RunFailed, RunStarted, StudyProposed
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
-from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
+from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import Engine, LedgerView
@@ -88,6 +88,16 @@ def list_learned(view: LedgerView, found: Lineages, dataset: DatasetId) -> Itera
             yield name, entry
 
 
+def list_run_datasets(view: LedgerView, run: Run) -> list[Dataset]:
+    """List the datasets that a run reads, in its order."""
+    return [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
+
+
+def list_sites(view: LedgerView, run: Run) -> list[MemberId]:
+    """List whose datasets a run reads, in its order."""
+    return [dataset.custodian for dataset in list_run_datasets(view, run)]
+
+
 def is_overdue(dataset: Dataset, *, at_ms: Instant) -> bool:
     """Tell whether a custodian owes its word on a dataset: nothing more may be learned from it."""
     return dataset.status is DatasetStatus.ACTIVE and at_ms > dataset.confirm_until_ms
@@ -101,12 +111,8 @@ def is_over_time(run: Run, *, at_ms: Instant) -> bool:
 def is_model_overdue(view: LedgerView, model: Model, *, at_ms: Instant) -> bool:
     """Tell whether a model rests on a dataset on which its custodian owes its word."""
     run = RUNS.find(view, model.run)
-    datasets = () if run is None else run.datasets
-    return any(
-        is_overdue(entry, at_ms=at_ms)
-        for name in datasets
-        if (entry := DATASETS.find(view, name)) is not None
-    )
+    datasets = [] if run is None else list_run_datasets(view, run)
+    return any(is_overdue(one, at_ms=at_ms) for one in datasets)
 
 
 def get_study(view: LedgerView, study: StudyId) -> Study:

@@ -17,11 +17,12 @@ from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.relay import Relay
 from iamata.ledger.entries import RunStatus
-from iamata.ledger.tables import DATASETS, MEMBERS, RUNS, STUDIES
+from iamata.ledger.tables import MEMBERS, RUNS, STUDIES
 from iamata.model.canonical import encode_struct
 from iamata.model.ids import Digest, MemberId, RunId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
+from iamata.workflows.lineages import list_sites
 
 PLAN_BYTES_MAX: Final = 262_144
 ROUNDS_KEPT: Final = 3
@@ -143,8 +144,8 @@ def _require_authorised(view: LedgerView, plan: Plan, sender: MemberId, owner: M
         raise Refused(Reason.RUN_OVER)
     study = STUDIES.find(view, run.study)
     require(study is not None and study.owner == owner, Reason.NOT_THE_OWNER)
-    custodians = [dataset.custodian for one in run.datasets if (dataset := DATASETS.find(view, one))]
-    require(sender in custodians, Reason.NOT_A_SITE)
-    keys = [member.signing_key for one in custodians if (member := MEMBERS.find(view, one))]
-    is_seated = [(seat.member, seat.key) for seat in plan.seats] == list(zip(custodians, keys, strict=True))
+    sites = list_sites(view, run)
+    require(sender in sites, Reason.NOT_A_SITE)
+    keys = [member.signing_key for one in sites if (member := MEMBERS.find(view, one))]
+    is_seated = [(seat.member, seat.key) for seat in plan.seats] == list(zip(sites, keys, strict=True))
     require(is_seated, Reason.ANOTHER_ROUND)

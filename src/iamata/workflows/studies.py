@@ -9,7 +9,7 @@ from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.protocols import check_budget, learn, name_document, read_protocol
 from iamata.ledger.entries import EhdsPurpose, RunStatus
-from iamata.ledger.tables import DATASETS, RUNS, STUDIES
+from iamata.ledger.tables import DATASETS, RUNS
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import RUN_MS_MAX, FailRun, StartRun
 from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
@@ -25,6 +25,7 @@ from iamata.workflows.documents import (
     keep_handed_in,
     note_handed_in,
 )
+from iamata.workflows.lineages import get_study, list_sites
 from iamata.workflows.model_cards import Lineage, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -52,7 +53,7 @@ def propose_study(office: Office, researcher: Author, protocol: bytes, proposal:
     """Keep a study's protocol for everybody to fetch, and put the study before the reviewers."""
     check_protocol(protocol, proposal)
     keep_document(office.custody, protocol)
-    return submit_proposal(researcher, protocol, proposal)
+    return _submit(researcher, protocol, proposal)
 
 
 def check_protocol(protocol: bytes, proposal: Proposal) -> None:
@@ -65,6 +66,10 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     """Put a study before the reviewers, whose protocol the owner's node keeps."""
     check_protocol(protocol, proposal)
+    return _submit(researcher, protocol, proposal)
+
+
+def _submit(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
     study = StudyId(researcher.make_id())
     researcher.submit(
         ProposeStudy,
@@ -79,9 +84,7 @@ def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> 
 
 def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
     """Take in a study's protocol, whoever brings it, if it is the one that the ledger names."""
-    study = STUDIES.find(office.take_view(), study_id)
-    if study is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
+    study = get_study(office.take_view(), study_id)
     require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
     read_protocol(document)
     keep_document(office.custody, document)
@@ -89,9 +92,7 @@ def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
 
 def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grounds: str) -> bytes:
     """Judge a study's protocol and the code that is installed here; return what opens the grounds."""
-    study = STUDIES.find(reviewer.engine.snapshot(), study_id)
-    if study is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
+    study = get_study(reviewer.engine.snapshot(), study_id)
     salt = reviewer.entropy(SALT_BYTES)
     reviewer.submit(
         ReviewStudy,
@@ -119,9 +120,7 @@ def start_run(
     It is over with its permit at the latest. `supersedes` is remembered, should this node be killed.
     """
     view = office.take_view()
-    study = STUDIES.find(view, study_id)
-    if study is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
+    study = get_study(view, study_id)
     protocol = read_protocol(get_document(office.custody, study.protocol))
     now_ms = office.tell_time(view)
     standing: dict[MemberId, DatasetId] = {}
@@ -151,10 +150,8 @@ def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
     run = RUNS.find(view, handed.run)
     if run is None or run.status is not RunStatus.RUNNING:
         raise Refused(Reason.RUN_OVER)
-    sites = [one.custodian for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
-    require(sender in sites, Reason.NOT_A_SITE)
-    study = STUDIES.find(view, run.study)
-    require(study is not None and study.owner == office.member, Reason.NOT_THE_OWNER)
+    require(sender in list_sites(view, run), Reason.NOT_A_SITE)
+    require(get_study(view, run.study).owner == office.member, Reason.NOT_THE_OWNER)
     read_evaluation(handed.evaluation)
     note_handed_in(office.custody, sender, handed)
     keep_document(office.custody, handed.model)
@@ -178,9 +175,7 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     attested = run.attestations[0]
     model = ModelId(office.author.make_id())
     evaluation = read_evaluation(get_handed_in(office.custody, run_id, attested.transcript))
-    study = STUDIES.find(view, run.study)
-    if study is None:
-        raise Refused(Reason.UNKNOWN_STUDY)
+    study = get_study(view, run.study)
     protocol = read_protocol(get_document(office.custody, study.protocol))
     lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
     card = write_card(protocol, evaluation, lineage, model=model, attested=attested)

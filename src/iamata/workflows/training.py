@@ -21,7 +21,7 @@ from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.summing import START, draw_noise, extend_run, plan_round, read_round
 from iamata.learning.tables import Integers
 from iamata.ledger.entries import Dataset, Run, RunStatus, Study
-from iamata.ledger.tables import DATASETS, MEMBERS, RUNS, STUDIES
+from iamata.ledger.tables import MEMBERS, RUNS, STUDIES
 from iamata.ledger.transactions.runs import AttestRun, FailRun
 from iamata.model.ids import DatasetId, MemberId, RunId
 from iamata.model.instants import compute_day
@@ -31,6 +31,7 @@ from iamata.workflows.datasets import journal_use
 from iamata.workflows.documents import HandedIn, get_protocol, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, Exchange, insist
 from iamata.workflows.frozen_tables import get_roll, load_table
+from iamata.workflows.lineages import list_run_datasets
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.undertakings import PART, Undertaking, list_under_way, undertake
@@ -199,7 +200,7 @@ def require_under_way(office: Office, run_id: RunId) -> tuple[Run, Study]:
 def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Authorised:
     """Return what the ledger says of a run, or refuse unless this site may take part as it is."""
     run, study = require_under_way(office, run_id)
-    datasets = [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]
+    datasets = list_run_datasets(view, run)
     if len(datasets) != len(run.datasets):
         raise Refused(Reason.HOME_CORRUPT, "the ledger misses what a run names")
     require(study.code == compute_code_digest(), Reason.CODE_NOT_REVIEWED, "this node's code is another")
