@@ -9,6 +9,7 @@ from typing import Final, Self
 import msgspec
 import numpy as np
 
+from iamata.learning.estimators.classifying import Classifier
 from iamata.learning.estimators.design import PATIENTS_MIN, SPREAD_MIN, get_range
 from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.parameters import Parameters
@@ -25,7 +26,7 @@ from iamata.learning.programmes import (
     round_rows,
 )
 from iamata.learning.schemas import Categorical, Column, Numeric, Schema
-from iamata.learning.tables import ROWS_MAX, Floats, Integers, Table
+from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require
 
 BITS: Final = choose_bits(ROWS_MAX)
@@ -83,7 +84,7 @@ class BayesModel(msgspec.Struct, frozen=True, kw_only=True, tag="bayes"):
         return {one.column: _compare(one, table.columns[one.column]) for one in self.columns}
 
 
-class NaiveBayes(Parameters):
+class NaiveBayes(Classifier, Parameters):
     """Predict yes or no, as scikit-learn's GaussianNB and CategoricalNB together."""
 
     model_: BayesModel
@@ -96,15 +97,6 @@ class NaiveBayes(Parameters):
         schema = federation.schema
         self.model_ = federation.run(lambda: fit_bayes(schema, smoothing=self.smoothing))
         return self
-
-    def predict_proba(self, table: Table) -> Floats:
-        """Return the probabilities of no and of yes, a row for each row."""
-        yes = self.model_.predict(table)
-        return np.column_stack([1.0 - yes, yes])
-
-    def predict(self, table: Table) -> Integers:
-        """Return 1 where yes is the likelier."""
-        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
 
 
 def fit_bayes(schema: Schema, *, smoothing: float) -> Programme[BayesModel]:

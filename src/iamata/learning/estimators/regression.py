@@ -4,12 +4,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from iamata.learning.estimators.classifying import Classifier
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.parameters import Parameters
 from iamata.learning.estimators.private import PrivateSettings, fit_private
 from iamata.learning.federations import Federation
-from iamata.learning.tables import Floats, Integers, Table
+from iamata.learning.tables import Floats, Table
 
 
 class _Regression(Parameters):
@@ -46,19 +47,12 @@ class _Regression(Parameters):
         return self.model_.fit.rounds
 
 
-class LogisticRegression(_Regression):
+class LogisticRegression(Classifier, _Regression):
     """Predict yes or no: scikit-learn's estimator of that name with C = 1 / l2, after a StandardScaler."""
 
+    model_: LinearModel
+
     family = "logistic"
-
-    def predict_proba(self, table: Table) -> Floats:
-        """Return the probabilities of no and of yes, a row for each row."""
-        yes = self.model_.predict(table)
-        return np.column_stack([1.0 - yes, yes])
-
-    def predict(self, table: Table) -> Integers:
-        """Return 1 where yes is the likelier."""
-        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
 
 
 class PrivateLogisticRegression(LogisticRegression):

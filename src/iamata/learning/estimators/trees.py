@@ -2,18 +2,16 @@
 
 from typing import Self
 
-import numpy as np
-
 from iamata.learning.estimators.boosting import boost
+from iamata.learning.estimators.classifying import Classifier
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.parameters import Parameters
 from iamata.learning.estimators.splitting import Growth
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.federations import Federation
-from iamata.learning.tables import Floats, Integers, Table
 
 
-class GradientBoosting(Parameters):
+class GradientBoosting(Classifier, Parameters):
     """Predict yes or no by trees, as scikit-learn's HistGradientBoostingClassifier with the same bins."""
 
     model_: TreeModel
@@ -55,12 +53,3 @@ class GradientBoosting(Parameters):
         schema = federation.schema
         self.model_ = TreeModel(schema=schema, boosted=federation.run(lambda: boost(schema, settings)))
         return self
-
-    def predict_proba(self, table: Table) -> Floats:
-        """Return the probabilities of no and of yes, a row for each row."""
-        yes = self.model_.predict(table)
-        return np.column_stack([1.0 - yes, yes])
-
-    def predict(self, table: Table) -> Integers:
-        """Return 1 where yes is the likelier."""
-        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
