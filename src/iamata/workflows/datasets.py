@@ -19,14 +19,15 @@ from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import DatasetStatus, Study, StudyStatus
 from iamata.ledger.tables import DATASETS
 from iamata.ledger.transactions.datasets import PostDataset
-from iamata.model.ids import AccessId, ConsentId, DatasetId, PatientId, StudyId
+from iamata.model.ids import ConsentId, DatasetId, PatientId, StudyId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
-from iamata.vault.journal import JournalEntry, JournalKind, append_entries
+from iamata.vault.journal import append_entries
 from iamata.vault.openings import find_opening
 from iamata.vault.policies import read_policy
 from iamata.workflows import lineages
+from iamata.workflows.deciding import write_read
 from iamata.workflows.documents import get_protocol
 from iamata.workflows.frozen_tables import (
     Participant,
@@ -165,19 +166,16 @@ def journal_use(
 ) -> None:
     """Make durable, for each patient to see, that a study uses their rows: in a dataset, in a run."""
     entries = [
-        JournalEntry(
-            kind=JournalKind.READ,
-            patient=one.patient,
-            id=AccessId(office.author.make_id()),
-            time_ms=office.tell_time(view),
-            payload=msgspec.json.encode(
-                ReadDetails(
-                    person=study.researcher,
-                    purpose=RESEARCH,
-                    basis=f"consent/{one.consent}",
-                    records=(record,),
-                    recipient=study.owner,
-                )
+        write_read(
+            office,
+            view,
+            one.patient,
+            ReadDetails(
+                person=study.researcher,
+                purpose=RESEARCH,
+                basis=f"consent/{one.consent}",
+                records=(record,),
+                recipient=study.owner,
             ),
         )
         for one in participants

@@ -79,23 +79,31 @@ def write_entries(
 ) -> list[JournalEntry]:
     """Write who is about to see what; nobody sees it before `append_entries` has made it durable."""
     return [
-        JournalEntry(
-            kind=JournalKind.READ,
-            patient=permit.patient,
-            id=AccessId(office.author.make_id()),
-            time_ms=office.tell_time(view),
-            payload=msgspec.json.encode(
-                ReadDetails(
-                    person=reading.person,
-                    purpose=reading.purpose,
-                    basis=describe_permit(permit, reading),
-                    records=permit.records,
-                )
-            ),
-        )
+        write_read(office, view, permit.patient, describe_read(reading, permit, permit.records))
         for joint in permits
         for permit in (joint, *list_living(office, view, joint.others))
     ]
+
+
+def describe_read(reading: Reading, permit: Permit, records: tuple[str, ...]) -> ReadDetails:
+    """Say who reads what for what, and what that rests on."""
+    return ReadDetails(
+        person=reading.person,
+        purpose=reading.purpose,
+        basis=describe_permit(permit, reading),
+        records=records,
+    )
+
+
+def write_read(office: Office, view: LedgerView, patient: PatientId, details: ReadDetails) -> JournalEntry:
+    """Put a read of a patient's as the journal keeps it."""
+    return JournalEntry(
+        kind=JournalKind.READ,
+        patient=patient,
+        id=AccessId(office.author.make_id()),
+        time_ms=office.tell_time(view),
+        payload=msgspec.json.encode(details),
+    )
 
 
 def list_living(office: Office, view: LedgerView, permits: Sequence[Permit]) -> list[Permit]:

@@ -17,15 +17,14 @@ from iamata.learning.protocols import Protocol, name_document
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import Cell, parse_table
 from iamata.ledger.entries import Model, ModelStatus
-from iamata.model.ids import AccessId, Commitment, ModelId, PatientId, PersonId
+from iamata.model.ids import Commitment, ModelId, PatientId, PersonId
 from iamata.model.reasons import Reason, require
 from iamata.ports import LedgerView
-from iamata.vault.journal import JournalEntry, JournalKind, append_entries
+from iamata.vault.journal import append_entries
 from iamata.vault.opening import ListedRecord
 from iamata.workflows.datasets import list_asked
-from iamata.workflows.deciding import Reading, decide_read, describe_permit
+from iamata.workflows.deciding import Reading, decide_read, describe_read, write_read
 from iamata.workflows.lineages import get_model
-from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
 
 IN_USE: Final = (ModelStatus.CURRENT, ModelStatus.STALE)
@@ -94,21 +93,11 @@ def _choose_outcome(outcome: Outcome) -> float:
 def _journal_use(
     office: Office, view: LedgerView, reading: Reading, permits: Sequence[Permit], model: ModelId
 ) -> None:
-    entries = [
-        JournalEntry(
-            kind=JournalKind.READ,
-            patient=permit.patient,
-            id=AccessId(office.author.make_id()),
-            time_ms=office.tell_time(view),
-            payload=msgspec.json.encode(
-                ReadDetails(
-                    person=reading.person,
-                    purpose=reading.purpose,
-                    basis=describe_permit(permit, reading),
-                    records=(f"model/{model}",),
-                )
-            ),
-        )
-        for permit in permits
-    ]
-    append_entries(office.custody, entries)
+    record = (f"model/{model}",)
+    append_entries(
+        office.custody,
+        [
+            write_read(office, view, permit.patient, describe_read(reading, permit, record))
+            for permit in permits
+        ],
+    )
