@@ -5,7 +5,6 @@ only the nodes speak to each other.
 """
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,38 +16,34 @@ import msgspec
 from iamata.client.connection import Connection
 from iamata.client.engine import RemoteEngine
 from iamata.consent.data_use import Conditions, Permission
-from iamata.consent.terms import Ruling, Terms
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.learning.protocols import Protocol
-from iamata.ledger.entries import EhdsPurpose, MemberKind, Model, OwnerKind, Role, Run, RunStatus, Study
+from iamata.ledger.entries import EhdsPurpose, MemberKind, Model, OwnerKind, Role, Run, RunStatus
 from iamata.ledger.events import ModelRegistered, RunFailed
-from iamata.ledger.tables import MODELS, RUNS, STUDIES
-from iamata.ledger.transactions.consents import GrantConsent
-from iamata.ledger.transactions.patients import EnrolPatient
+from iamata.ledger.tables import MODELS, RUNS
 from iamata.ledger.transactions.persons import RegisterPerson
 from iamata.model.ids import (
     Commitment,
-    ConsentId,
     Digest,
     MemberId,
     ModelId,
-    PatientId,
     PersonId,
     RunId,
     StudyId,
     encode_digest,
 )
-from iamata.model.instants import Day, Instant, compute_day
+from iamata.model.instants import Day, compute_day
+from iamata.node.demo_study import Participant, draw_participant, let_agree
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, Home, load_genesis, open_home
 from iamata.node.keyfiles import read_key
 from iamata.node.network import create_node_homes
 from iamata.stores.sqlite.home import KEYS_FOLDER
 from iamata.testing.nodes import RunningNode, introduce, take_any_port
 from iamata.wire import bodies
-from iamata.workflows import datasets, studies, wallets
+from iamata.workflows import datasets, studies
 from iamata.workflows.author import Author
-from iamata.workflows.consents import keep_terms_of
 from iamata.workflows.frozen_tables import PatientRows, Row
+from iamata.workflows.lineages import get_study
 from iamata.workflows.office import Office
 
 OWNER: Final = MemberId("institute")
@@ -58,22 +53,6 @@ DAYS: Final = 365
 LOOK_S: Final = 0.02
 PATIENCE_S: Final = 120.0
 TOGETHER: Final = 200
-POLICY: Final = "urn:iamata:testing:terms:1"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Person:
-    """A patient of a site."""
-
-    patient: PatientId
-    consent: ConsentId
-    key: SigningKey
-
-
-def draw_person(chance: Author) -> Person:
-    """Draw a patient's ids and key."""
-    patient, consent = PatientId(chance.make_id()), ConsentId(chance.make_id())
-    return Person(patient, consent, SigningKey.from_seed(os.urandom(SEED_BYTES)))
 
 
 class StudyNetwork:
@@ -83,7 +62,7 @@ class StudyNetwork:
         """Found the network, get the permit, and let each hospital's patients, one a row, agree."""
         self.folder = folder
         self.sites = tuple(MemberId(one) for one in sorted(rows))
-        self.patients: dict[MemberId, list[Person]] = {}
+        self.patients: dict[MemberId, list[Participant]] = {}
         self.url = ""
         self._protocol = protocol
         kinds = {
@@ -222,55 +201,11 @@ class StudyNetwork:
 
     def _settle(self, home: Home, office: Office, rows: Sequence[Row]) -> None:
         site = office.member
-        people = [draw_person(office.author) for _ in rows]
+        people = [draw_participant(office.author) for _ in rows]
         self.patients[site] = people
         for start in range(0, len(people), TOGETHER):
-            self._agree(home, office, people[start : start + TOGETHER])
-        protocol = self._get_study(office).protocol
+            let_agree(home, office, people[start : start + TOGETHER], recipient=OWNER)
+        protocol = get_study(office.take_view(), self.study).protocol
         studies.fetch_protocol(office, self.study, home.get_desk(OWNER).show_document(protocol))
         table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
         datasets.build_dataset(office, self.study, table, HEALTH)
-
-    def _agree(self, home: Home, office: Office, people: Sequence["Person"]) -> None:
-        """Enrol some patients, and let each consent to research by the institute."""
-        authors = [home.author(one.key) for one in people]
-        possessions = [
-            author.prove_possession(OwnerKind.PATIENT, one.patient, member=office.member)
-            for one, author in zip(people, authors, strict=True)
-        ]
-        office.submit_all(
-            [
-                (EnrolPatient, {"patient": one.patient, "possession": possession})
-                for one, possession in zip(people, possessions, strict=True)
-            ]
-        )
-        terms = Terms(
-            decision=Ruling.PERMIT,
-            recipients=(f"member:{OWNER}",),
-            purposes=("HRESCH",),
-            labels=("N",),
-            recorded_ms=Instant(home.clock()),
-            policy=POLICY,
-        )
-        until_day = Day(compute_day(home.clock()) + DAYS)
-        grants = []
-        for one, author in zip(people, authors, strict=True):
-            salted = wallets.salt_terms(terms, author)
-            keep_terms_of(office, one.patient, one.consent, salted)
-            grants.append(
-                wallets.sign_grant(
-                    author,
-                    salted,
-                    consent=one.consent,
-                    patient=one.patient,
-                    custodian=office.member,
-                    until_day=until_day,
-                )
-            )
-        office.submit_all([(GrantConsent, {"grant": grant}) for grant in grants])
-
-    def _get_study(self, office: Office) -> Study:
-        entry = STUDIES.find(office.take_view(), self.study)
-        if entry is None:
-            raise KeyError(self.study)
-        return entry
