@@ -27,7 +27,7 @@ from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import grant, write_terms
 from iamata.workflows import withdrawals
-from iamata.workflows.frozen_tables import PatientRows, Roll, list_rolls, make_table
+from iamata.workflows.frozen_tables import PatientRows, Roll, Row, list_rolls, make_table
 from iamata.workflows.hiding import PATIENTS_MIN
 
 SITE = SITES[1]
@@ -66,7 +66,7 @@ def fit_pooled(world: StudyWorld, rows: PatientRows) -> bytes:
 
 def list_released(protocol: Protocol, roll: Roll) -> list[set[str]]:
     """List whom the queries of a run over a dataset are about: in all, at training, at evaluation."""
-    row = {"marker": 0, "smokes": "no", "ill": 0}
+    row: Row = {"marker": 0, "smokes": "no", "ill": 0}
     rows: PatientRows = {one.patient: [row] for one in roll.participants}
     table = make_table(rows, protocol.schema)
     site = split_site(protocol, table, number=0, has_holdout=roll.has_holdout)
