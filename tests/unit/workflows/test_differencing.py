@@ -27,7 +27,7 @@ from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import grant, write_terms
 from iamata.workflows import withdrawals
-from iamata.workflows.frozen_tables import PatientRows, Roll, Row, list_rolls, make_table
+from iamata.workflows.frozen_tables import PatientRows, Roll, Row, get_roll, list_rolls, make_table
 from iamata.workflows.hiding import PATIENTS_MIN
 
 SITE = SITES[1]
@@ -224,11 +224,12 @@ def test_where_fewer_than_ten_of_those_kept_out_leave_a_site_is_no_longer_evalua
 
 def test_where_all_sites_keep_out_fewer_than_ten_a_model_is_not_evaluated() -> None:
     world = StudyWorld(patients=24, protocol=write_protocol(holdout_percent=20))
-    for site in SITES:
-        world.build(site)
+    built = {site: world.build(site) for site in SITES}
 
     model = world.learn()
 
+    rolls = [get_roll(world.offices[site].custody, one) for site, one in built.items()]
+    assert not any(roll.has_holdout for roll in rolls)
     assert "Too few patients were kept out" in read_card(world, model)
 
 
