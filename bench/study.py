@@ -32,6 +32,8 @@ from iamata.workflows.frozen_tables import Row
 
 TRAININGS: Final = 3
 LEAVING: Final = 10
+MEMBERS: Final = {"va": "veterans"}
+"""Hospitals whose name is too short for a member."""
 
 
 def measure() -> dict[str, Figure]:
@@ -47,7 +49,7 @@ def measure() -> dict[str, Figure]:
     sites = [split_site(protocol, table, number=number) for number, table in enumerate(tables.values())]
     floor_s = measure_s(lambda: run(lambda: learn(protocol), sites))
     with tempfile.TemporaryDirectory() as folder:
-        rows = {name: list_rows(table) for name, table in tables.items()}
+        rows = {MEMBERS.get(name, name): list_rows(table) for name, table in tables.items()}
         network = StudyNetwork(Path(folder) / "homes", protocol, rows)
         with network.running():
             models: list[ModelId] = []
