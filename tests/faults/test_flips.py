@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
+import msgspec
 import pytest
 
 from iamata.ledger.entries import Role
@@ -50,6 +51,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SAMPLE_PATIENTS", PATIENTS)
         patch.setattr(demo_study, "PATIENTS", PARTICIPANTS)
+        everybody = msgspec.structs.replace(demo_study.PROTOCOL, holdout_percent=0)
+        patch.setattr(demo_study, "PROTOCOL", everybody)  # of so few nobody can be kept out
         demo.run_demo(path, records=None, tell=lambda _: None)
     yield path
     shutil.rmtree(path)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from iamata.node import demo, demo_study
@@ -16,6 +17,8 @@ def fuzz_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "SAMPLE_PATIENTS", 10)
         patch.setattr(demo_study, "PATIENTS", 20)
+        everybody = msgspec.structs.replace(demo_study.PROTOCOL, holdout_percent=0)
+        patch.setattr(demo_study, "PROTOCOL", everybody)  # of so few nobody can be kept out
         demo.run_demo(path, records=None, tell=lambda _: None)
     with open_home(path) as home:
         write_export(path.with_name("export"), home.engine.genesis, home.engine.read_blocks())

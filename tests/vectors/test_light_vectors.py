@@ -142,6 +142,16 @@ def test_nothing_can_be_left_out(place: tuple[Any, ...]) -> None:
         check_light_block(read_light_block(encode(document)), follow(3))
 
 
+@pytest.mark.parametrize("app_hash", ["A", "AAAAA", "AB"])
+def test_an_app_hash_that_spells_no_bytes_or_spells_them_otherwise_is_refused(app_hash: str) -> None:
+    document = json.loads(LINES[4])
+    document["header"]["app_hash"] = app_hash
+
+    with pytest.raises(Refused) as refused:
+        read_light_block(encode(document))
+    assert refused.value.reason in {Reason.MALFORMED, Reason.NOT_CANONICAL}
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     line=st.sampled_from(LINES), at=st.integers(0, 2_000), put=st.binary(max_size=3), cut=st.integers(0, 3)

@@ -18,6 +18,7 @@ from iamata.model.reasons import Reason, require
 
 LEAVES_MIN: Final = 16
 LEAVES_MAX: Final = 2**24
+"""As the rules of the ledger have both, which this package may not import; a test compares them."""
 KEY_BYTES: Final = 32
 
 _PRESENT: Final = b"1"

@@ -176,17 +176,25 @@ def learn(protocol: Protocol) -> Programme[Learned]:
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
 
 
-def split_site(protocol: Protocol, table: Table, *, number: int) -> Site:
+def split_site(protocol: Protocol, table: Table, *, number: int, has_holdout: bool = True) -> Site:
     """Part a site's rows into those that train and those that are kept out: a patient's stay together.
 
     A hash of the patient's name in the table decides, so that nobody's coming or going moves anybody else.
+    Without a holdout the rows of those who are kept out are of no use to anything, not even counted.
     """
-    kept_out = np.array([_is_kept_out(protocol, one) for one in table.patients], dtype=np.bool_)
+    kept_out = np.array([is_kept_out(protocol, one) for one in table.patients], dtype=np.bool_)
+    training = table.select(~kept_out)
     memory: dict[str, object] = {
-        TRAINING: Site(table.select(~kept_out), number),
-        HOLDOUT: Site(table.select(kept_out), number),
+        TRAINING: Site(training, number),
+        HOLDOUT: Site(table.select(kept_out & has_holdout), number),
     }
-    return Site(table, number, memory)
+    return Site(table if has_holdout else training, number, memory)
+
+
+def is_kept_out(protocol: Protocol, patient: str) -> bool:
+    """Tell whether a patient is kept out of training, to evaluate on."""
+    digest = hashlib.sha256(b"iamata/1/holdout\x00" + patient.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") % PERCENT < protocol.kept_out_percent
 
 
 def _fit(protocol: Protocol) -> Programme[Model]:
@@ -225,8 +233,3 @@ def _ask(stage: str, query: Query, _given: object, site: Site) -> Values:
 
 def _predict(model: Model, table: Table) -> np.ndarray:
     return model.predict(table)
-
-
-def _is_kept_out(protocol: Protocol, patient: str) -> bool:
-    digest = hashlib.sha256(b"iamata/1/holdout\x00" + patient.encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big") % PERCENT < protocol.kept_out_percent

@@ -16,7 +16,7 @@ from iamata.consent.purposes import RESEARCH
 from iamata.consent.terms import Ruling, Terms
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import Protocol, Regression
+from iamata.learning.protocols import Protocol, Regression, is_kept_out
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, ModelStatus, OwnerKind, Role
 from iamata.ledger.tables import RUNS
@@ -66,6 +66,7 @@ PROTOCOL: Final = Protocol(
     ),
     classes=("Condition", "Observation"),
     estimator=Regression(),
+    holdout_percent=40,  # of 60 patients, so that no hospital keeps out fewer than ten
 )
 
 
@@ -95,7 +96,8 @@ def tell_study(story: Story) -> None:
         "Each hospital commits to the table of those who agreed; who is in it, the ledger does not say."
     )
     first, worth = learn(story, study, supersedes=None)
-    leave(story, study, [one for one, _ in tables[LEFT]][:LEAVING])
+    trained = [one for one, _ in tables[LEFT] if not is_kept_out(PROTOCOL, one.patient)]
+    leave(story, study, trained[:LEAVING])
     aged = get_model(home.engine.snapshot(), first)
     hold(aged.status is ModelStatus.STALE, "a model stayed current after withdrawals")
     second, _ = learn(story, study, supersedes=first)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
-from iamata.learning.protocols import Learned, Protocol, Regression
+from iamata.learning.protocols import Learned, Protocol, Regression, is_kept_out
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
 from iamata.ledger.tables import RUNS
@@ -59,6 +59,7 @@ def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fi
         "schema": SCHEMA,
         "classes": ("Observation",),
         "estimator": Regression(),
+        "holdout_percent": 0,
         "evaluation": msgspec.structs.replace(Protocol.__struct_defaults__[-1], cells=64),
     }
     return Protocol(**(fields | changes))
@@ -92,24 +93,31 @@ class StudyWorld:
         self.offices = {member: open_office(self.world, member) for member in (OWNER, *SITES)}
         self.protocol = protocol or write_protocol()
         self.rosa = self.world.register_person("rosa", member=OWNER, roles=(Role.RESEARCHER,))
+        self.reviewers = [
+            self.world.register_person(f"reviewer-{member}", member=member, roles=(Role.REVIEWER,))
+            for member in REVIEWERS
+        ]
         self.patients: dict[MemberId, list[Party]] = {}
         self.consents: dict[PatientId, ConsentId] = {}
         self.rows: dict[MemberId, dict[PatientId, list[Row]]] = {}
         for number, site in enumerate(SITES):
             self._settle(site, patients, number)
-        self.study = self._permit(budget_micro, days)
+        self.study = self.permit(self.protocol, budget_micro=budget_micro, days=days)
 
-    def withdraw(self, site: MemberId, count: int) -> list[PatientId]:
-        """Let so many patients of a site leave."""
-        leaving = [one for one in self.patients[site] if one.id in self.consents][:count]
+    def withdraw(self, site: MemberId, count: int, *, kept_out: bool = False) -> list[PatientId]:
+        """Let so many patients of a site leave, of those who train or of those who are kept out."""
+        agreed = [one for one in self.patients[site] if one.id in self.consents]
+        leaving = [one for one in agreed if is_kept_out(self.protocol, one.id) is kept_out][:count]
         for one in leaving:
             one.author.submit(WithdrawConsent, consent=self.consents.pop(one.id))
         return [one.id for one in leaving]
 
-    def build(self, site: MemberId, conditions: Conditions = HEALTH) -> DatasetId:
-        """Let a site build its dataset."""
+    def build(
+        self, site: MemberId, conditions: Conditions = HEALTH, *, study: StudyId | None = None
+    ) -> DatasetId:
+        """Let a site build its dataset for the study, or for another one."""
         rows: PatientRows = self.rows[site]
-        return datasets.build_dataset(self.offices[site], self.study, rows, conditions)
+        return datasets.build_dataset(self.offices[site], study or self.study, rows, conditions)
 
     def start(self) -> RunId:
         """Let the institute begin a run on what stands."""
@@ -161,8 +169,9 @@ class StudyWorld:
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
 
-    def _permit(self, budget_micro: int, days: int) -> StudyId:
-        document = msgspec.json.encode(self.protocol)
+    def permit(self, protocol: Protocol, *, budget_micro: int = 0, days: int = 365) -> StudyId:
+        """Let a study be proposed, and reviewers grant it."""
+        document = msgspec.json.encode(protocol)
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
             purpose=EhdsPurpose.RESEARCH,
@@ -171,10 +180,7 @@ class StudyWorld:
             budget_micro=budget_micro,
         )
         study = studies.propose_study(self.offices[OWNER], self.rosa.author, document, proposal)
-        for member in REVIEWERS:
-            reviewer = self.world.register_person(
-                f"reviewer-{member}", member=member, roles=(Role.REVIEWER,)
-            )
+        for reviewer in self.reviewers:
             studies.review_study(reviewer.author, study, is_approval=True, grounds="Sound and useful")
         for site in SITES:
             studies.fetch_protocol(self.offices[site], study, document)

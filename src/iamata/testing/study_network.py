@@ -64,7 +64,7 @@ class StudyNetwork:
         self.sites = tuple(MemberId(one) for one in sorted(rows))
         self.patients: dict[MemberId, list[Participant]] = {}
         self.url = ""
-        self._protocol = protocol
+        self.protocol = protocol
         kinds = {
             OWNER: MemberKind.RESEARCH,
             **dict.fromkeys(self.sites, MemberKind.HOSPITAL),
@@ -174,7 +174,7 @@ class StudyNetwork:
     def _get_permit(self, home: Home) -> tuple[SigningKey, StudyId]:
         office = home.get_office(OWNER)
         key, _ = self._register(home, office.author, OWNER, Role.RESEARCHER)
-        document = msgspec.json.encode(self._protocol)
+        document = msgspec.json.encode(self.protocol)
         today = compute_day(home.clock())
         proposal = studies.Proposal(
             uses=("DUO:0000006",),

@@ -4,7 +4,6 @@ Who stays out is told to nobody. What is on the ledger are a root, a band of siz
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
@@ -34,14 +33,11 @@ from iamata.workflows.frozen_tables import (
     PatientRows,
     Roll,
     freeze,
-    list_rolls,
     make_table,
 )
+from iamata.workflows.hiding import Hiding
 from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
-
-PATIENTS_MIN: Final = 10
-"""Fewer make no dataset, and no two datasets of one study differ by fewer, so that nobody is seen to go."""
 
 
 def build_dataset(
@@ -73,11 +69,16 @@ def post(  # noqa: PLR0913  what a dataset is made from
 ) -> DatasetId:
     """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
     study, protocol = get_study(office, view, study_id)
-    require(len(consents) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS)
+    hiding = Hiding.look_up(office, view, protocol)
+    hiding.require_hidden(consents)
     make_table({patient: rows[patient] for patient in consents}, protocol.schema)
     participants = tuple(_make_participant(office, study_id, *one) for one in sorted(consents.items()))
-    roll = Roll(study=study_id, secret=office.custody.entropy(SALT_BYTES), participants=participants)
-    require_hidden(office, roll)
+    roll = Roll(
+        study=study_id,
+        secret=office.custody.entropy(SALT_BYTES),
+        participants=participants,
+        has_holdout=hiding.is_holdout_hidden(consents),
+    )
     members, leaves = roll.build_members()
     dataset = DatasetId(office.author.make_id())
     commitment = freeze(office.custody, dataset, roll, rows)
@@ -149,16 +150,6 @@ def find_dataset(view: LedgerView, office: Office, study: Study) -> DatasetId | 
         if dataset is not None and dataset.custodian == office.member:
             return dataset_id if dataset.status is DatasetStatus.ACTIVE else None
     return None
-
-
-def require_hidden(office: Office, roll: Roll) -> None:
-    """Refuse a dataset that differs from an earlier one of the study by somebody, and by fewer than ten."""
-    now = dict.fromkeys(one.patient for one in roll.participants)
-    for earlier in list_rolls(office.custody, roll.study):
-        then = dict.fromkeys(one.patient for one in earlier.participants)
-        differing = sum(one not in then for one in now) + sum(one not in now for one in then)
-        is_hidden = differing == 0 or differing >= PATIENTS_MIN
-        require(is_hidden, Reason.TOO_FEW_PATIENTS, "the difference to an earlier dataset")
 
 
 def journal_use(

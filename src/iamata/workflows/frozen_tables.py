@@ -47,6 +47,8 @@ class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     secret: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
     participants: tuple[Participant, ...]
     """In the order of their pseudonyms."""
+    has_holdout: bool
+    """Whether those who are kept out of training may be evaluated on."""
 
     def build_members(self) -> tuple[AuthMap, int]:
         """Build the map whose root the ledger has, and say how many leaves it has."""
@@ -80,16 +82,11 @@ def get_roll(custody: Custody, dataset: DatasetId) -> Roll:
     return msgspec.json.decode(opening.payload, type=Roll)
 
 
-def list_all_rolls(custody: Custody) -> Iterator[Roll]:
+def list_rolls(custody: Custody) -> Iterator[Roll]:
     """Read who was in each dataset that this custodian ever built."""
     for opening in list_openings(custody, NO_PATIENT):
         if opening.kind == DATASET:
             yield msgspec.json.decode(opening.payload, type=Roll)
-
-
-def list_rolls(custody: Custody, study: StudyId) -> Iterator[Roll]:
-    """Read who was in each dataset that this custodian ever built for a study."""
-    return (roll for roll in list_all_rolls(custody) if roll.study == study)
 
 
 def read_rows(custody: Custody, dataset: DatasetId, participants: Sequence[Participant]) -> PatientRows:

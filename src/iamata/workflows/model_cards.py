@@ -98,6 +98,8 @@ def _write_worth(evaluation: Evaluation | None) -> Iterator[str]:
     rate = f"{evaluation.rate:.1%} with the outcome"
     yield f"On {evaluation.rows} rows of patients who were kept out of training ({rate}):"
     yield ""
+    yield "Hospitals are left out of this where it would tell of fewer than ten patients, or of who left."
+    yield ""
     yield "| | value | 95 % interval |"
     yield "|---|---|---|"
     for name, one in (("AUROC", evaluation.auroc), ("AUPRC", evaluation.auprc)):

@@ -83,8 +83,9 @@ def take_part(
         record = f"run/{run_id}"
         journal_use(office, view, authorised.study, roll.participants, record=record)
         table = load_table(office.custody, authorised.dataset, protocol.schema)
-        site = split_site(protocol, table, number=authorised.sites.index(office.member))
-        rows = table.count_patients()
+        number = authorised.sites.index(office.member)
+        site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
+        rows = site.table.count_patients()
         summing = Summing(
             office, run_id, authorised, carrier, rows=rows, rho=protocol.rho, tell=tell, silence_s=silence_s
         )

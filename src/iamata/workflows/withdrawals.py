@@ -1,8 +1,9 @@
 """What withdrawal asks of a custodian: those who left go from the dataset in tens, or the dataset goes.
 
-Ten or more are taken out together, at once. Fewer wait; before the custodian's word on the dataset would
-be due the next time, the dataset is retired if anybody still waits. So nobody waits longer than 30 days,
-and no difference between two releases is anybody's row.
+Ten or more of those who train are taken out together, at once. Fewer wait; before the custodian's word on
+the dataset would be due the next time, the dataset is retired if anybody of them still waits, or replaced
+without its holdout if only others do. So nobody waits longer than 30 days, and no difference between two
+releases is anybody's row.
 """
 
 import enum
@@ -15,14 +16,14 @@ from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import (
-    PATIENTS_MIN,
     find_consent,
     find_dataset,
     get_study,
     is_permitted,
     post,
 )
-from iamata.workflows.frozen_tables import get_roll, list_all_rolls, read_rows
+from iamata.workflows.frozen_tables import get_roll, list_rolls, read_rows
+from iamata.workflows.hiding import PATIENTS_MIN, Hiding
 from iamata.workflows.office import Office
 
 AHEAD_MS: Final = 5 * MS_PER_DAY
@@ -55,19 +56,22 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         if find_consent(office, view, one.patient, study, protocol) == one.consent
     }
     leaving = len(roll.participants) - len(staying)
+    is_due = _is_word_due(office, view, dataset_id)
+    if leaving == 0 and is_due:
+        office.author.submit(ConfirmDataset, dataset=dataset_id)
+        return Step.CONFIRMED
+    if leaving == 0 or (leaving < PATIENTS_MIN and not is_due):
+        return Step.NOTHING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
     is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
-    if leaving >= PATIENTS_MIN and is_replaceable:
+    if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(staying):
         remaining = [one for one in roll.participants if one.patient in staying]
         rows = read_rows(office.custody, dataset_id, remaining)
         post(office, view, study_id, rows, staying, replaces=dataset_id)
         return Step.REPLACED
-    if leaving >= PATIENTS_MIN or (leaving and _is_word_due(office, view, dataset_id)):
+    if is_due or not is_replaceable:
         office.author.submit(RetireDataset, dataset=dataset_id)
         return Step.RETIRED
-    if not leaving and _is_word_due(office, view, dataset_id):
-        office.author.submit(ConfirmDataset, dataset=dataset_id)
-        return Step.CONFIRMED
     return Step.NOTHING
 
 
@@ -85,7 +89,7 @@ def look_after_all(office: Office) -> dict[StudyId, Step]:
 
 def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     """List the studies in which this site has a dataset."""
-    found = dict.fromkeys(roll.study for roll in list_all_rolls(office.custody))
+    found = dict.fromkeys(roll.study for roll in list_rolls(office.custody))
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
 
 

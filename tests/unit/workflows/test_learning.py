@@ -5,17 +5,19 @@ import numpy as np
 import pytest
 
 from iamata.consent.data_use import Conditions, Permission
+from iamata.learning import membership
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
 from iamata.learning.protocols import learn, split_site
+from iamata.ledger import transactions
 from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
 from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
 from iamata.model.ids import ModelId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SITES, StudyWorld
+from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.vault.journal import read_entries
 from iamata.vault.openings import find_opening
 from iamata.workflows import studies, withdrawals
@@ -29,7 +31,7 @@ SITE = SITES[1]
 @pytest.fixture(scope="module")
 def told() -> StudyWorld:
     """Set a study up to where its datasets are posted."""
-    world = StudyWorld()
+    world = StudyWorld(protocol=write_protocol(holdout_percent=30))
     for site in SITES:
         world.build(site)
     return world
@@ -61,6 +63,12 @@ def fit_pooled(world: StudyWorld) -> np.ndarray:
     decoded = decode_model(pooled.model, identify_model(pooled.model))
     assert isinstance(decoded, LinearModel)
     return np.array(decoded.fit.coefficients)
+
+
+def test_a_dataset_has_as_many_leaves_as_the_ledger_takes() -> None:
+    bounds = membership.LEAVES_MIN, membership.LEAVES_MAX
+
+    assert bounds == (transactions.datasets.LEAVES_MIN, transactions.datasets.LEAVES_MAX)
 
 
 def test_a_model_comes_of_consented_rows_and_leaves_with_those_who_withdraw(told: StudyWorld) -> None:

@@ -1,5 +1,7 @@
 """A study with a privacy budget: every sum carries noise, each run is paid for, and none is left out."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -115,7 +117,20 @@ def test_a_noisy_model_comes_and_two_runs_on_the_same_rows_differ_until_the_budg
     assert world.world.engine.snapshot().log_size == view.log_size + 1  # the refusal
 
 
+def test_a_round_is_named_by_run_datasets_query_and_what_came_before() -> None:
+    """SUM-RUN-1, spelled out once more."""
+    plan = plan_noisy(7)
+    run_id = base64.b32encode((7).to_bytes(16, "big")).decode().rstrip("=").lower()
+    dataset = base64.b32encode(bytes(16)).decode().rstrip("=").lower()
+    named = hashlib.sha256(f"iamata/1/run-query\0{run_id}{dataset}\0".encode() + QUERY.digest()).digest()
+    nonce = hashlib.sha256(b"iamata/1/run-nonce\0" + bytes(32) + named).digest()[:16]
+
+    assert plan.query == base64.urlsafe_b64encode(named).decode().rstrip("=")
+    assert plan.nonce == base64.b32encode(nonce).decode().rstrip("=").lower()
+
+
 def test_the_noise_of_a_sum_is_as_large_as_promised_and_the_honest_half_suffices() -> None:
+    """SUM-RUN-4."""
     drawn = []
     for number in range(60):
         plan = plan_noisy(number)
@@ -146,6 +161,7 @@ def test_the_noise_of_a_sum_is_as_large_as_promised_and_the_honest_half_suffices
 
 
 def test_no_two_different_shares_get_the_same_noise_and_the_same_share_gets_it_again() -> None:
+    """SUM-RUN-4."""
     plan, other = plan_noisy(0), plan_noisy(1)
 
     def draw(plan: Any, *, share: Integers, rows: int = 7, secret: int = 0) -> list[int]:
@@ -220,6 +236,7 @@ class NeverAsked:
 def test_a_query_that_shows_more_than_was_granted_does_not_leave(
     world: StudyWorld, protocol: Protocol, programme: Callable[[Protocol], Programme[Learned]]
 ) -> None:
+    """SUM-RUN-3."""
     rows = make_table(world.rows[SITES[0]], protocol.schema)
     authorised: Any = None
     summing = training.Summing(

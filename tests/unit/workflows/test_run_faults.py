@@ -111,6 +111,7 @@ def check_failed(world: StudyWorld, run: RunId, reason: Reason) -> None:
 
 @pytest.mark.parametrize("phase", range(PHASES))
 def test_a_site_that_dies_in_any_phase_ends_the_run_for_all(world: StudyWorld, phase: int) -> None:
+    """SUM-RUN-1: nobody takes a sum in which a site of the run has no part."""
     run = world.start()
     since_s = time.monotonic()
 
@@ -157,6 +158,7 @@ def calm() -> tuple[StudyWorld, np.ndarray]:
 def test_a_relay_that_forgets_everything_at_any_time_is_told_again(
     calm: tuple[StudyWorld, np.ndarray], seed: int
 ) -> None:
+    """SUM-RUN-5."""
     world, expected = calm
     run = world.start()
     chance = random.Random(seed)
@@ -200,6 +202,7 @@ def test_a_relay_that_is_gone_for_good_fails_the_run(world: StudyWorld) -> None:
 def test_a_site_that_was_killed_does_not_answer_again_and_says_that_the_run_failed(
     world: StudyWorld,
 ) -> None:
+    """SUM-RUN-2."""
     run = world.start()
     site = SITES[3]
     world.train(run, wrap=die([site], after=2), silence_s=0.1)
@@ -220,6 +223,7 @@ def test_a_site_that_was_killed_does_not_answer_again_and_says_that_the_run_fail
 
 
 def test_a_permit_that_expires_during_a_run_ends_it() -> None:
+    """SUM-RUN-2."""
     world = build_all(make_world())
     run = world.start()
     acts: list[str] = []

@@ -152,7 +152,11 @@ def read_light_block(raw: bytes) -> LightBlock:
 def check_form(light: LightBlock) -> None:
     """Refuse what the types alone let pass."""
     header = light.header
-    is_spelled_once = encode_digest(decode_digest(header.app_hash)) == header.app_hash
+    try:
+        app_hash = decode_digest(header.app_hash)
+    except ValueError as error:
+        raise Refused(Reason.MALFORMED, "the app hash of a light block") from error
+    is_spelled_once = encode_digest(app_hash) == header.app_hash
     require(is_spelled_once, Reason.NOT_CANONICAL, "the app hash of a light block")
     is_in_place = header.height > 1 or header.last_block is None
     require(is_in_place, Reason.MALFORMED, "the first block follows none")
