@@ -14,7 +14,8 @@ from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
-from iamata.node.gathering import Gathered, build_from_table, read_conditions
+from iamata.model.reasons import Reason, Refused
+from iamata.node.gathering import Gathered, build_from_records, build_from_table, read_conditions
 from iamata.node.home import Home, open_home
 from iamata.node.studying import read_file
 from iamata.workflows.lineages import list_datasets, trace
@@ -25,7 +26,7 @@ REFUSED: str = "refused"
 app = make_noun("Datasets: which of a custodian's patients a study may learn from.")
 
 PatientColumnOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--patient-column", metavar="NAME", help="Whose a row is: Patient/…, its id, or the pseudonym."
     ),
@@ -38,8 +39,15 @@ def build(
     study: StudyArgument,
     home: HomeOption,
     member: MemberOption,
-    table: Annotated[Path, typer.Option("--table", metavar="FILE", help="The rows: .csv or .parquet.")],
-    patient_column: PatientColumnOption,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="The rows: .csv or .parquet; without one, the vault's records.",
+        ),
+    ] = None,
+    patient_column: PatientColumnOption = None,
     conditions: Annotated[
         Path | None,
         typer.Option(
@@ -51,21 +59,36 @@ def build(
         typer.Option("--protocol", metavar="FILE", help="The study's protocol, if it is not here yet."),
     ] = None,
 ) -> None:
-    """Build a site's dataset out of a table, of patients whose consent covers the study."""
+    """Build a site's dataset out of a table or the vault, of patients whose consent covers the study."""
+    if (table is None) != (patient_column is None):
+        raise Refused(Reason.INPUT_INVALID, "give --table and --patient-column, or neither")
     chosen, said = read_id(study, StudyId), read_conditions(conditions)
     document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
+    gathered = None
     with open_home(home) as opened:
-        dataset, gathered = build_from_table(
-            opened,
-            chosen,
-            member=member,
-            table=table,
-            patient_column=patient_column,
-            conditions=said,
-            protocol=document,
-        )
+        if table is None or patient_column is None:
+            dataset = build_from_records(opened, chosen, member=member, conditions=said, protocol=document)
+        else:
+            dataset, gathered = build_from_table(
+                opened,
+                chosen,
+                member=member,
+                table=table,
+                patient_column=patient_column,
+                conditions=said,
+                protocol=document,
+            )
         row = describe_here(opened, dataset)
-    show(row | count_rows(gathered), [f"Dataset {dataset} of {member} stands, in {row['leaves']} leaves."])
+    show_built(row, gathered)
+
+
+def show_built(row: dict[str, Any], gathered: Gathered | None) -> None:
+    """Say what was built, and what the table had if there was one."""
+    counts = {} if gathered is None else count_rows(gathered)
+    said = f"Dataset {row['dataset']} of {row['custodian']} stands, in {row['leaves']} leaves."
+    show(row | counts, [said])
+    if gathered is None:
+        return
     note(f"{gathered.rows_read:,} rows of {len(gathered.rows):,} patients read.")
     if gathered.unknown_patients:
         note(f"Left out, for nobody here is known so: {gathered.unknown_patients:,} in the patient column.")

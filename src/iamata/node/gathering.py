@@ -13,6 +13,7 @@ from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.studying import fetch_protocol, read_file, share_protocol
+from iamata.workflows.cohort_reads import gather_cohort
 from iamata.workflows.datasets import build_dataset
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.office import Office
@@ -31,6 +32,21 @@ class Gathered(msgspec.Struct, kw_only=True):
     unknown_patients: int = 0
 
 
+def build_from_records(
+    home: Home,
+    study: StudyId,
+    *,
+    member: str,
+    conditions: Conditions = UNSAID,
+    protocol: bytes | None = None,
+) -> DatasetId:
+    """Build a site's dataset out of its vault, as the cohort in the protocol says."""
+    share_protocol(home, study, fetch_protocol(home, study) if protocol is None else protocol)
+    office = home.get_office(member)
+    gathered = gather_cohort(office, study, conditions)
+    return build_dataset(office, study, gathered.rows, conditions, read_under=gathered.consents)
+
+
 def build_from_table(  # noqa: PLR0913  what a dataset is built from
     home: Home,
     study: StudyId,
@@ -45,8 +61,14 @@ def build_from_table(  # noqa: PLR0913  what a dataset is built from
     document = fetch_protocol(home, study) if protocol is None else protocol
     share_protocol(home, study, document)
     office = home.get_office(member)
+    require_table(read_protocol(document))
     gathered = gather(office, table, patient_column=patient_column, protocol=read_protocol(document))
     return build_dataset(office, study, gathered.rows, conditions), gathered
+
+
+def require_table(protocol: Protocol) -> None:
+    """Refuse rows of a table where reviewers approved of how rows are made of records."""
+    require(protocol.cohort is None, Reason.INPUT_INVALID, "the protocol has a cohort: give no table")
 
 
 def gather(office: Office, table: Path, *, patient_column: str, protocol: Protocol) -> Gathered:
