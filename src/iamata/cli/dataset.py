@@ -14,8 +14,7 @@ from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
-from iamata.model.reasons import Reason, Refused
-from iamata.node.gathering import Gathered, build_from_records, build_from_table, read_conditions
+from iamata.node.gathering import Gathered, build_from, read_conditions
 from iamata.node.home import Home, open_home
 from iamata.node.studying import read_file
 from iamata.workflows.lineages import list_datasets, trace
@@ -60,24 +59,18 @@ def build(
     ] = None,
 ) -> None:
     """Build a site's dataset out of a table or the vault, of patients whose consent covers the study."""
-    if (table is None) != (patient_column is None):
-        raise Refused(Reason.INPUT_INVALID, "give --table and --patient-column, or neither")
     chosen, said = read_id(study, StudyId), read_conditions(conditions)
     document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
-    gathered = None
     with open_home(home) as opened:
-        if table is None or patient_column is None:
-            dataset = build_from_records(opened, chosen, member=member, conditions=said, protocol=document)
-        else:
-            dataset, gathered = build_from_table(
-                opened,
-                chosen,
-                member=member,
-                table=table,
-                patient_column=patient_column,
-                conditions=said,
-                protocol=document,
-            )
+        dataset, gathered = build_from(
+            opened,
+            chosen,
+            member=member,
+            table=table,
+            patient_column=patient_column,
+            conditions=said,
+            protocol=document,
+        )
         row = describe_here(opened, dataset)
     show_built(row, gathered)
 
