@@ -14,7 +14,7 @@ from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
-from iamata.node.gathering import Gathered, build_from_table, read_conditions
+from iamata.node.gathering import Gathered, build_from, read_conditions
 from iamata.node.home import Home, open_home
 from iamata.node.studying import read_file
 from iamata.workflows.lineages import list_datasets, trace
@@ -25,7 +25,7 @@ REFUSED: str = "refused"
 app = make_noun("Datasets: which of a custodian's patients a study may learn from.")
 
 PatientColumnOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--patient-column", metavar="NAME", help="Whose a row is: Patient/…, its id, or the pseudonym."
     ),
@@ -38,8 +38,15 @@ def build(
     study: StudyArgument,
     home: HomeOption,
     member: MemberOption,
-    table: Annotated[Path, typer.Option("--table", metavar="FILE", help="The rows: .csv or .parquet.")],
-    patient_column: PatientColumnOption,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            metavar="FILE",
+            help="The rows: .csv or .parquet; without one, the vault's records.",
+        ),
+    ] = None,
+    patient_column: PatientColumnOption = None,
     conditions: Annotated[
         Path | None,
         typer.Option(
@@ -51,11 +58,11 @@ def build(
         typer.Option("--protocol", metavar="FILE", help="The study's protocol, if it is not here yet."),
     ] = None,
 ) -> None:
-    """Build a site's dataset out of a table, of patients whose consent covers the study."""
+    """Build a site's dataset out of a table or the vault, of patients whose consent covers the study."""
     chosen, said = read_id(study, StudyId), read_conditions(conditions)
     document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
     with open_home(home) as opened:
-        dataset, gathered = build_from_table(
+        dataset, gathered = build_from(
             opened,
             chosen,
             member=member,
@@ -65,7 +72,16 @@ def build(
             protocol=document,
         )
         row = describe_here(opened, dataset)
-    show(row | count_rows(gathered), [f"Dataset {dataset} of {member} stands, in {row['leaves']} leaves."])
+    show_built(row, gathered)
+
+
+def show_built(row: dict[str, Any], gathered: Gathered | None) -> None:
+    """Say what was built, and what the table had if there was one."""
+    counts = {} if gathered is None else count_rows(gathered)
+    said = f"Dataset {row['dataset']} of {row['custodian']} stands, in {row['leaves']} leaves."
+    show(row | counts, [said])
+    if gathered is None:
+        return
     note(f"{gathered.rows_read:,} rows of {len(gathered.rows):,} patients read.")
     if gathered.unknown_patients:
         note(f"Left out, for nobody here is known so: {gathered.unknown_patients:,} in the patient column.")

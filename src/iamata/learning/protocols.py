@@ -16,6 +16,7 @@ import numpy as np
 
 from iamata.consent.data_use import ResearchPurpose
 from iamata.consent.terms import LABELS_MAX, Code, ResourceType
+from iamata.learning.cohorts import Cohort, check_cohort
 from iamata.learning.estimators.bayes import fit_bayes
 from iamata.learning.estimators.boosting import boost
 from iamata.learning.estimators.growing import Boosting
@@ -110,6 +111,13 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     holdout_percent: Annotated[int, msgspec.Meta(ge=0, le=50)] = 20
     """How many patients in a hundred are kept out of training, to evaluate on; of no use to noisy sums."""
     evaluation: Plan = Plan()
+    cohort: Cohort | None = None
+    """How a site's records become rows; without it, each site brings a table."""
+
+    def __post_init__(self) -> None:
+        """Refuse a cohort that makes other rows than the schema's."""
+        if self.cohort is not None:
+            check_cohort(self.cohort, self.schema)
 
     @property
     def spends_micro(self) -> int:

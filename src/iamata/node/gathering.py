@@ -13,6 +13,7 @@ from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.studying import fetch_protocol, read_file, share_protocol
+from iamata.workflows.cohort_reads import gather_cohort
 from iamata.workflows.datasets import build_dataset
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.office import Office
@@ -31,6 +32,53 @@ class Gathered(msgspec.Struct, kw_only=True):
     unknown_patients: int = 0
 
 
+def build_from(  # noqa: PLR0913  what a dataset is built from
+    home: Home,
+    study: StudyId,
+    *,
+    member: str,
+    table: Path | None,
+    patient_column: str | None,
+    conditions: Conditions = UNSAID,
+    protocol: bytes | None = None,
+) -> tuple[DatasetId, Gathered | None]:
+    """Build a site's dataset out of a table if there is one, and of the vault otherwise.
+
+    The protocol comes along, or is found in this home.
+    """
+    document = fetch_protocol(home, study) if protocol is None else protocol
+    if table is None and patient_column is None:
+        return build_from_records(
+            home, study, member=member, conditions=conditions, protocol=document
+        ), None
+    if table is None or patient_column is None:
+        raise Refused(Reason.INPUT_INVALID, "give --table and --patient-column, or neither")
+    return build_from_table(
+        home,
+        study,
+        member=member,
+        table=table,
+        patient_column=patient_column,
+        conditions=conditions,
+        protocol=document,
+    )
+
+
+def build_from_records(
+    home: Home,
+    study: StudyId,
+    *,
+    member: str,
+    conditions: Conditions,
+    protocol: bytes,
+) -> DatasetId:
+    """Build a site's dataset out of its vault, as the cohort in the protocol says."""
+    share_protocol(home, study, protocol)
+    office = home.get_office(member)
+    gathered = gather_cohort(office, study, conditions)
+    return build_dataset(office, study, gathered.rows, conditions, read_under=gathered.consents)
+
+
 def build_from_table(  # noqa: PLR0913  what a dataset is built from
     home: Home,
     study: StudyId,
@@ -38,15 +86,20 @@ def build_from_table(  # noqa: PLR0913  what a dataset is built from
     member: str,
     table: Path,
     patient_column: str,
-    conditions: Conditions = UNSAID,
-    protocol: bytes | None = None,
+    conditions: Conditions,
+    protocol: bytes,
 ) -> tuple[DatasetId, Gathered]:
-    """Build a site's dataset out of a table file; the protocol comes along, or is found in this home."""
-    document = fetch_protocol(home, study) if protocol is None else protocol
-    share_protocol(home, study, document)
+    """Build a site's dataset out of a table file."""
+    share_protocol(home, study, protocol)
     office = home.get_office(member)
-    gathered = gather(office, table, patient_column=patient_column, protocol=read_protocol(document))
+    require_table(read_protocol(protocol))
+    gathered = gather(office, table, patient_column=patient_column, protocol=read_protocol(protocol))
     return build_dataset(office, study, gathered.rows, conditions), gathered
+
+
+def require_table(protocol: Protocol) -> None:
+    """Refuse rows of a table where reviewers approved of how rows are made of records."""
+    require(protocol.cohort is None, Reason.INPUT_INVALID, "the protocol has a cohort: give no table")
 
 
 def gather(office: Office, table: Path, *, patient_column: str, protocol: Protocol) -> Gathered:

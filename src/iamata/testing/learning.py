@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
+from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.protocols import Learned, Protocol, Regression, is_kept_out
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
@@ -60,7 +61,7 @@ def write_protocol(**changes: Any) -> Protocol:  # noqa: ANN401  a protocol's fi
         "classes": ("Observation",),
         "estimator": Regression(),
         "holdout_percent": 0,
-        "evaluation": msgspec.structs.replace(Protocol.__struct_defaults__[-1], cells=64),
+        "evaluation": Plan(cells=64),
     }
     return Protocol(**(fields | changes))
 

@@ -3,7 +3,7 @@
 Who stays out is told to nobody. What is on the ledger are a root, a band of sizes and a commitment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -41,21 +41,39 @@ from iamata.workflows.office import Office
 
 
 def build_dataset(
-    office: Office, study_id: StudyId, rows: PatientRows, conditions: Conditions
+    office: Office,
+    study_id: StudyId,
+    rows: PatientRows,
+    conditions: Conditions,
+    *,
+    read_under: Mapping[PatientId, ConsentId] | None = None,
 ) -> DatasetId:
-    """Build a site's first dataset for a study out of the rows of its patients, and post it."""
+    """Build a site's first dataset for a study out of the rows of its patients, and post it.
+
+    Where rows were read under consents, whoever consents otherwise by now is left out.
+    """
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
-    # As the ledger's own rules, but before anything is frozen, or told in a patient's journal.
+    require_buildable(office, view, study, protocol, conditions)
+    consents = {one: find_consent(office, view, one, study, protocol) for one in sorted(rows)}
+    taking_part = {
+        patient: consent
+        for patient, consent in consents.items()
+        if consent is not None and (read_under is None or read_under[patient] == consent)
+    }
+    return post(office, view, study_id, rows, taking_part, replaces=None)
+
+
+def require_buildable(
+    office: Office, view: LedgerView, study: Study, protocol: Protocol, conditions: Conditions
+) -> None:
+    """Refuse by the ledger's own rules, before anything is read, frozen, or told in a patient's journal."""
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     match = match_use(conditions, protocol.purpose)
     # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
     refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)
     require(match.verdict is not Verdict.DENY, Reason.PURPOSE_NOT_PERMITTED, refusals)
-    consents = {one: find_consent(office, view, one, study, protocol) for one in sorted(rows)}
-    taking_part = {patient: consent for patient, consent in consents.items() if consent is not None}
-    return post(office, view, study_id, rows, taking_part, replaces=None)
 
 
 def post(  # noqa: PLR0913  what a dataset is made from

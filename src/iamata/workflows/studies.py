@@ -17,6 +17,7 @@ from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, Stud
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.author import Author
+from iamata.workflows.cohort_views import compile_views
 from iamata.workflows.documents import (
     HandedIn,
     get_document,
@@ -60,6 +61,8 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     """Refuse what no site could begin with, before a run has spent anything on it."""
     read = read_protocol(protocol)
     check_budget(read, proposal.budget_micro)
+    if read.cohort is not None:
+        compile_views(read)
     next(learn(read))
 
 

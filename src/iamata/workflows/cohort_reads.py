@@ -1,0 +1,152 @@
+"""A custodian makes a study's rows out of its vault: of each patient who takes part, of what is permitted.
+
+Each record is decided about, and only what the one consent under which the patient takes part permits is
+looked at, in records without a label that the protocol does not name. The journal has it, durably, before
+a record is opened. A row is made of one patient's records at a time, and nothing else is kept of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+import msgspec
+
+from iamata.consent.data_use import Conditions
+from iamata.consent.decide import decide
+from iamata.consent.permits import Permit
+from iamata.consent.purposes import RESEARCH
+from iamata.consent.requests import Request
+from iamata.learning.cohort_rows import make_row
+from iamata.learning.protocols import Protocol
+from iamata.ledger.entries import Study
+from iamata.model.ids import ConsentId, PatientId, StudyId
+from iamata.model.instants import compute_day
+from iamata.ports import NO_PATIENT, LedgerView
+from iamata.vault.bulk_opening import FoundRow, find_rows, open_rows, take_out
+from iamata.vault.journal import JournalEntry, append_entries
+from iamata.vault.policies import read_policy, read_shared_policies
+from iamata.workflows.cohort_views import compile_views, get_cohort, run_views
+from iamata.workflows.datasets import decide_taking_part, get_study, require_buildable
+from iamata.workflows.deciding import list_living, write_read
+from iamata.workflows.frozen_tables import Row
+from iamata.workflows.messages import ReadDetails
+from iamata.workflows.office import Office
+
+PATIENTS_TOGETHER: Final = 64
+"""Patients who are decided about on one view of the ledger, and journalled in one durable step."""
+
+
+class Cohorted(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of each patient in a cohort, and the consent under which it was read."""
+
+    rows: dict[PatientId, list[Row]] = {}
+    consents: dict[PatientId, ConsentId] = {}
+
+
+class Asked(NamedTuple):
+    """What a study asks of each patient."""
+
+    study: Study
+    protocol: Protocol
+    types: tuple[str, ...]
+    """Of record."""
+
+
+class Permitted(msgspec.Struct, frozen=True):
+    """What one patient permits, under one consent."""
+
+    permit: Permit
+    consent: ConsentId
+    found: list[FoundRow]
+
+
+def gather_cohort(office: Office, study_id: StudyId, conditions: Conditions) -> Cohorted:
+    """Make the row of each patient who takes part and is in the cohort.
+
+    What could not become a dataset anyway is refused before anything is opened.
+    """
+    view = office.take_view()
+    study, protocol = get_study(office, view, study_id)
+    require_buildable(office, view, study, protocol, conditions)
+    views, cohort = compile_views(protocol), get_cohort(protocol)
+    types = tuple(dict.fromkeys(one.view.resource for one in views.values()))
+    asked, gathered = Asked(study, protocol, types), Cohorted()
+    patients = _list_patients(office)
+    while some := list(islice(patients, PATIENTS_TOGETHER)):
+        for one in _permit(office, asked, some):
+            bodies = {name: _open(office, one, name) for name in types}
+            row = make_row(cohort, protocol.schema, run_views(views, bodies))
+            if row is not None:
+                gathered.rows[one.permit.patient] = [row]
+                gathered.consents[one.permit.patient] = one.consent
+    return gathered
+
+
+def _list_patients(office: Office) -> Iterator[PatientId]:
+    patients = sorted(patient for patient, _ in office.custody.keys.store.read_all())
+    return (PatientId(patient) for patient in patients if patient != NO_PATIENT)
+
+
+def _permit(office: Office, asked: Asked, patients: Sequence[PatientId]) -> list[Permitted]:
+    """Decide about some patients, and make the journal durable for all of them."""
+    view = office.take_view()
+    decided = [_decide(office, view, asked, patient) for patient in patients]
+    permitted = [one for one in decided if one is not None]
+    append_entries(
+        office.custody,
+        [entry for one in permitted for entry in _write_entries(office, view, asked.study, one)],
+    )
+    return permitted
+
+
+def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) -> Permitted | None:
+    """Decide about one patient's records; look none up before a consent to the whole study says yes."""
+    owner = office.find_own_patient(view, patient)
+    if owner is None:
+        return None
+    at_ms = office.tell_time(view)
+    day = compute_day(at_ms)
+    policy = read_policy(view, office.custody, patient, owner, day=day)
+    consent = decide_taking_part(policy, asked.study, asked.protocol, at_ms=at_ms)
+    if consent is None:
+        return None
+    found = [
+        one
+        for name in asked.types
+        for one in find_rows(office.custody, patient, name)
+        if set(one.listed.facts.labels) <= set(asked.protocol.labels)
+    ]
+    listed = [one.listed for one in found]
+    request = Request(recipients=(f"member:{asked.study.owner}",), purpose=RESEARCH)
+    shared = read_shared_policies(view, office.custody, listed, day=day)
+    decision = decide(policy, request, [one.facts for one in listed], at_ms=at_ms, shared=shared)
+    permits = [one for one in decision.permits if one.consent == consent]
+    if not permits:
+        return None
+    (permit,) = permits
+    covered = [
+        one
+        for one in found
+        if permit.covers(one.listed.facts.record, patient=patient, others=one.listed.others)
+    ]
+    return Permitted(permit, consent, covered)
+
+
+def _write_entries(
+    office: Office, view: LedgerView, study: Study, permitted: Permitted
+) -> Iterator[JournalEntry]:
+    permit = permitted.permit
+    for one in (permit, *list_living(office, view, permit.others)):
+        details = ReadDetails(
+            person=study.researcher,
+            purpose=RESEARCH,
+            basis=f"consent/{one.consent}" if one.consent is not None else f"policy/{one.policy}",
+            records=one.records,
+            recipient=study.owner,
+        )
+        yield write_read(office, view, one.patient, details)
+
+
+def _open(office: Office, permitted: Permitted, resource_type: str) -> list[bytes]:
+    wanted = [one for one in permitted.found if one.listed.facts.resource_type == resource_type]
+    return open_rows(take_out(office.custody, permitted.permit, wanted)) if wanted else []

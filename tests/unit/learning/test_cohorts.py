@@ -1,0 +1,122 @@
+"""A patient's rows become one row of a study, and nothing from after the index day is in its features."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from iamata.learning.cohort_rows import make_row
+from iamata.learning.cohorts import Cohort, check_cohort, check_columns
+from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.learning.tables import Cell
+from iamata.model.reasons import Reason, Refused
+
+SCHEMA = Schema(
+    columns=(
+        Numeric(name="age", low=0, high=120),
+        Categorical(name="sex", categories=("female", "male")),
+        Numeric(name="pressure", low=0, high=300),
+        Numeric(name="measured", low=0, high=100),
+    ),
+    outcome=Outcome(name="ill"),
+)
+SAID: Final[dict[str, Any]] = {
+    "views": {"people": {}, "visits": {}, "values": {}, "illnesses": {}},
+    "index": {"view": "visits", "date": "day"},
+    "features": {
+        "age": {"type": "age", "view": "people", "birth": "born"},
+        "sex": {"type": "fixed", "view": "people", "column": "sex"},
+        "pressure": {
+            "type": "history",
+            "view": "values",
+            "date": "day",
+            "take": "last",
+            "column": "value",
+            "days": [-365, 1],
+            "where": {"code": ["8480-6"]},
+        },
+        "measured": {"type": "history", "view": "values", "date": "day", "take": "count"},
+    },
+    "outcome": {"view": "illnesses", "date": "day", "days": [1, 366], "is_first_only": True},
+    "followed_days_after": 365,
+}
+COHORT = msgspec.convert(SAID, Cohort)
+
+
+def tell(
+    *illnesses: str,
+    values: Sequence[tuple[str, float]] = (),
+    born: str | None = "1960-05-02",
+    visits: Sequence[str] = ("2020-05-01", "2022-06-01"),
+) -> dict[str, Cell] | None:
+    """Make the row of one patient."""
+    rows: dict[str, list[dict[str, object]]] = {
+        "people": [{"born": born, "sex": "female"}],
+        "visits": [{"day": day} for day in visits],
+        "values": [{"code": "8480-6", "day": day, "value": value} for day, value in values],
+        "illnesses": [{"day": day} for day in illnesses],
+    }
+    return make_row(COHORT, SCHEMA, rows)
+
+
+def test_features_end_with_the_index_day_and_begin_with_the_span() -> None:
+    values = [("2019-05-01", 99.0), ("2019-05-02", 120.0), ("2020-05-01T23:59:00-11:00", 130.0)]
+
+    row = tell(values=[*values, ("2020-05-02", 199.0), ("2020", 198.0)])
+
+    assert row == {"age": 59, "sex": "female", "pressure": 130.0, "measured": 3, "ill": 0}
+    assert (tell(values=values[:1]) or {})["pressure"] is None
+    assert (tell(values=values[:2]) or {})["pressure"] == 120.0
+
+
+@pytest.mark.parametrize(
+    ("day", "ill"), [("2020-05-02", 1), ("2021-05-01", 1), ("2021-05-02", 0), ("2020-06", 0)]
+)
+def test_the_outcome_counts_within_its_half_open_span(day: str, ill: int) -> None:
+    row = tell(day)
+
+    assert row is not None
+    assert row["ill"] == ill
+
+
+def test_whoever_had_it_before_or_is_not_followed_or_has_no_event_is_left_out() -> None:
+    assert tell("2020-05-01") is None
+    assert tell(visits=("2020-05-01", "2021-04-30")) is None
+    assert tell("2020-06-01", visits=("2020-05-01",)) is not None
+    assert tell(visits=("2020-05",)) is None
+
+
+@pytest.mark.parametrize(("born", "age"), [("1960", 60), ("1960-06", 59), (None, None), ("2021", None)])
+def test_an_age_counts_from_the_first_day_that_a_birth_may_be_on(born: str | None, age: int | None) -> None:
+    assert (tell(born=born) or {})["age"] == age
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"outcome": SAID["outcome"] | {"days": [0, 366]}},
+        {"outcome": SAID["outcome"] | {"view": "nowhere"}},
+        {"features": {name: SAID["features"][name] for name in ("age", "sex", "measured")}},
+        {"features": SAID["features"] | {"more": SAID["features"]["sex"]}},
+        {"features": SAID["features"] | {"measured": SAID["features"]["measured"] | {"days": [-9, 2]}}},
+    ],
+)
+def test_what_predicts_from_later_or_fills_other_columns_is_refused(changed: dict[str, object]) -> None:
+    with pytest.raises(Refused) as refused:
+        check_cohort(msgspec.convert(SAID | changed, Cohort), SCHEMA)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID
+
+
+def test_a_column_that_a_view_has_not_is_refused() -> None:
+    check_cohort(COHORT, SCHEMA)
+    columns = {
+        "people": ["born", "sex"],
+        "visits": ["day"],
+        "values": ["day", "code"],
+        "illnesses": ["day"],
+    }
+
+    with pytest.raises(Refused, match="value"):
+        check_columns(COHORT, columns)

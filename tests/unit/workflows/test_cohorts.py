@@ -1,0 +1,193 @@
+"""A study's rows out of vaults: what consent permits, journalled first, by the protocol's cohort."""
+
+import json
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from iamata.consent.requests import RecordFacts
+from iamata.learning.cohorts import Cohort
+from iamata.ledger.entries import EhdsPurpose
+from iamata.model.ids import MemberId, PatientId
+from iamata.model.instants import Day
+from iamata.model.reasons import Reason, Refused
+from iamata.testing import offices
+from iamata.testing.learning import HEALTH, OWNER, SITES, StudyWorld, write_protocol
+from iamata.vault.journal import JournalKind, read_entries
+from iamata.vault.record import PreparedRecord
+from iamata.workflows.cohort_reads import gather_cohort
+from iamata.workflows.datasets import build_dataset
+from iamata.workflows.frozen_tables import get_roll
+from iamata.workflows.messages import ReadDetails, read_details
+from iamata.workflows.studies import Proposal, check_protocol
+
+PATIENTS: Final = 14
+PROPOSAL: Final = Proposal(
+    uses=("DUO:0000006",), purpose=EhdsPurpose.RESEARCH, sites=SITES, until_day=Day(30_000), budget_micro=0
+)
+
+
+def write_view(resource: str, **columns: str) -> dict[str, Any]:
+    wanted = [{"name": name, "path": path} for name, path in columns.items()]
+    return {
+        "resourceType": "ViewDefinition",
+        "name": resource.lower(),
+        "status": "active",
+        "resource": resource,
+        "select": [{"column": wanted}],
+    }
+
+
+SAID: Final[dict[str, Any]] = {
+    "views": {
+        "visits": write_view("Encounter", day="period.start"),
+        "findings": write_view(
+            "Observation",
+            code="code.text",
+            day="effective.ofType(dateTime)",
+            number="value.ofType(Quantity).value",
+            word="value.ofType(string)",
+        ),
+        "illnesses": write_view("Condition", day="onset.ofType(dateTime)"),
+    },
+    "index": {"view": "visits", "date": "day"},
+    "features": {
+        name: {
+            "type": "history",
+            "view": "findings",
+            "date": "day",
+            "take": "last",
+            "column": column,
+            "days": [-365, 1],
+            "where": {"code": [name]},
+        }
+        for name, column in (("marker", "number"), ("smokes", "word"))
+    },
+    "outcome": {"view": "illnesses", "date": "day", "days": [1, 366]},
+}
+SHOTS: Final = write_view("Immunization", day="recorded")
+COHORT: Final = write_protocol(
+    classes=("Encounter", "Observation", "Condition"), cohort=msgspec.convert(SAID, Cohort)
+)
+
+
+def write_record(patient: PatientId, at: int, labels: tuple[str, ...], **body: Any) -> PreparedRecord:
+    kind, name = body["resourceType"], f"{patient[:8]}-{at}"
+    return PreparedRecord(
+        patients=(patient,),
+        facts=RecordFacts(record=f"{kind}/{name}", resource_type=kind, labels=labels),
+        body=json.dumps(body | {"id": name}).encode(),
+    )
+
+
+def write_finding(code: str, day: str, **value: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "code": {"text": code}, "effectiveDateTime": day} | value
+
+
+def keep_records(world: StudyWorld, site: MemberId) -> None:
+    """Give each patient records that the row follows from, and some that nobody may make use of."""
+    for patient, (row,) in world.rows[site].items():
+        normal = [
+            {"resourceType": "Encounter", "period": {"start": "2020-03-01T08:00:00Z"}},
+            write_finding("marker", "2020-01-01", valueQuantity={"value": row["marker"]}),
+            write_finding("marker", "2020-03-02", valueQuantity={"value": 4.5}),  # after the index day
+            write_finding("smokes", "2020-03-01", valueString=row["smokes"]),
+        ]
+        if row["ill"]:
+            normal.append({"resourceType": "Condition", "onsetDateTime": "2020-09-01"})
+        private = write_finding("marker", "2020-02-01", valueQuantity={"value": -4.5})
+        for at, body in enumerate(normal):
+            offices.keep(world.offices[site], write_record(patient, at, ("N",), **body))
+        offices.keep(world.offices[site], write_record(patient, len(normal), ("R",), **private))
+
+
+@pytest.fixture
+def world() -> StudyWorld:
+    """Set up a study with a cohort, whose first site has records."""
+    world = StudyWorld(patients=PATIENTS, protocol=COHORT)
+    keep_records(world, SITES[0])
+    return world
+
+
+def list_read(world: StudyWorld, patient: PatientId) -> list[str]:
+    entries = read_entries(world.offices[SITES[0]].custody, patient)
+    reads = [
+        read_details(one.payload, ReadDetails) for one in entries if one.header.kind is JournalKind.READ
+    ]
+    assert {(one.recipient, one.purpose) for one in reads} <= {(OWNER, "HRESCH")}
+    return [record for one in reads for record in one.records]
+
+
+def test_rows_come_of_what_is_permitted_and_each_patient_sees_which_records_were_read(
+    world: StudyWorld,
+) -> None:
+    (leaver,) = world.withdraw(SITES[0], 1)
+
+    gathered = gather_cohort(world.offices[SITES[0]], world.study, HEALTH)
+
+    assert gathered.rows == {one: rows for one, rows in world.rows[SITES[0]].items() if one != leaver}
+    assert list_read(world, leaver) == []
+    for patient, (row,) in gathered.rows.items():
+        read = list_read(world, patient)
+        assert len(read) == 4 + int(row["ill"] or 0)  # not the one that is labelled as restricted
+        assert not any(one.endswith(f"-{len(read)}") for one in read)
+
+
+def test_whoever_withdraws_between_reading_and_freezing_is_not_in_the_dataset(world: StudyWorld) -> None:
+    office = world.offices[SITES[0]]
+    gathered = gather_cohort(office, world.study, HEALTH)
+    (leaver,) = world.withdraw(SITES[0], 1)
+    other = next(one for one in gathered.rows if one != leaver)
+    under = gathered.consents | {other: gathered.consents[leaver]}
+
+    dataset = build_dataset(office, world.study, gathered.rows, HEALTH, read_under=under)
+
+    taking_part = {one.patient for one in get_roll(office.custody, dataset).participants}
+    assert taking_part == set(gathered.rows) - {leaver, other}
+
+
+def test_nothing_is_opened_for_a_dataset_that_could_not_be(world: StudyWorld) -> None:
+    office = world.offices[SITES[0]]
+    build_dataset(office, world.study, world.rows[SITES[0]], HEALTH)
+    patient = next(iter(world.rows[SITES[0]]))
+    before = list_read(world, patient)
+
+    with pytest.raises(Refused) as refused:
+        gather_cohort(office, world.study, HEALTH)
+
+    assert refused.value.reason is Reason.DATASET_NOT_ACTIVE
+    assert list_read(world, patient) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"index": {"view": "visits", "date": "nothing"}}, "no column nothing in the view visits"),
+        ({"index": {"view": "stays", "date": "day"}}, "no view stays"),
+        (
+            {"views": SAID["views"] | {"visits": SHOTS}},
+            "none of the classes",
+        ),
+    ],
+)
+def test_a_cohort_that_cannot_be_made_is_refused_when_it_is_proposed(
+    changes: dict[str, Any], detail: str
+) -> None:
+    document = msgspec.json.decode(msgspec.json.encode(COHORT))
+    document["cohort"] |= changes
+
+    with pytest.raises(Refused) as refused:
+        check_protocol(msgspec.json.encode(document), PROPOSAL)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID
+    assert detail in (refused.value.detail or "")
+
+
+def test_a_protocol_without_a_cohort_wants_a_table(world: StudyWorld) -> None:
+    study = world.permit(write_protocol(title="Another"))
+
+    with pytest.raises(Refused) as refused:
+        gather_cohort(world.offices[SITES[0]], study, HEALTH)
+
+    assert refused.value.reason is Reason.INPUT_INVALID
