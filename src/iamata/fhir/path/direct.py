@@ -285,8 +285,17 @@ def _exists(before: Direct, step: Function, constants: Mapping[str, object]) -> 
         return None  # a primitive may be there with nothing but extensions
     run = found.run
     if found.is_many:
-        return Direct(lambda node: bool(run(node)), is_many=False, type_name="System.Boolean")
-    return Direct(lambda node: run(node) is not None, is_many=False, type_name="System.Boolean")
+        return Direct(
+            lambda node: any(map(_is_object, run(node)[:1])), is_many=False, type_name="System.Boolean"
+        )
+    return Direct(lambda node: _is_object(run(node)), is_many=False, type_name="System.Boolean")
+
+
+def _is_object(found: Any) -> bool:  # noqa: ANN401  plain JSON
+    """Tell an object from nothing, where nothing else may be."""
+    if found is not None and type(found) is not dict:
+        raise TypeError
+    return found is not None
 
 
 def _empty(before: Direct, step: Function, constants: Mapping[str, object]) -> Direct | None:
@@ -370,10 +379,13 @@ def _compare(node: Binary, type_name: str, constants: Mapping[str, object]) -> O
     run, expected, wanted = direct.run, node.operator == "=", type(constant)
     if wanted is str and expected and direct.keys is not None and len(direct.keys) == 1:
         return _equals(direct.keys[0], constant)
+    is_bare = _find_bare(direct)
 
     def compare(item: Any) -> bool | None:  # noqa: ANN401
         value = run(item)
         if value is None:
+            if is_bare(item):
+                raise TypeError
             return None
         if type(value) is not wanted:
             raise TypeError
@@ -382,14 +394,30 @@ def _compare(node: Binary, type_name: str, constants: Mapping[str, object]) -> O
     return compare
 
 
+def _find_bare(direct: Direct) -> Callable[[Any], bool]:
+    """Tell where a primitive may be there without a value: with nothing but an id and extensions."""
+    if direct.type_name.startswith("System."):
+        return lambda _: False
+    if not direct.keys:
+        return lambda _: True
+    find_owner, beside = _get_all(direct.keys[:-1]) if direct.keys[:-1] else _same, "_" + direct.keys[-1]
+
+    def is_bare(item: Any) -> bool:  # noqa: ANN401
+        owner = find_owner(item)
+        return owner is not None and beside in owner
+
+    return is_bare
+
+
 def _equals(key: str, constant: object) -> One:
     """Compare the text under one key with a constant text: what most conditions do."""
+    beside = "_" + key
 
     def compare(item: Any) -> bool | None:  # noqa: ANN401
         value = item.get(key)
         if value == constant:
             return True
-        if value is None:
+        if value is None and beside not in item:
             return None
         if type(value) is not str:
             raise TypeError

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from iamata.fhir.path.elements import Element
@@ -254,7 +254,12 @@ def test_the_short_way_is_taken(path: str) -> None:
     assert view.has_short_ways
 
 
-@given(st.sampled_from(PATHS), NODES)
+@example(path="getResourceKey()", node=OBSERVATION | {"id": None})
+@example(path="status = 'final'", node=OBSERVATION | {"status": None, "_status": {}})
+@example(path="status != 'final'", node=OBSERVATION | {"status": None, "_status": {}})
+@example(path="code.exists()", node=OBSERVATION | {"code": []})
+@example(path="code.coding.empty()", node=OBSERVATION | {"code": {"coding": [None]}})
+@given(path=st.sampled_from(PATHS), node=NODES)
 def test_the_short_way_and_the_general_one_agree(path: str, node: dict[str, Any]) -> None:
     view = make_view({"name": "a", "path": path})
     general = compile_expression(path, type_name="Observation")

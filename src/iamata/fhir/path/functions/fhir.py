@@ -159,7 +159,7 @@ def _resource_key(items: Items, call: Call, frame: Frame) -> Items:
         if type(item) is Element
         and item.type.is_resource
         and type(item.value) is dict
-        and "id" in item.value
+        and type(item.value.get("id")) is str
     ]
 
 
