@@ -14,17 +14,17 @@ from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import read_asker, read_id, read_patient
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
-from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.protocols import Protocol
+from iamata.learning.tables import Cell
 from iamata.ledger.entries import ModelStatus
 from iamata.model.ids import ModelId
 from iamata.model.reasons import Reason, require
 from iamata.node.home import open_home
-from iamata.node.model_checks import fetch_model, read_row, verify_at_home
+from iamata.node.model_checks import ask_model, fetch_model, verify_at_home
 from iamata.node.studying import fetch_document, read_file
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
 from iamata.workflows.model_cards import NOT_A_DEVICE
-from iamata.workflows.model_uses import Application, apply_model, require_in_use
+from iamata.workflows.model_uses import Answer, Application, Origin, require_in_use
 
 app = make_noun("Models: what was learned, from what, and where it stands.")
 
@@ -117,8 +117,13 @@ def apply(
     person: PersonOption,
     patient: PatientOption,
     row: Annotated[
-        Path, typer.Option("--row", metavar="FILE", help="The patient's row: .json, .csv or .parquet.")
-    ],
+        Path | None,
+        typer.Option(
+            "--row",
+            metavar="FILE",
+            help="The patient's row: .json, .csv or .parquet; without one, from the vault's records.",
+        ),
+    ] = None,
 ) -> None:
     """Ask a model about a patient whom you treat. The patient will see it; it is no medical device."""
     chosen = read_id(model, ModelId)
@@ -131,39 +136,70 @@ def apply(
             patient=read_patient(opened, patient, member=member),
             model=chosen,
         )
-        document, protocol = fetch_model(opened, chosen)
-        prediction = apply_model(
-            opened.get_office(member), wanted, read_row(row, protocol), file=document, protocol=protocol
-        )
+        studied = fetch_model(opened, chosen)
+        answer = ask_model(opened.get_office(member), wanted, studied, row)
         standing = describe_model(view, chosen, entry, at_ms=at_ms)
-    show_prediction(standing, prediction, protocol)
+    show_answer(standing, answer, studied.protocol)
 
 
-def show_prediction(standing: dict[str, Any], prediction: Prediction, protocol: Protocol) -> None:
+def show_answer(standing: dict[str, Any], answer: Answer, protocol: Protocol) -> None:
     """Show what a model says, what that rests on, and what it is not."""
-    outcome = protocol.schema.outcome.name
+    outcome, prediction = protocol.schema.outcome.name, answer.prediction
     contributions = dict(sorted(prediction.contributions.items(), key=lambda one: -abs(one[1])))
-    show(
-        {
-            "model": standing["model"],
-            "status": standing["status"],
-            "is_overdue": standing["is_overdue"],
-            "outcome": outcome,
-            "value": prediction.value,
-            "low": prediction.low,
-            "high": prediction.high,
-            "contributions": contributions,
-            "notice": NOT_A_DEVICE,
-        },
-        [
-            f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
-            *spell_table(
-                ("column", "adds"), [(name, f"{added:+.3f}") for name, added in contributions.items()]
-            ),
-            NOT_A_DEVICE,
-        ],
-    )
+    document = {
+        "model": standing["model"],
+        "status": standing["status"],
+        "is_overdue": standing["is_overdue"],
+        "outcome": outcome,
+        "value": prediction.value,
+        "low": prediction.low,
+        "high": prediction.high,
+        "contributions": contributions,
+        "inputs": answer.inputs,
+        "notice": NOT_A_DEVICE,
+    }
+    table = [
+        (name, spell_cell(answer.inputs.get(name)), f"{added:+.3f}")
+        for name, added in contributions.items()
+    ]
+    lines = [
+        f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
+        *spell_table(("column", "value", "adds"), table),
+    ]
+    origin = answer.origin
+    if origin is not None:
+        document |= describe_origin(origin)
+        first, last = document["outcome_from"], document["outcome_until"]
+        lines.append(f"As of {document['index_day']}; the outcome counts from {first} to {last}.")
+    show(document, [*lines, NOT_A_DEVICE])
+    if origin is not None:
+        note(f"Made of {origin.records} records; this view may be incomplete.")
+        if origin.is_past:
+            note("The days in which the outcome counts are over: ask again after the next index event.")
     if standing["status"] == ModelStatus.STALE:
         note("This model is stale: patients whom it learned from have left since. Ask for the next one.")
     if standing["is_overdue"]:
         note("This model is overdue: a custodian owes its word on a dataset that it learned from.")
+
+
+def describe_origin(origin: Origin) -> dict[str, Any]:
+    """Describe what a row was made of."""
+    first, last = origin.outcome_days
+    return {
+        "index_day": origin.index_day.isoformat(),
+        "outcome_from": first.isoformat(),
+        "outcome_until": last.isoformat(),
+        "records": origin.records,
+        "may_be_incomplete": True,
+    }
+
+
+def spell_cell(cell: Cell) -> str:
+    """Spell a value as a person reads it."""
+    match cell:
+        case None | "":
+            return "missing"
+        case float():
+            return f"{cell:g}"
+        case _:
+            return str(cell)

@@ -55,6 +55,22 @@ def make_row(cohort: Cohort, schema: Schema, rows: ViewRows) -> dict[str, Cell] 
     return row
 
 
+def choose_last_index(cohort: Cohort, rows: ViewRows, *, until: int) -> int:
+    """Choose the day on which a model may be asked about a patient: of the last index event so far.
+
+    Days are ordinals, `until` being today. Refuse (NOT_IN_COHORT) where training would have left the
+    patient out for what is known by that day; what comes after it nobody waits for.
+    """
+    days = [one.day for one in _find_dated(cohort.index, rows) if one.day <= until]
+    require(bool(days), Reason.NOT_IN_COHORT, "no index event in the records that may be read")
+    index = days[-1]
+    require(_is_known(cohort, rows, index), Reason.NOT_IN_COHORT, "known for too short a time")
+    if cohort.outcome.is_first_only:
+        had_it = any(one.day <= index for one in _find_dated(cohort.outcome, rows))
+        require(not had_it, Reason.NOT_IN_COHORT, "the outcome is there already")
+    return index
+
+
 def make_features(cohort: Cohort, rows: ViewRows, index: int) -> dict[str, Cell]:
     """Say what is known of a patient by an index day, given as an ordinal; None where nothing is."""
     features: dict[str, Cell] = {}

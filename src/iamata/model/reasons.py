@@ -189,6 +189,7 @@ class Reason(enum.IntEnum):
     NOT_CONVERGED = 858
     MODEL_CHANGED = 859
     MODEL_NOT_IN_USE = 860
+    NOT_IN_COHORT = 861
 
     # 87x: secure sums
     VALUE_NOT_ENCODABLE = 870

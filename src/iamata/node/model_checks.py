@@ -14,7 +14,15 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
 from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.model_uses import (
+    Answer,
+    Application,
+    Studied,
+    apply_model,
+    apply_to_records,
+)
 from iamata.workflows.model_verification import Evidence, Statement, verify_model
+from iamata.workflows.office import Office
 
 ROW_BYTES_MAX: Final = 1024 * 1024
 
@@ -51,13 +59,20 @@ def tell_block_ms(home: Home, height: int) -> Instant:
     raise Refused(Reason.HOME_CORRUPT, f"block {height} is missing")
 
 
-def fetch_model(home: Home, model: ModelId) -> tuple[bytes, Protocol]:
+def fetch_model(home: Home, model: ModelId) -> Studied:
     """Return a model's file and its study's protocol, from this home or from the study's owner."""
     view = home.engine.snapshot()
     entry = get_model(view, model)
     owner = get_study(view, entry.study).owner
     file = fetch_document(home, entry.content, owner=owner)
-    return file, read_protocol(fetch_protocol(home, entry.study))
+    return Studied(file=file, protocol=read_protocol(fetch_protocol(home, entry.study)))
+
+
+def ask_model(office: Office, wanted: Application, studied: Studied, row: Path | None) -> Answer:
+    """Ask a model about the row in a file if there is one, and about the vault's records otherwise."""
+    if row is None:
+        return apply_to_records(office, wanted, studied)
+    return apply_model(office, wanted, studied, read_row(row, studied.protocol))
 
 
 def read_row(path: Path, protocol: Protocol) -> dict[str, Cell]:

@@ -133,6 +133,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.STUDY_NOT_UNDER_REVIEW: "The reviewers have decided.",
         Reason.DATASET_NOT_ACTIVE: "The dataset is over or overdue, or another is in its place.",
         Reason.MODEL_NOT_IN_USE: "The model is retired, or a newer one is in its place.",
+        Reason.NOT_IN_COHORT: "The model learned nothing about patients such as this one.",
         Reason.ALREADY_ATTESTED: "This site has said what it computed.",
         Reason.SITES_DISAGREE: "The sites do not all attest the same model.",
         Reason.BUDGET_EXHAUSTED: "More privacy would be spent than was granted.",

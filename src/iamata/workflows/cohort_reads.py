@@ -5,7 +5,7 @@ looked at, in records without a label that the protocol does not name. The journ
 a record is opened. A row is made of one patient's records at a time, and nothing else is kept of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -16,16 +16,17 @@ from iamata.consent.decide import decide
 from iamata.consent.permits import Permit
 from iamata.consent.purposes import RESEARCH
 from iamata.consent.requests import Request
+from iamata.fhir.views.compiling import CompiledView
 from iamata.learning.cohort_rows import make_row
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import Study
 from iamata.model.ids import ConsentId, PatientId, StudyId
 from iamata.model.instants import compute_day
 from iamata.ports import NO_PATIENT, LedgerView
-from iamata.vault.bulk_opening import FoundRow, find_rows, open_rows, take_out
+from iamata.vault.bulk_opening import FoundRow
 from iamata.vault.journal import JournalEntry, append_entries
 from iamata.vault.policies import read_policy, read_shared_policies
-from iamata.workflows.cohort_views import compile_views, get_cohort, run_views
+from iamata.workflows.cohort_views import compile_views, find_records, get_cohort, run_views
 from iamata.workflows.datasets import decide_taking_part, get_study, require_buildable
 from iamata.workflows.deciding import list_living, write_read
 from iamata.workflows.frozen_tables import Row
@@ -48,8 +49,7 @@ class Asked(NamedTuple):
 
     study: Study
     protocol: Protocol
-    types: tuple[str, ...]
-    """Of record."""
+    views: Mapping[str, CompiledView]
 
 
 class Permitted(msgspec.Struct, frozen=True):
@@ -68,14 +68,13 @@ def gather_cohort(office: Office, study_id: StudyId, conditions: Conditions) -> 
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
     require_buildable(office, view, study, protocol, conditions)
-    views, cohort = compile_views(protocol), get_cohort(protocol)
-    types = tuple(dict.fromkeys(one.view.resource for one in views.values()))
-    asked, gathered = Asked(study, protocol, types), Cohorted()
+    asked, gathered = Asked(study, protocol, compile_views(protocol)), Cohorted()
+    cohort = get_cohort(protocol)
     patients = _list_patients(office)
     while some := list(islice(patients, PATIENTS_TOGETHER)):
         for one in _permit(office, asked, some):
-            bodies = {name: _open(office, one, name) for name in types}
-            row = make_row(cohort, protocol.schema, run_views(views, bodies))
+            rows = run_views(office.custody, asked.views, [one.permit], one.found)
+            row = make_row(cohort, protocol.schema, rows)
             if row is not None:
                 gathered.rows[one.permit.patient] = [row]
                 gathered.consents[one.permit.patient] = one.consent
@@ -110,12 +109,7 @@ def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) 
     consent = decide_taking_part(policy, asked.study, asked.protocol, at_ms=at_ms)
     if consent is None:
         return None
-    found = [
-        one
-        for name in asked.types
-        for one in find_rows(office.custody, patient, name)
-        if set(one.listed.facts.labels) <= set(asked.protocol.labels)
-    ]
+    found = find_records(office.custody, patient, asked.views, asked.protocol.labels)
     listed = [one.listed for one in found]
     request = Request(recipients=(f"member:{asked.study.owner}",), purpose=RESEARCH)
     shared = read_shared_policies(view, office.custody, listed, day=day)
@@ -124,12 +118,7 @@ def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) 
     if not permits:
         return None
     (permit,) = permits
-    covered = [
-        one
-        for one in found
-        if permit.covers(one.listed.facts.record, patient=patient, others=one.listed.others)
-    ]
-    return Permitted(permit, consent, covered)
+    return Permitted(permit, consent, found)
 
 
 def _write_entries(
@@ -145,8 +134,3 @@ def _write_entries(
             recipient=study.owner,
         )
         yield write_read(office, view, one.patient, details)
-
-
-def _open(office: Office, permitted: Permitted, resource_type: str) -> list[bytes]:
-    wanted = [one for one in permitted.found if one.listed.facts.resource_type == resource_type]
-    return open_rows(take_out(office.custody, permitted.permit, wanted)) if wanted else []

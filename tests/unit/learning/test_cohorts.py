@@ -1,12 +1,13 @@
 """A patient's rows become one row of a study, and nothing from after the index day is in its features."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 
 import msgspec
 import pytest
 
-from iamata.learning.cohort_rows import make_row
+from iamata.learning.cohort_rows import choose_last_index, make_row
 from iamata.learning.cohorts import Cohort, check_cohort, check_columns
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.learning.tables import Cell
@@ -120,3 +121,33 @@ def test_a_column_that_a_view_has_not_is_refused() -> None:
 
     with pytest.raises(Refused, match="value"):
         check_columns(COHORT, columns)
+
+
+@pytest.mark.parametrize(
+    ("changed", "visits", "illnesses", "detail"),
+    [
+        ({}, ["2022-06-02"], [], "no index event"),
+        ({}, ["2020-05-01"], ["2020-05-01"], "the outcome is there already"),
+        ({"known_days_before": 762}, ["2020-05-01", "2022-06-01"], [], "known for too short a time"),
+        ({"known_days_before": 761}, ["2020-05-01", "2022-06-01", "2022-06-02"], [], None),
+        ({"outcome": SAID["outcome"] | {"is_first_only": False}}, ["2022-06-01"], ["2022-01-01"], None),
+        ({}, ["2022-06-01"], ["2022-06-02"], None),
+    ],
+)
+def test_a_model_is_asked_on_the_last_index_day_of_whom_training_would_have_taken(
+    changed: dict[str, object], visits: list[str], illnesses: list[str], detail: str | None
+) -> None:
+    cohort, today = msgspec.convert(SAID | changed, Cohort), date(2022, 6, 1).toordinal()
+    rows: dict[str, list[dict[str, object]]] = {
+        "people": [],
+        "values": [],
+        "visits": [{"day": day} for day in visits],
+        "illnesses": [{"day": day} for day in illnesses],
+    }
+
+    if detail is None:
+        assert choose_last_index(cohort, rows, until=today) == today
+    else:
+        with pytest.raises(Refused, match=detail) as refused:
+            choose_last_index(cohort, rows, until=today)
+        assert refused.value.reason is Reason.NOT_IN_COHORT
