@@ -16,6 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from house import House
+from iamata.api import app as application
 from iamata.api import limits
 from iamata.api.app import create_app
 from iamata.api.server import NodeServer
@@ -209,3 +211,22 @@ def test_beyond_this_machine_a_node_needs_a_certificate() -> None:
         pass
 
     assert caught.value.reason is Reason.INPUT_INVALID
+
+
+def test_long_answers_are_spelled_beside_the_event_loop(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spelled: list[str] = []
+    write = vars(application)["_write"]
+
+    def note(result: object) -> Response:
+        spelled.append(threading.current_thread().name)
+        written: Response = write(result)
+        return written
+
+    monkeypatch.setattr(application, "_write", note)
+    answers = [house.get("/v1/ledger/events?after=0", house.scene.b.author.key), house.get("/healthz")]
+
+    assert [one.status_code for one in answers] == [200, 200]
+    assert spelled[0].startswith("iamata-http")
+    assert not spelled[1].startswith("iamata-http")

@@ -111,7 +111,11 @@ async def _answer(serving: Serving, route: Route, request: Request) -> Response:
     if route.is_patient:
         # Whether the process lives must be answered when every thread is taken, so it asks for none.
         is_quick = not (body or knock.is_signed)
-        return _write(await route.run(**(admit() if is_quick else await serving.pool.run(admit))))
+        result = await route.run(**(admit() if is_quick else await serving.pool.run(admit)))
+        if is_quick or body:  # what was done is said to be done, however busy the node is
+            return _write(result)
+        # A delivery is megabytes: spelled here, it would hold up everybody else's answers.
+        return await serving.pool.run(lambda: _write(result))
     return await serving.pool.run(run)
 
 

@@ -10,8 +10,8 @@ from iamata.api import limits
 from iamata.api.callers import Access, Caller, check_access, identify
 from iamata.api.nonces import Nonces
 from iamata.api.rates import Rates
-from iamata.model.ids import MemberId
-from iamata.model.instants import MS_PER_SECOND
+from iamata.model.ids import MemberId, PersonId
+from iamata.model.instants import MS_PER_DAY, MS_PER_SECOND
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import Engine
 from iamata.wire.signatures import Message, check_request
@@ -64,6 +64,8 @@ class Gate:
         self._submissions = Rates(
             per_s=limits.KEY_TRANSACTIONS_PER_S, burst=limits.KEY_TRANSACTIONS_BURST, clock_s=clock_s
         )
+        drafts_per_s = limits.DRAFTS_PER_DAY * MS_PER_SECOND / MS_PER_DAY
+        self._drafts = Rates(per_s=drafts_per_s, burst=limits.DRAFTS_PER_DAY, clock_s=clock_s)
 
     def slow_down(self, address: str) -> None:
         """Refuse an address that asks too often, before anything is read or checked."""
@@ -87,6 +89,10 @@ class Gate:
             self._slow_stranger(knock, transactions - 1)
         else:
             self._submissions.take(caller.key, transactions)
+
+    def charge_draft(self, person: PersonId) -> None:
+        """Refuse a researcher who has had enough kept for a day."""
+        self._drafts.take(person)
 
     def _slow_stranger(self, knock: Knock, count: int) -> None:
         if not knock.is_local:

@@ -5,12 +5,13 @@ from typing import Final
 
 from iamata.api.callers import Caller
 from iamata.api.serving import Serving
+from iamata.learning.protocols import read_protocol
 from iamata.ledger.entries import Role
 from iamata.ledger.tables import PERSONS
 from iamata.model.reasons import Reason, require
 from iamata.wire import bodies
 from iamata.workflows import studies
-from iamata.workflows.documents import HandedIn, get_document, keep_document
+from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
 
 STEP_S: Final = 0.003
 """How often an open phase is looked at for those who wait."""
@@ -45,15 +46,23 @@ def show_document(serving: Serving, query: bodies.DocumentQuery) -> bodies.Docum
     return bodies.Document(content=get_document(serving.office.custody, query.digest))
 
 
-def keep(serving: Serving, body: bodies.Document) -> bodies.DocumentQuery:
-    """Keep a document of the staff's, a study's protocol for one, for whoever asks for it by its hash."""
+def keep(serving: Serving, caller: Caller, body: bodies.Document) -> bodies.DocumentQuery:
+    """Keep a study's protocol of a researcher's, for whoever asks for it by its hash."""
+    _require_researcher(serving, caller)
+    read_protocol(body.content)
+    if not is_kept(serving.office.custody, body.content):
+        serving.gate.charge_draft(caller.person)
     return bodies.DocumentQuery(digest=keep_document(serving.office.custody, body.content))
 
 
 def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.StartedRun:
     """Begin a training for a researcher of the staff; this node registers what comes of it."""
-    person = PERSONS.find(serving.office.take_view(), caller.person)
-    require(person is not None and Role.RESEARCHER in person.roles, Reason.ROLE_MISSING)
+    _require_researcher(serving, caller)
     run = studies.start_run(serving.office, body.study, caller.person, supersedes=body.supersedes)
     serving.learning.register(run, supersedes=body.supersedes)
     return bodies.StartedRun(run=run)
+
+
+def _require_researcher(serving: Serving, caller: Caller) -> None:
+    person = PERSONS.find(serving.office.take_view(), caller.person)
+    require(person is not None and Role.RESEARCHER in person.roles, Reason.ROLE_MISSING)

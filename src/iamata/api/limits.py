@@ -7,6 +7,10 @@ SUBMISSION_BYTES_MAX: Final = 9 * 1_024 * 1_024
 """As many transactions as a request may hold, each as long as one may be."""
 VECTOR_BYTES_MAX: Final = 24 * 1_024 * 1_024
 """The longest vector of a sum, or the largest model that a site hands in, in base64."""
+DRAFT_BYTES_MAX: Final = 1_536 * 1_024
+"""The longest protocol of a study, in base64."""
+DRAFTS_PER_DAY: Final = 32
+"""Protocols that one researcher may have kept in a day, whether they are ever proposed or not."""
 BODY_S_MAX: Final = 10.0
 """How long a body may take to arrive."""
 HEAD_BYTES_MAX: Final = 16_384

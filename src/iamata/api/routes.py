@@ -9,7 +9,7 @@ import msgspec
 
 from iamata.api import health, learning, ledger, messages, staff
 from iamata.api.callers import Access
-from iamata.api.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX, VECTOR_BYTES_MAX
+from iamata.api.limits import BODY_BYTES_MAX, DRAFT_BYTES_MAX, SUBMISSION_BYTES_MAX, VECTOR_BYTES_MAX
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ ROUTES: Final = (
     Route("POST", "/v1/readings", Access.STAFF, staff.fetch_records),
     Route("POST", "/v1/readings/receipts", Access.STAFF, staff.confirm_records),
     Route("GET", "/v1/documents", Access.KNOWN, learning.show_document),
-    Route("POST", "/v1/documents", Access.STAFF, learning.keep, SUBMISSION_BYTES_MAX),
+    Route("POST", "/v1/documents", Access.STAFF, learning.keep, DRAFT_BYTES_MAX),
     Route("POST", "/v1/runs", Access.STAFF, learning.start_run),
     Route("POST", "/v1/runs/messages", Access.MEMBER, learning.carry_message, VECTOR_BYTES_MAX),
     Route("GET", "/v1/runs/deliveries", Access.MEMBER, learning.await_delivery),

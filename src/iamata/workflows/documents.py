@@ -33,6 +33,11 @@ def keep_document(custody: Custody, raw: bytes) -> Digest:
     return digest
 
 
+def is_kept(custody: Custody, raw: bytes) -> bool:
+    """Tell whether a document is kept here already."""
+    return find_opening(custody, name_document(raw)) is not None
+
+
 def get_document(custody: Custody, digest: Digest) -> bytes:
     """Return a document that is kept here, or refuse."""
     opening = find_opening(custody, digest)

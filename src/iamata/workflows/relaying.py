@@ -71,7 +71,15 @@ class Relays:
         _require_authorised(view, read, sender, owner)
         digest = Digest(encode_digest(read.compute_digest()))
         with self._lock:
-            self._find(view, RunId(read.run), digest, read).relay.receive(message)
+            found = self._runs.get(RunId(read.run), _Carried()).rounds.get(digest)
+            if found is not None:
+                found.relay.receive(message)
+                return
+            # Only a message that holds, of who brings it, opens a round: nothing else takes memory.
+            relay = Relay.start(read)
+            relay.receive(message)
+            require(relay.has_spoken(sender, 0), Reason.NOT_A_SITE)
+            self._open(view, RunId(read.run), digest, relay)
 
     def find_delivery(
         self, asker: MemberId, run: RunId, plan: Digest, phase: int
@@ -82,7 +90,7 @@ class Relays:
         """
         with self._lock:
             found = self._runs.get(run, _Carried()).rounds.get(plan)
-            if found is None or found.relay.awaits(asker, phase):
+            if found is None or not found.relay.has_spoken(asker, phase):
                 raise Refused(Reason.ANOTHER_ROUND)
             self._close_when_late(found)
             return found.relay.find_delivery(phase)
@@ -101,19 +109,16 @@ class Relays:
         with self._lock:
             self._runs.pop(run, None)
 
-    def _find(self, view: LedgerView, run: RunId, digest: Digest, plan: Plan) -> _Round:
+    def _open(self, view: LedgerView, run: RunId, digest: Digest, relay: Relay) -> None:
         if run not in self._runs:
             # Those that failed, or ended without a model, were forgotten by nobody.
             self._runs = {name: one for name, one in self._runs.items() if _is_under_way(view, name)}
             require(len(self._runs) < RUNS_MAX, Reason.TOO_BUSY, "runs")
             self._runs[run] = _Carried()
         rounds = self._runs[run].rounds
-        if digest not in rounds:
-            fresh = _Round(Relay.start(plan), since_s=self._tell_s())
-            while len(rounds) >= ROUNDS_KEPT:
-                rounds.pop(next(iter(rounds)))
-            rounds[digest] = fresh
-        return rounds[digest]
+        while len(rounds) >= ROUNDS_KEPT:
+            rounds.pop(next(iter(rounds)))
+        rounds[digest] = _Round(relay, since_s=self._tell_s())
 
     def _close_when_late(self, found: _Round) -> None:
         now_s = self._tell_s()

@@ -7,7 +7,8 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import check_budget, learn, name_document, read_protocol
+from iamata.learning.protocols import check_budget, name_document, read_protocol
+from iamata.learning.sizes import check_size
 from iamata.ledger.entries import EhdsPurpose, RunStatus
 from iamata.ledger.tables import DATASETS, RUNS
 from iamata.ledger.transactions.models import RegisterModel
@@ -63,7 +64,7 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     check_budget(read, proposal.budget_micro)
     if read.cohort is not None:
         compile_views(read)
-    next(learn(read))
+    check_size(read, sites=len(proposal.sites))
 
 
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:

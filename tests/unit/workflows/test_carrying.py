@@ -3,13 +3,20 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
 from iamata.duties.learning import RUNS_AT_ONCE_MAX, LearningDuty
+from iamata.learning.programmes import Part, Query
+from iamata.learning.secure_sum.plans import Plan
+from iamata.learning.secure_sum.site import Site
+from iamata.learning.summing import START, plan_round
 from iamata.ledger.leaves import Leaf
-from iamata.model.ids import MemberId, RunId
+from iamata.model.canonical import encode_struct
+from iamata.model.ids import Digest, MemberId, RunId, encode_digest
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.ports import Engine
@@ -19,6 +26,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows import relaying, studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
+from iamata.workflows.relaying import ROUNDS_KEPT, Relays
 
 SITE: Final = SITES[0]
 ATTEMPTS: Final = 10
@@ -95,6 +103,61 @@ def test_runs_that_failed_leave_room_for_others(told: StudyWorld, monkeypatch: p
     ]
 
     assert reasons == [Reason.TOO_SLOW, Reason.TOO_SLOW]
+
+
+def make_round(told: StudyWorld, run: RunId, transcript: bytes = START) -> tuple[Plan, list[Site]]:
+    """Let every site enter one round of a run."""
+    authorised = training.require_authorised(told.offices[SITE], told.offices[SITE].take_view(), run)
+    plan = plan_round(
+        Query("count", (Part("rows", 1),), lambda *_: {}),
+        network=told.world.engine.network,
+        run=run,
+        datasets=authorised.run.datasets,
+        seats=authorised.seats,
+        transcript=transcript,
+    )
+    keys = [told.offices[site].author.key for site in SITES]
+    values = [np.zeros(1, dtype=np.int64)]
+    return plan, [Site.start(plan, key, seed=bytes(32), rows=1, values=values) for key in keys]
+
+
+def test_only_a_sites_own_message_that_holds_opens_a_round(told: StudyWorld) -> None:
+    run, relays = told.start(), Relays()
+    view, carry = told.world.engine.snapshot(), partial(relays.carry, owner=OWNER)
+    plan, sites = make_round(told, run)
+    carry(view, SITE, plan=encode_struct(plan), message=sites[0].answer)
+    reasons = set()
+
+    for number in range(2 * ROUNDS_KEPT):
+        other, others = make_round(told, run, bytes([number]))
+        own = others[0].answer
+        changed = own[:-1] + bytes([own[-1] ^ 1])
+        for message in (sites[0].answer, others[1].answer, changed, b""):
+            bring = partial(carry, view, SITE, plan=encode_struct(other), message=message)
+            reasons.add(refuse(bring))
+
+    assert reasons == {Reason.ANOTHER_ROUND, Reason.NOT_A_SITE, Reason.BAD_SIGNATURE, Reason.MALFORMED}
+    assert relays.find_delivery(SITE, run, Digest(encode_digest(plan.compute_digest())), 0) is None
+    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_deliveries_go_to_the_sites_of_the_run_alone(told: StudyWorld) -> None:
+    run, relays = told.start(), Relays()
+    plan, sites = make_round(told, run)
+    for member, site in zip(SITES, sites, strict=True):
+        spelled = encode_struct(plan)
+        relays.carry(told.world.engine.snapshot(), member, owner=OWNER, plan=spelled, message=site.answer)
+    digest = Digest(encode_digest(plan.compute_digest()))
+
+    delivery = relays.find_delivery(SITE, run, digest, 0)
+
+    assert delivery is not None
+    assert len(delivery) == len(SITES)
+    for member in (OWNER, MemberId("regulator"), MemberId("nobody")):
+        for phase in (0, 1):
+            ask = partial(relays.find_delivery, member, run, digest, phase)
+            assert refuse(ask) is Reason.ANOTHER_ROUND
+    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
 
 
 def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:

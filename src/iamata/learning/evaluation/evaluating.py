@@ -110,6 +110,11 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
     )
 
 
+def count_values(plan: Plan) -> int:
+    """Count the values that an evaluation sums."""
+    return sum(part.length for part in _lay_out(plan))
+
+
 def _calibrate(yes: Floats, no: Floats, expected: Floats, plan: Plan) -> tuple[Calibration, ...]:
     cells, groups = (yes, no), plan.calibration_groups
     return tuple(calibrate(cells, expected, groups=groups, rows_min=plan.rows_min))

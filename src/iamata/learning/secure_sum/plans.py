@@ -19,6 +19,8 @@ SITES_MIN: Final = 3
 """Of two, each would learn the other's vector."""
 SITES_MAX: Final = 256
 PARTS_MAX: Final = 256
+DELIVERY_VALUES_MAX: Final = 11 * 2**20
+"""Values that one delivery brings, of all sites together: 88 MiB, and in base64 still what a node reads."""
 
 _CONTEXT: Final = b"iamata/1/secure-sum.plan\x00"
 
@@ -90,6 +92,8 @@ def check_plan(plan: Plan) -> None:
     is_enough = compute_threshold(len(members)) <= plan.threshold <= len(members)
     require(is_enough, Reason.TOO_FEW_SITES, "threshold")
     require(0 < len(plan.parts) <= PARTS_MAX and plan.length <= VALUES_MAX, Reason.TOO_LARGE, "values")
+    is_readable = plan.length * len(members) <= DELIVERY_VALUES_MAX
+    require(is_readable, Reason.TOO_LARGE, "values of all sites together")
     is_safe = all(part.bound * len(members) <= SUM_MAX for part in plan.layout)
     require(is_safe, Reason.VALUE_NOT_ENCODABLE, "the sum could overflow")
 

@@ -101,10 +101,12 @@ class Relay:
             delivered=(*kept.delivered, delivery),
         )
 
-    def awaits(self, member: MemberId, phase: int) -> bool:
-        """Tell whether a member's message in a phase has not come yet, and still may."""
-        has_spoken = self._kept.plan.find_seat(member) in self._kept.waiting
-        return phase > self.phase or (phase == self.phase and not has_spoken)
+    def has_spoken(self, member: MemberId, phase: int) -> bool:
+        """Tell whether a site's message in a phase has come, or is awaited no more."""
+        seat = self._kept.plan.find_seat(member)
+        if seat is None or phase > self.phase:
+            return False
+        return phase < self.phase or seat in self._kept.waiting
 
     def find_delivery(self, phase: int) -> Sequence[bytes] | None:
         """Return what a phase brought, if it is closed: however often, to whoever asks."""

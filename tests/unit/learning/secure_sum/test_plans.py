@@ -1,10 +1,21 @@
 """Nobody follows a plan that would show a vector, overflow, or ask twice."""
 
+from base64 import b64encode
+
 import msgspec
 import pytest
 
-from iamata.learning.secure_sum.encoding import VALUES_MAX, Part
-from iamata.learning.secure_sum.plans import Attempt, Plan, check_attempt, check_plan, compute_threshold
+from iamata.client.connection import ANSWER_BYTES_MAX
+from iamata.learning.secure_sum.encoding import VALUE_BYTES, VALUES_MAX, Part
+from iamata.learning.secure_sum.plans import (
+    DELIVERY_VALUES_MAX,
+    SITES_MAX,
+    Attempt,
+    Plan,
+    check_attempt,
+    check_plan,
+    compute_threshold,
+)
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.rounds import make_plan, rewrite
 
@@ -60,6 +71,17 @@ def test_a_vector_has_a_limit() -> None:
 
     assert refuse(make_plan(3, parts=[part])) is Reason.TOO_LARGE
     assert refuse(make_plan(3, parts=[])) is Reason.TOO_LARGE
+
+
+def test_what_one_delivery_brings_has_a_limit_that_a_node_reads() -> None:
+    """SUM-PLAN-6."""
+    per_site = DELIVERY_VALUES_MAX // 10
+    part = Part(length=per_site - 1, scale_bits=0, magnitude_max=1)
+
+    check_plan(make_plan(10, parts=[part]))
+    assert refuse(make_plan(11, parts=[part])) is Reason.TOO_LARGE
+    longest = 10 * (per_site * VALUE_BYTES + SITES_MAX)  # and what stands around a vector
+    assert len(b64encode(bytes(longest))) + SITES_MAX < ANSWER_BYTES_MAX
 
 
 def test_everything_in_a_plan_changes_its_digest() -> None:
