@@ -35,6 +35,16 @@ def test_the_whole_story_happens_between_four_processes(
     assert told["disclosure"]["records"] > 0
     assert told["emergency"]["records"] > 0
     assert told["accesses"]["listed"] == told["accesses"]["proven"] == 3
+    first, second = told["study"]["models"]
+    assert told["study"]["left"] == 10
+    owner = ("--home", "net/lake-hospital")
+    listed = {
+        one["model"]: one["status"] for one in run("model", "list", *owner, folder=tmp_path)["models"]
+    }
+    assert listed == {first: "superseded", second: "current"}
+    verified = run("model", "verify", second, *owner, folder=tmp_path)
+    assert verified["holds"]
+    assert verified["supersedes"] == first
     homes = run("verify", "net", folder=tmp_path)["homes"]
     assert len(homes) == 4
     assert {one["app_hash"] for one in homes.values()} == {told["app_hash"]}

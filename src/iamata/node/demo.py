@@ -34,6 +34,7 @@ from iamata.node.demo_stage import (
     A,
     B,
     C,
+    OneHome,
     Story,
     Tell,
     hold,
@@ -73,7 +74,7 @@ def run_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
         show_who_looked(story)
         withdraw(story, consent)
         erase(story, erased)
-        tell_study(story)
+        tell_study(story, OneHome(story))
     report = verify_home(path, tell=lambda _: None)
     story.facts["verified"] = describe_verification(report)
     tell(f"The whole home is verified: {describe_counts(story.facts['verified'])}.")

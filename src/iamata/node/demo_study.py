@@ -6,6 +6,8 @@ reviewers elsewhere grant the permit; what is summed is masked; nobody's row lea
 
 import dataclasses
 import os
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,17 +26,21 @@ from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
 from iamata.ledger.transactions.patients import EnrolPatient
 from iamata.model.ids import ConsentId, MemberId, ModelId, PatientId, PersonId, StudyId
 from iamata.model.instants import Day, Instant, compute_day
-from iamata.node import wallets
-from iamata.node.demo_stage import NORTH_REVIEWER, REGULATOR, SAMPLE_SEED, A, B, C, Story, hold
+from iamata.model.reasons import Reason, Refused
+from iamata.node import studying, wallets
+from iamata.node.demo_stage import NORTH_REVIEWER, REGULATOR, SAMPLE_SEED, A, B, C, Stage, Story, hold
 from iamata.node.home import Home
-from iamata.node.learning import train
+from iamata.node.identities import sign_as
+from iamata.node.model_checks import verify_at_home
 from iamata.sample.registry import OUTCOME, draw_registry
+from iamata.stores.wallets import load_wallet
 from iamata.workflows import datasets, studies, withdrawals
-from iamata.workflows.author import Author
+from iamata.workflows.author import Author, settle
 from iamata.workflows.consents import keep_terms_of
-from iamata.workflows.documents import get_document, get_handed_in
+from iamata.workflows.documents import get_handed_in
 from iamata.workflows.frozen_tables import PatientRows
-from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.lineages import get_model
+from iamata.workflows.model_verification import Ground
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import salt_terms, sign_grant
 
@@ -79,30 +85,21 @@ class Participant:
     key: SigningKey = dataclasses.field(repr=False)
 
 
-def tell_study(story: Story) -> None:
-    """Tell of the study from the question to the model without those who left."""
-    home = story.home
-    tables = {site: settle(home, home.get_office(site), number) for number, site in enumerate(SITES)}
+def tell_study(story: Story, stage: Stage) -> None:
+    """Tell of the study from the question to the model without those who left, each model verified."""
+    study = get_permit(story, stage)
+    tables = {site: commit_table(stage, study, site, number) for number, site in enumerate(SITES)}
     story.tell(
-        f"{PATIENTS} patients of each hospital, with keys of their own, agree to research by {OWNER}."
+        f"{PATIENTS} patients of each hospital, with keys of their own, agree to research by {OWNER}, and "
+        "each commits to the table of its own; who is in it, the ledger does not say."
     )
-    study = get_permit(story)
-    for site in SITES:
-        office = home.get_office(site)
-        studies.fetch_protocol(office, study, show_protocol(home, study))
-        rows: PatientRows = {one.patient: [row] for one, row in tables[site]}
-        datasets.build_dataset(office, study, rows, Conditions(permission=Permission.HEALTH_RESEARCH))
-    story.tell(
-        "Each hospital commits to the table of those who agreed; who is in it, the ledger does not say."
-    )
-    first, worth = learn(story, study, supersedes=None)
-    trained = [one for one, _ in tables[LEFT] if not is_kept_out(PROTOCOL, one.patient)]
-    leave(story, study, trained[:LEAVING])
-    aged = get_model(home.engine.snapshot(), first)
-    hold(aged.status is ModelStatus.STALE, "a model stayed current after withdrawals")
-    second, _ = learn(story, study, supersedes=first)
-    view = home.engine.snapshot()
-    statuses = get_model(view, first).status, get_model(view, second).status
+    first, worth = learn(story, stage, study, supersedes=None)
+    trained = [one for one in tables[LEFT] if not is_kept_out(PROTOCOL, one.patient)]
+    leave(story, stage, study, trained[:LEAVING], model=first)
+    second, _ = learn(story, stage, study, supersedes=first)
+    with stage.come_as(RESEARCHER, OWNER) as place:
+        view = place.engine.snapshot()
+        statuses = get_model(view, first).status, get_model(view, second).status
     hold(statuses == (ModelStatus.SUPERSEDED, ModelStatus.CURRENT), "the new model is not in place")
     story.tell("The model without them is in its place: equal to one that had never seen them.")
     story.facts["study"] = {
@@ -114,43 +111,50 @@ def tell_study(story: Story) -> None:
     }
 
 
-def get_permit(story: Story) -> StudyId:
+def get_permit(story: Story, stage: Stage) -> StudyId:
     """Let the researcher ask, and reviewers of two other members agree."""
-    home = story.home
-    identity = wallets.admit_person(
-        home, story.find_wallet(RESEARCHER), member=OWNER, roles=(Role.RESEARCHER,)
-    )
-    story.people[RESEARCHER] = PersonId(identity.id)
-    wallets.admit_person(
-        home, story.find_wallet(REGULATORS_REVIEWER), member=REGULATOR, roles=(Role.REVIEWER,)
-    )
-    proposal = studies.Proposal(
-        uses=("DUO:0000006",),
-        purpose=EhdsPurpose.RESEARCH,
-        sites=SITES,
-        until_day=Day(compute_day(home.clock()) + DAYS),
-    )
-    document = msgspec.json.format(msgspec.json.encode(PROTOCOL))
-    researcher = story.get_author(RESEARCHER, OWNER)
-    study = studies.propose_study(home.get_office(OWNER), researcher, document, proposal)
-    for name, member in (
-        (NORTH_REVIEWER, A),
-        (REGULATORS_REVIEWER, REGULATOR),
+    for name, member, role in (
+        (RESEARCHER, OWNER, Role.RESEARCHER),
+        (REGULATORS_REVIEWER, REGULATOR, Role.REVIEWER),
     ):
-        reviewer = story.get_author(name, member)
-        studies.review_study(reviewer, study, is_approval=True, grounds="Useful, and nobody can be named.")
+        with stage.working_at(member) as home:
+            identity = wallets.admit_person(
+                home, stage.find_wallet(member, name), member=member, roles=(role,)
+            )
+        story.people[name] = PersonId(identity.id)
+    document = msgspec.json.format(msgspec.json.encode(PROTOCOL))
+    with stage.come_as(RESEARCHER, OWNER) as place:
+        proposal = studies.Proposal(
+            uses=("DUO:0000006",),
+            purpose=EhdsPurpose.RESEARCH,
+            sites=SITES,
+            until_day=Day(compute_day(place.clock()) + DAYS),
+        )
+        researcher = sign_as(place, load_wallet(stage.find_wallet(OWNER, RESEARCHER)), OWNER)[1]
+        study = studying.propose(place, researcher, document, proposal, owner=OWNER)
+    for name, member in ((NORTH_REVIEWER, A), (REGULATORS_REVIEWER, REGULATOR)):
+        with stage.come_as(name, member) as place:
+            reviewer = sign_as(place, load_wallet(stage.find_wallet(member, name)), member)[1]
+            studies.review_study(
+                reviewer, study, is_approval=True, grounds="Useful, and nobody can be named."
+            )
     story.tell(
         f"A researcher asks «{PROTOCOL.question}», and reviewers of two other members grant the permit."
     )
     return study
 
 
-def settle(home: Home, office: Office, number: int) -> list[tuple[Participant, dict[str, float | str]]]:
-    """Draw a hospital's registry, and let its patients enrol with keys of their own and consent."""
+def commit_table(stage: Stage, study: StudyId, site: MemberId, number: int) -> list[Participant]:
+    """Let a hospital's patients enrol with keys of their own and agree, and it post their rows."""
     rows = list(draw_registry(SAMPLE_SEED, first=number * PATIENTS, count=PATIENTS))
-    people = [draw_participant(office.author) for _ in rows]
-    let_agree(home, office, people, recipient=OWNER)
-    return list(zip(people, rows, strict=True))
+    with stage.working_at(site) as home:
+        office = home.get_office(site)
+        people = [draw_participant(office.author) for _ in rows]
+        let_agree(home, office, people, recipient=OWNER)
+        studies.fetch_protocol(office, study, studying.fetch_protocol(home, study))
+        table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
+        datasets.build_dataset(office, study, table, Conditions(permission=Permission.HEALTH_RESEARCH))
+    return people
 
 
 def draw_participant(chance: Author) -> Participant:
@@ -199,42 +203,55 @@ def write_terms(home: Home, recipient: MemberId) -> tuple[Terms, Day]:
     return terms, Day(compute_day(home.clock()) + DAYS)
 
 
-def learn(story: Story, study: StudyId, *, supersedes: ModelId | None) -> tuple[ModelId, Evaluation | None]:
-    """Train on what stands, and tell what came of it."""
-    rounds: list[str] = []
-    model = train(
-        story.home,
-        study,
-        owner=OWNER,
-        researcher=story.people[RESEARCHER],
-        supersedes=supersedes,
-        tell=lambda site, one: rounds.append(one.query) if site == OWNER else None,
-    )
-    entry = get_model(story.home.engine.snapshot(), model)
-    run = RUNS.find(story.home.engine.snapshot(), entry.run)
-    custody = story.home.get_office(OWNER).custody
-    transcript = entry.content if run is None else run.attestations[0].transcript
-    worth = studies.read_evaluation(get_handed_in(custody, entry.run, transcript))
+def learn(
+    story: Story, stage: Stage, study: StudyId, *, supersedes: ModelId | None
+) -> tuple[ModelId, Evaluation | None]:
+    """Train on what stands, tell what came of it, and let the owner verify it."""
+    begun_s = time.perf_counter()
+    model = stage.train(RESEARCHER, OWNER, study, supersedes=supersedes)
+    seconds = time.perf_counter() - begun_s
+    with stage.working_at(OWNER) as home:
+        worth = find_worth(home, model)
+        statements = verify_at_home(home, model, file=None)
+    hold(all(one.holds for one in statements), "a model could not be verified")
     said = "" if worth is None else f"; on patients who were kept out, AUROC {worth.auroc.value:.3f}"
     story.tell(
-        f"A model is trained in {len(rounds)} masked sums over three hospitals, attested by each{said}."
+        f"In {seconds:.1f} s a model is trained in masked sums over {len(SITES)} hospitals, attested by "
+        f"each{said}."
     )
+    grounds = Counter(one.ground for one in statements)
+    counts = ", ".join(f"{grounds[one]} {one}" for one in Ground)
+    story.tell(f"Its card is written, and {OWNER} verifies all that it rests on: {counts}.")
     return model, worth
 
 
-def leave(story: Story, study: StudyId, people: Sequence[Participant]) -> None:
+def find_worth(home: Home, model: ModelId) -> Evaluation | None:
+    """Return what the sites handed in on how well a model does, at the home of its study's owner."""
+    view = home.engine.snapshot()
+    run_id = get_model(view, model).run
+    run = RUNS.find(view, run_id)
+    if run is None:
+        raise Refused(Reason.UNKNOWN_RUN)
+    transcript = run.attestations[0].transcript
+    return studies.read_evaluation(get_handed_in(home.get_office(OWNER).custody, run_id, transcript))
+
+
+def leave(
+    story: Story, stage: Stage, study: StudyId, people: Sequence[Participant], *, model: ModelId
+) -> None:
     """Let patients withdraw, each with a key of their own, and the custodian do what that asks of it."""
-    for one in people:
-        story.home.author(one.key).submit(WithdrawConsent, consent=one.consent)
-    step = withdrawals.look_after(story.home.get_office(LEFT), study)
-    hold(step is withdrawals.Step.REPLACED, "the dataset was not replaced")
+    with stage.working_at(LEFT) as home:
+        sent = [
+            home.engine.submit(home.author(one.key).write(WithdrawConsent, consent=one.consent))
+            for one in people
+        ]
+        for future in sent:
+            settle(future)
+        step = withdrawals.look_after(home.get_office(LEFT), study)
+        hold(step is withdrawals.Step.REPLACED, "the dataset was not replaced")
+        aged = get_model(home.engine.snapshot(), model)
+    hold(aged.status is ModelStatus.STALE, "a model stayed current after withdrawals")
     story.tell(
         f"{len(people)} patients of {LEFT} withdraw. Its table is replaced by one without them, and in "
         "that very block the model is stale."
     )
-
-
-def show_protocol(home: Home, study: StudyId) -> bytes:
-    """Return the protocol's document, as the owner keeps it."""
-    protocol = get_study(home.engine.snapshot(), study).protocol
-    return get_document(home.get_office(OWNER).custody, protocol)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from iamata.ledger.entries import ReviewOutcome
 from iamata.ledger.genesis import compute_network_id
-from iamata.model.ids import ConsentId, MemberId, PatientId
-from iamata.model.reasons import Reason, Refused
+from iamata.model.ids import ConsentId, MemberId, ModelId, PatientId, StudyId
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node import demo, wallets
 from iamata.node.demo_stage import (
     LAKE_CLINICIAN,
@@ -29,17 +29,22 @@ from iamata.node.demo_stage import (
     Tell,
     hold,
 )
-from iamata.node.home import WALLETS_FOLDER, load_genesis
+from iamata.node.demo_study import tell_study
+from iamata.node.home import WALLETS_FOLDER, Home, load_genesis
 from iamata.node.identities import open_or_create, sign_as
 from iamata.node.keeping_up import KeptNodes, keeping_up
 from iamata.node.places import RemotePlace, open_node
+from iamata.node.running_studies import train_at_node
 from iamata.node.validators import create_validator_homes
 from iamata.node.verification import HomeReport, verify_home
+from iamata.ports import KeptLedger
 from iamata.stores.wallets import load_wallet
 from iamata.wire.bodies import Reading
 from iamata.workflows import emergencies, enrolments, reads
 from iamata.workflows.share_codes import shorten
 
+LAG_S_MAX: Final = 60.0
+LAG_STEP_S: Final = 0.1
 QUIET: Final[Tell] = lambda _: None  # noqa: E731  a constant of the right type
 
 
@@ -64,6 +69,45 @@ class Network:
             yield place
 
 
+class NodesStage:
+    """Where the study is told: a validator is awaited until it knows what was said at another."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.log_size = 0
+
+    def find_wallet(self, member: MemberId, name: str) -> Path:
+        """Say where somebody's wallet lies."""
+        return self.network.find_wallet(member, name)
+
+    @contextlib.contextmanager
+    def working_at(self, member: MemberId) -> Iterator[Home]:
+        """Work at a member's home while its node is down."""
+        with self.network.nodes.working_at(member) as home, self.keeping_up_with(home.engine):
+            yield home
+
+    @contextlib.contextmanager
+    def come_as(self, name: str, member: MemberId) -> Iterator[RemotePlace]:
+        """Speak to a member's node with somebody's wallet."""
+        with self.network.come_as(name, member) as place, self.keeping_up_with(place.engine):
+            yield place
+
+    def train(self, name: str, owner: MemberId, study: StudyId, *, supersedes: ModelId | None) -> ModelId:
+        """Let the owner's node begin, all sites' nodes take part, and await the model."""
+        with self.come_as(name, owner) as place:
+            return train_at_node(place, study, supersedes=supersedes, tell=lambda _: None)
+
+    @contextlib.contextmanager
+    def keeping_up_with(self, engine: KeptLedger) -> Iterator[None]:
+        """Go on only where the ledger is as long as where it was written last: one of four may lag."""
+        until_s = time.monotonic() + LAG_S_MAX
+        while engine.snapshot().log_size < self.log_size:
+            require(time.monotonic() < until_s, Reason.TOO_SLOW, "a validator lags behind the others")
+            time.sleep(LAG_STEP_S)
+        yield
+        self.log_size = engine.snapshot().log_size
+
+
 def run_validators_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
     """Tell the story in a new folder of homes, and return what was measured."""
     begun_s = time.perf_counter()
@@ -81,6 +125,7 @@ def run_validators_demo(path: Path, *, records: Path | None, tell: Tell) -> dict
         with nodes.working_at(A) as home:
             story.home = home
             demo.erase(story, erased)
+        tell_study(story, NodesStage(network))
     finish(path, story, begun_s)
     return story.facts
 

@@ -13,13 +13,13 @@ import pytest
 from iamata.consent.policy import Policy
 from iamata.consent.terms import Ruling, Terms
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.ledger.entries import Role
+from iamata.ledger.entries import MemberKind, Role
 from iamata.model.ids import ConsentId, MemberId, PersonId, encode_digest
 from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.node import demo, wallets
 from iamata.node.demo_stage import PATIENT, SOUTH_CLINICIAN, A, Story
-from iamata.node.home import open_home
+from iamata.node.home import create_home, open_home
 from iamata.node.served import read_served, write_served
 from iamata.node.verification import HomeReport, verify_home
 from iamata.stores.wallets import load_wallet, save_wallet
@@ -236,7 +236,9 @@ def test_kept_terms_that_open_nothing_on_the_ledger_are_named(home: Path, field:
     assert "the terms of consent" in find_fault(home)
 
 
-def test_a_vault_key_is_missed_even_where_nothing_is_stored(home: Path) -> None:
+def test_a_vault_key_is_missed_even_where_nothing_is_stored(tmp_path: Path) -> None:
+    home = tmp_path / "new"
+    create_home(home, "new", [(MemberId("regulator"), "Regulator", MemberKind.REGULATOR)])
     shutil.copy(home / "members/regulator/keys/signing.key", home / "members/regulator/keys/vault.key")
 
     assert "members/regulator: the head of" in find_fault(home)
