@@ -1,10 +1,13 @@
 """A study on the command line, from its proposal to a model that forgot who left, and what is refused."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from iamata.cli.model import gather_card, write_all
+from iamata.model.reasons import Reason, Refused
 from iamata.testing.study_stage import HOSPITALS
 from learning_story import LearningStory
 
@@ -77,7 +80,10 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
     assert learned.heard["model verify"]["holds"]
     assert grounds == {
         **{name: {"proven"} for name in ("permit", "run", "attestations", "standing")},
-        **{name: {"opened"} for name in ("file", "card", "protocol", "code", "members", "consents")},
+        **{
+            name: {"opened"}
+            for name in ("file", "card", "protocol", "figures", "code", "members", "consents")
+        },
         "computation": {"attested"},
     }
     consents = [one for one in learned.heard["model verify"]["statements"] if one["name"] == "consents"]
@@ -107,6 +113,22 @@ def test_a_model_is_written_with_its_card(learned: LearningStory) -> None:
 
     assert "no medical device" in card
     assert learned.heard["model show"]["model"] in card
+
+
+def test_figures_are_written_beside_their_card_all_or_none(tmp_path: Path) -> None:
+    name = f"{'a' * 26}-roc.svg"
+    card = f"\n## Files\n\n| [{name}]({name}) | `{'0' * 64}` |\n".encode()
+    documents = gather_card(tmp_path / "card.md", card, lambda _: b"<svg/>")
+
+    write_all(documents)
+
+    assert (tmp_path / "card.md").read_bytes() == card
+    assert (tmp_path / name).read_bytes() == b"<svg/>"
+    (tmp_path / "card.md").unlink()
+    with pytest.raises(Refused) as refused:
+        write_all(documents)
+    assert refused.value.reason is Reason.HOME_ALREADY_EXISTS
+    assert not (tmp_path / "card.md").exists()
 
 
 def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: LearningStory) -> None:

@@ -1,5 +1,8 @@
 """`iamata model`: what was learned, where it comes from, and where it stands today."""
 
+import contextlib
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,13 +20,13 @@ from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
 from iamata.learning.protocols import Protocol
 from iamata.learning.tables import Cell
 from iamata.ledger.entries import ModelStatus
-from iamata.model.ids import ModelId
+from iamata.model.ids import Digest, ModelId
 from iamata.model.reasons import Reason, require
 from iamata.node.home import open_home
 from iamata.node.model_checks import ask_model, fetch_model, verify_at_home
 from iamata.node.studying import fetch_document, read_file
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
-from iamata.workflows.model_cards import NOT_A_DEVICE
+from iamata.workflows.model_cards import NOT_A_DEVICE, list_figures
 from iamata.workflows.model_uses import Answer, Application, Origin, require_in_use
 
 app = make_noun("Models: what was learned, from what, and where it stands.")
@@ -51,7 +54,11 @@ def show_(
     wallet: KeyOption = None,
     card: Annotated[
         Path | None,
-        typer.Option("--card", metavar="FILE", help="Write its card to this new file (Markdown)."),
+        typer.Option(
+            "--card",
+            metavar="FILE",
+            help="Write its card to this new file (Markdown), and its figures beside it.",
+        ),
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Write the model to this new file (JSON).")
@@ -63,12 +70,11 @@ def show_(
         view = place.engine.snapshot()
         entry = get_model(view, chosen)
         row = describe_model(view, chosen, entry, at_ms=tell_time(place))
-        for path, digest in ((card, entry.card), (file, entry.content)):
-            if path is not None:
-                document = fetch_document(place, digest, owner=get_study(view, entry.study).owner)
-                with open_new(path) as new:
-                    if new is not None:
-                        new.write(document.decode("utf-8"))
+        fetch = partial(fetch_document, place, owner=get_study(view, entry.study).owner)
+        documents = {} if file is None else {file: fetch(entry.content)}
+        if card is not None:
+            documents |= gather_card(card, fetch(entry.card), fetch)
+    write_all(documents)
     show(
         row,
         [
@@ -78,6 +84,20 @@ def show_(
             f"File (SHA-256) {row['file']}; card {row['card']}.",
         ],
     )
+
+
+def gather_card(path: Path, card: bytes, fetch: Callable[[Digest], bytes]) -> dict[Path, bytes]:
+    """Return a card and the figures that belong into the same folder, by where each is written to."""
+    return {path: card} | {path.with_name(name): fetch(one) for name, one in list_figures(card).items()}
+
+
+def write_all(documents: Mapping[Path, bytes]) -> None:
+    """Write documents to new files: all of them, or none."""
+    with contextlib.ExitStack() as files:
+        for path, document in documents.items():
+            new = files.enter_context(open_new(path))
+            if new is not None:
+                new.write(document.decode("utf-8"))
 
 
 @verb(app, "verify")

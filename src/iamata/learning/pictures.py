@@ -1,23 +1,55 @@
 """Curves as SVG: small, in words and lines that a screen reader and a printer both take."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from iamata.learning.evaluation.evaluating import Evaluation
 
 SIDE: Final = 240
 MARGIN: Final = 36
+Point: TypeAlias = tuple[float, float]
+DIAGONAL: Final[tuple[Point, ...]] = ((0.0, 0.0), (1.0, 1.0))
+_TICKS: Final = "".join(
+    f'<text x="{x}" y="{y}" text-anchor="{anchor}">{number}</text>'
+    for x, y, anchor, number in (
+        (MARGIN - 6, MARGIN + 10, "end", 1),
+        (MARGIN - 6, MARGIN + SIDE, "end", 0),
+        (MARGIN, MARGIN + SIDE + 16, "start", 0),
+        (MARGIN + SIDE, MARGIN + SIDE + 16, "end", 1),
+    )
+)
 
 
 def draw_roc(evaluation: Evaluation) -> str:
-    """Draw how many are found against how many are wrongly named, over all thresholds."""
+    """Draw the true positive rate against the false positive rate, over all thresholds."""
     points = sorted((one.false_positive_rate, one.true_positive_rate) for one in evaluation.roc)
     return _draw(
         f"ROC curve, area {evaluation.auroc.value:.3f}",
-        "wrongly named",
-        "found",
+        "false positive rate",
+        "true positive rate",
         [(0.0, 0.0), *points, (1.0, 1.0)],
         has_dots=False,
+    )
+
+
+def draw_precision_recall(evaluation: Evaluation) -> str:
+    """Draw precision against recall, over all thresholds, and the rate that chance would give.
+
+    Worked out from the ROC curve's points, which show no step of fewer rows than the study allows.
+    """
+    rate = evaluation.rate
+    points = []
+    for one in evaluation.roc:
+        right, wrong = rate * one.true_positive_rate, (1.0 - rate) * one.false_positive_rate
+        if right + wrong > 0:
+            points.append((one.true_positive_rate, right / (right + wrong)))
+    return _draw(
+        f"Precision and recall, area {evaluation.auprc.value:.3f}",
+        "recall",
+        "precision",
+        points,
+        has_dots=False,
+        chance=((0.0, rate), (1.0, rate)),
     )
 
 
@@ -27,22 +59,37 @@ def draw_calibration(evaluation: Evaluation) -> str:
     return _draw("Calibration", "expected", "observed", points, has_dots=True)
 
 
-def _draw(
-    title: str, across: str, up: str, points: Sequence[tuple[float, float]], *, has_dots: bool
+def _draw(  # noqa: PLR0913  what a picture shows
+    title: str,
+    across: str,
+    up: str,
+    points: Sequence[Point],
+    *,
+    has_dots: bool,
+    chance: Sequence[Point] = DIAGONAL,
 ) -> str:
+    """Draw a line through points of the unit square, over the line that chance or perfection would give."""
     size = SIDE + 2 * MARGIN
-    places = [(MARGIN + x * SIDE, MARGIN + (1 - y) * SIDE) for x, y in points]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    places, beneath = _place(points), _spell(_place(chance))
+    line = _spell(places)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places) if has_dots else ""
     middle = MARGIN + SIDE // 2
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="{size}" role="img" '
         f'aria-label="{title}" font-family="sans-serif" font-size="12"><title>{title}</title>'
         f'<rect x="{MARGIN}" y="{MARGIN}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#888"/>'
-        f'<line x1="{MARGIN}" y1="{MARGIN + SIDE}" x2="{MARGIN + SIDE}" y2="{MARGIN}" stroke="#bbb"/>'
+        f'<polyline points="{beneath}" fill="none" stroke="#bbb"/>'
         f'<polyline points="{line}" fill="none" stroke="#0b5cad" stroke-width="2"/>{dots}'
-        f'<text x="{MARGIN}" y="{MARGIN - 12}">{title}</text>'
+        f'<text x="{MARGIN}" y="{MARGIN - 12}">{title}</text>{_TICKS}'
         f'<text x="{middle}" y="{size - 10}" text-anchor="middle">{across}</text>'
         f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{up}</text>'
         "</svg>"
     )
+
+
+def _place(points: Sequence[Point]) -> list[Point]:
+    return [(MARGIN + x * SIDE, MARGIN + (1 - y) * SIDE) for x, y in points]
+
+
+def _spell(places: Sequence[Point]) -> str:
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)

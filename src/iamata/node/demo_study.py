@@ -233,7 +233,8 @@ def find_worth(home: Home, model: ModelId) -> Evaluation | None:
     if run is None:
         raise Refused(Reason.UNKNOWN_RUN)
     transcript = run.attestations[0].transcript
-    return studies.read_evaluation(get_handed_in(home.get_office(OWNER).custody, run_id, transcript))
+    _, raw = get_handed_in(home.get_office(OWNER).custody, run_id, transcript)
+    return studies.read_evaluation(raw)
 
 
 def leave(

@@ -18,6 +18,7 @@ DOCUMENT: Final = "document"
 EVALUATION: Final = "evaluation"
 HANDED_IN: Final = "handed-in"
 _TRANSCRIPT: Final = b"iamata/1/attested\x00"
+ROUNDS_BYTES: Final = 32
 _NO_SALT: Final = bytes(SALT_BYTES)
 """Nothing is hidden here: the name is the hash itself."""
 
@@ -52,13 +53,18 @@ class HandedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     run: RunId
     model: bytes
     evaluation: bytes
-    rounds: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+    rounds: Annotated[bytes, msgspec.Meta(min_length=ROUNDS_BYTES, max_length=ROUNDS_BYTES)]
     """The transcript of all rounds."""
 
     def compute_transcript(self) -> Digest:
-        """Compute what the site attests beside the model: the rounds, and what they said it is worth."""
-        said = _TRANSCRIPT + self.rounds + hashlib.sha256(self.evaluation).digest()
-        return Digest(encode_digest(hashlib.sha256(said).digest()))
+        """Compute what the site attests beside the model."""
+        return compute_transcript(self.rounds, self.evaluation)
+
+
+def compute_transcript(rounds: bytes, evaluation: bytes) -> Digest:
+    """Compute what sites attest beside a model: the rounds, and what they said it is worth."""
+    said = _TRANSCRIPT + rounds + hashlib.sha256(evaluation).digest()
+    return Digest(encode_digest(hashlib.sha256(said).digest()))
 
 
 def note_handed_in(custody: Custody, sender: MemberId, handed: HandedIn) -> None:
@@ -76,18 +82,18 @@ def note_handed_in(custody: Custody, sender: MemberId, handed: HandedIn) -> None
 def keep_handed_in(custody: Custody, handed: HandedIn) -> None:
     """Keep what a site says a model is worth, under the transcript that stands for it."""
     name = f"{handed.run}/{handed.compute_transcript()}"
+    said = handed.rounds + handed.evaluation
     keep_opening(
-        custody,
-        Opening(name=name, patient=NO_PATIENT, kind=EVALUATION, salt=_NO_SALT, payload=handed.evaluation),
+        custody, Opening(name=name, patient=NO_PATIENT, kind=EVALUATION, salt=_NO_SALT, payload=said)
     )
 
 
-def get_handed_in(custody: Custody, run: RunId, transcript: Digest) -> bytes:
-    """Return what a model is worth by an attested transcript, or refuse where nobody handed it in."""
+def get_handed_in(custody: Custody, run: RunId, transcript: Digest) -> tuple[bytes, bytes]:
+    """Return an attested transcript's rounds and evaluation, or refuse where nobody handed them in."""
     opening = find_opening(custody, f"{run}/{transcript}")
     if opening is None or opening.kind != EVALUATION:
         raise Refused(Reason.NOT_FOUND, "what the sites attest was not handed in")
-    return opening.payload
+    return opening.payload[:ROUNDS_BYTES], opening.payload[ROUNDS_BYTES:]
 
 
 def get_protocol(custody: Custody, study: Study) -> Protocol:

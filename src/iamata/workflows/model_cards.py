@@ -1,22 +1,38 @@
 """A model's card: what it is, for whom, how well it does, and where it came from (Hugging Face's form).
 
 Generated from the protocol, from sums and from the ledger, so it says nothing that was not reviewed or
-attested. Curves are drawn into it.
+attested. Its figures are files beside it, each named with its hash; the card's own hash is on the ledger.
+What the sites said of the model's worth is one of them, with what joins it to their attestations.
 """
 
+import hashlib
 import json
-from collections.abc import Iterator
-from typing import Final
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.pictures import draw_calibration, draw_roc
+from iamata.learning.pictures import draw_calibration, draw_precision_recall, draw_roc
 from iamata.learning.protocols import MICRO, Estimator, Private, Protocol
 from iamata.ledger.entries import Attestation, Study
-from iamata.model.ids import ModelId, NetworkId, RunId, StudyId
+from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
 
 NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
+CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
+    "roc.svg": ("ROC curve", draw_roc),
+    "precision-recall.svg": ("Precision and recall", draw_precision_recall),
+    "calibration.svg": ("Calibration", draw_calibration),
+}
+WORTH: Final = "evaluation.json"
+DIGITS: Final = 4
+FILES: Final = "## Files"
+_NAMES: Final = "|".join(map(re.escape, (*CURVES, WORTH)))
+_FILE: Final = re.compile(
+    rf"^\| \[([a-z2-7]{{26}}-(?:{_NAMES}))\]\(\1\) \| `([0-9a-f]{{64}})` \|$", re.MULTILINE
+)
+_ROUNDS: Final = re.compile(r"^- Rounds of sums: `([0-9a-f]{64})`$", re.MULTILINE)
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,58 +44,155 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     run_id: RunId
 
 
+class Worth(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sites attested of a model's worth: their words, and the rounds in which they found it."""
+
+    rounds: bytes
+    """The transcript of all rounds, 32 bytes."""
+    raw: bytes
+    """The evaluation as every site wrote it, JSON; `null` where there is none."""
+    evaluation: Evaluation | None
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """A card and the files beside it."""
+
+    text: bytes
+    figures: dict[str, bytes]
+
+
 def write_card(
-    protocol: Protocol,
-    evaluation: Evaluation | None,
-    lineage: Lineage,
-    *,
-    model: ModelId,
-    attested: Attestation,
-) -> bytes:
-    """Write a model's card: YAML in front, then Markdown with pictures."""
+    protocol: Protocol, worth: Worth, lineage: Lineage, *, model: ModelId, attested: Attestation
+) -> Card:
+    """Write a model's card: YAML in front, then Markdown; and draw what it shows."""
+    figures = dict(_draw_figures(worth, model))
     lines = [
         "---",
-        *_write_front(protocol, evaluation, model),
+        *_write_front(protocol, worth.evaluation, lineage, model),
         "---",
         "",
-        f"# {protocol.title}",
+        f"# {_join(protocol.title)}",
         "",
         protocol.question,
         "",
         f"**{NOT_A_DEVICE}**",
         "",
-        "## How well it does",
+        *_write_details(protocol, lineage, model=model, attested=attested),
+        *_write_uses(lineage.study),
+        "## Evaluation",
         "",
-        *(_write_promise(protocol.estimator) if protocol.spends_micro else _write_worth(evaluation)),
+        *(_write_promise(protocol.estimator) if protocol.spends_micro else _write_worth(worth.evaluation)),
+        *(line for name in CURVES for line in _show(name, model, figures)),
         "",
-        "## Where it comes from",
+        FILES,
         "",
-        f"- Network `{lineage.network}`",
-        f"- Study `{lineage.study_id}` of {lineage.study.owner}, run `{lineage.run_id}`",
-        f"- Sites: {', '.join(lineage.study.sites)}; reviewed by {', '.join(lineage.study.approvals)}",
-        f"- Purpose: {lineage.study.purpose}; data use {', '.join(lineage.study.uses)}",
-        f"- Code reviewed and run: `{lineage.study.code}`; protocol `{lineage.study.protocol}`",
-        f"- Model file (SHA-256): `{attested.model}`; transcript of sums `{attested.transcript}`",
+        f"- Rounds of sums: `{worth.rounds.hex()}`",
         "",
-        "Learned from sums over consented records that did not leave their hospitals.",
-        "`iamata model verify` says which of this is proven.",
-        "",
+        *_list_files(figures),
     ]
-    return "\n".join(lines).encode("utf-8")
+    return Card(text="\n".join(lines).encode("utf-8"), figures=figures)
 
 
-def _write_front(protocol: Protocol, evaluation: Evaluation | None, model: ModelId) -> Iterator[str]:
-    yield "license: other"
-    yield f"model_name: {json.dumps(protocol.title)}"
-    yield f"model_id: {model}"
-    yield "library_name: iamata"
-    yield "pipeline_tag: tabular-classification"
-    yield f"tags: [iamata, federated, consented, {protocol.estimator.__struct_config__.tag}]"
+def list_figures(card: bytes) -> dict[str, Digest]:
+    """List the files that belong beside a card, with what each one's SHA-256 has to be."""
+    found = _FILE.findall(_read_files(card))
+    return {name: Digest(encode_digest(bytes.fromhex(digest))) for name, digest in found}
+
+
+def find_rounds(card: bytes) -> bytes | None:
+    """Return the transcript of rounds that a card names; None where it names none."""
+    found = _ROUNDS.search(_read_files(card))
+    return None if found is None else bytes.fromhex(found[1])
+
+
+def _read_files(card: bytes) -> str:
+    """Return the last part of a card, in which nothing is free text."""
+    return card.decode("utf-8", errors="replace").rpartition(f"\n{FILES}\n")[2]
+
+
+def _draw_figures(worth: Worth, model: ModelId) -> Iterator[tuple[str, bytes]]:
+    if worth.evaluation is None:
+        return
+    for name, (_, draw) in CURVES.items():
+        yield f"{model}-{name}", draw(worth.evaluation).encode("utf-8")
+    yield f"{model}-{WORTH}", worth.raw
+
+
+def _write_front(
+    protocol: Protocol, evaluation: Evaluation | None, lineage: Lineage, model: ModelId
+) -> Iterator[str]:
+    """Write the metadata of Hugging Face's model cards: YAML, each value as JSON, which YAML includes."""
+    is_number = protocol.schema.outcome.kind != "binary"
+    task = "tabular-regression" if is_number else "tabular-classification"
+    front: dict[str, Any] = {
+        "license": "other",
+        "license_name": "study-permit",
+        "model_name": _join(protocol.title),
+        "model_id": model,
+        "library_name": "iamata",
+        "pipeline_tag": task,
+        "tags": ["iamata", "federated", "consented", protocol.estimator.__struct_config__.tag],
+    }
     if evaluation is not None:
-        yield "metrics:"
-        yield f"  - {{type: roc_auc, value: {evaluation.auroc.value:.4f}}}"
-        yield f"  - {{type: average_precision, value: {evaluation.auprc.value:.4f}}}"
-        yield f"  - {{type: brier_score, value: {evaluation.brier:.4f}}}"
+        metrics = _list_metrics(evaluation)
+        sites = ", ".join(lineage.study.sites)
+        result = {
+            "task": {"type": task},
+            "dataset": {
+                "type": lineage.study_id,
+                "name": f"Patients kept out of training at {sites}",
+                "split": "holdout",
+            },
+            "metrics": metrics,
+        }
+        front["metrics"] = [one["type"] for one in metrics]
+        front["model-index"] = [{"name": _join(protocol.title), "results": [result]}]
+    yield from (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
+
+
+def _list_metrics(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """List what a model is worth, under the names that Hugging Face has for it."""
+    return [
+        {"type": kind, "name": name, "value": round(value, DIGITS)}
+        for kind, name, value in (
+            ("roc_auc", "AUROC", evaluation.auroc.value),
+            ("average_precision", "AUPRC", evaluation.auprc.value),
+            ("brier_score", "Brier score", evaluation.brier),
+            ("accuracy", "Accuracy at 0.5", evaluation.accuracy),
+        )
+    ]
+
+
+def _write_details(
+    protocol: Protocol, lineage: Lineage, *, model: ModelId, attested: Attestation
+) -> Iterator[str]:
+    study, kind = lineage.study, protocol.estimator.__struct_config__.tag
+    yield "## Model details"
+    yield ""
+    yield f"- Model `{model}`, of network `{lineage.network}`"
+    yield f"- Study `{lineage.study_id}` of {study.owner}, run `{lineage.run_id}`"
+    yield f"- Kind: {kind}; outcome: {_join(protocol.schema.outcome.name)}"
+    yield f"- Columns: {len(protocol.schema.get_features()):,}, in the protocol with their bounds"
+    yield f"- Sites: {', '.join(study.sites)}; reviewed by {', '.join(study.approvals)}"
+    yield f"- Code reviewed and run: `{study.code}`; protocol `{study.protocol}`"
+    yield f"- Model file (SHA-256): `{attested.model}`; transcript of sums `{attested.transcript}`"
+    yield ""
+    yield "Learned from sums over consented records that did not leave their hospitals."
+    yield "`iamata model verify` says which of this is proven."
+    yield ""
+
+
+def _write_uses(study: Study) -> Iterator[str]:
+    yield "## Uses"
+    yield ""
+    yield f"For {study.purpose}; data use {', '.join(study.uses)}, as the study's permit says."
+    yield "Out of scope: every other purpose, and decisions about a person without a clinician's own."
+    yield ""
+    yield "## Bias, risks and limitations"
+    yield ""
+    yield "It learned from those who agreed; those who did not may be different."
+    yield "It was evaluated at its own sites and nowhere else; groups stand below, if large enough."
+    yield ""
 
 
 def _write_promise(estimator: Estimator) -> Iterator[str]:
@@ -106,15 +219,32 @@ def _write_worth(evaluation: Evaluation | None) -> Iterator[str]:
         yield f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |"
     yield f"| Brier | {evaluation.brier:.3f} | |"
     yield f"| accuracy at 0.5 | {evaluation.accuracy:.3f} | |"
-    yield ""
-    yield draw_roc(evaluation)
-    yield ""
-    yield draw_calibration(evaluation)
-    yield ""
-    yield "| group | rows | rate | AUROC |"
-    yield "|---|---|---|---|"
+    if evaluation.groups:
+        yield ""
+        yield "| group | rows | rate | AUROC |"
+        yield "|---|---|---|---|"
     for group in evaluation.groups:
         if group.auroc is not None:
             yield f"| {group.label} | {group.rows} | {group.rate:.1%} | {group.auroc.value:.3f} |"
         else:
             yield f"| {group.label} | too few to show | | |"
+
+
+def _show(name: str, model: ModelId, figures: Mapping[str, bytes]) -> Iterator[str]:
+    if f"{model}-{name}" in figures:
+        yield ""
+        yield f"![{CURVES[name][0]}]({model}-{name})"
+
+
+def _list_files(figures: Mapping[str, bytes]) -> Iterator[str]:
+    if figures:
+        yield "| file | SHA-256 |"
+        yield "|---|---|"
+    for name, raw in figures.items():
+        yield f"| [{name}]({name}) | `{hashlib.sha256(raw).hexdigest()}` |"
+    yield ""
+
+
+def _join(text: str) -> str:
+    """Put a text on one line, without what no reader sees."""
+    return "".join(one for one in " ".join(text.split()) if one.isprintable())

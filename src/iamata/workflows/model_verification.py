@@ -6,6 +6,7 @@ was worked out again. *Attested*: it is a site's signed word, and no more.
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -23,10 +24,14 @@ from iamata.vault.custody import Custody
 from iamata.vault.openings import Opening, find_opening
 from iamata.workflows.consent_history import ConsentsThen, list_consents_then, read_policy_then
 from iamata.workflows.datasets import decide_taking_part
-from iamata.workflows.documents import get_protocol
+from iamata.workflows.documents import compute_transcript, get_protocol
 from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
 from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
 from iamata.workflows.reviewed_code import compute_code_digest
+
+NOTHING: Final = b"null"
+"""What the sites say of a model's worth where it was not evaluated."""
 
 
 class Ground(enum.StrEnum):
@@ -79,6 +84,7 @@ def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = Non
         _check_attestations(whole),
         _check_standing(whole),
         *_check_documents(evidence, whole, file),
+        _check_figures(evidence, whole),
         _check_code(whole),
         *(one for named in whole.datasets for one in _check_dataset(evidence, whole, *named)),
         _say(
@@ -161,6 +167,23 @@ def _check_documents(evidence: Evidence, whole: _Whole, file: bytes | None) -> I
             holds = name_document(raw) == digest
             says = f"{what} {'has' if holds else 'was changed: it has not'} the hash on the ledger"
             yield _say(name, Ground.OPENED, holds=holds, says=says)
+
+
+def _check_figures(evidence: Evidence, whole: _Whole) -> Statement:
+    """Hold a card's figures against its hashes, and its evaluation against what every site attested."""
+    card = evidence.find_document(whole.entry.card)
+    rounds = None if card is None else find_rounds(card)
+    if card is None or rounds is None:
+        return _say("figures", Ground.ATTESTED, says="the card's figures are not at hand")
+    wanted = list_figures(card)
+    found = {name: evidence.find_document(digest) for name, digest in wanted.items()}
+    if None in found.values():
+        return _say("figures", Ground.ATTESTED, says="the card's figures are not all at hand")
+    said = next((raw for name, raw in found.items() if raw and name.endswith(WORTH)), NOTHING)
+    is_attested = {one.transcript for one in whole.run.attestations} == {compute_transcript(rounds, said)}
+    is_same = all(raw and name_document(raw) == wanted[name] for name, raw in found.items())
+    says = "what the card's figures rest on is what every site attested"
+    return _say("figures", Ground.OPENED, holds=is_attested and is_same, says=says)
 
 
 def _check_code(whole: _Whole) -> Statement:

@@ -28,7 +28,7 @@ from iamata.workflows.documents import (
     note_handed_in,
 )
 from iamata.workflows.lineages import get_study, list_sites
-from iamata.workflows.model_cards import Lineage, write_card
+from iamata.workflows.model_cards import Lineage, Worth, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
@@ -178,18 +178,21 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     require(run.status is RunStatus.RUNNING, Reason.RUN_OVER, "a site says that it failed")
     attested = run.attestations[0]
     model = ModelId(office.author.make_id())
-    evaluation = read_evaluation(get_handed_in(office.custody, run_id, attested.transcript))
+    rounds, raw = get_handed_in(office.custody, run_id, attested.transcript)
+    worth = Worth(rounds=rounds, raw=raw, evaluation=read_evaluation(raw))
     study = get_study(view, run.study)
     protocol = read_protocol(get_document(office.custody, study.protocol))
     lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
-    card = write_card(protocol, evaluation, lineage, model=model, attested=attested)
+    card = write_card(protocol, worth, lineage, model=model, attested=attested)
+    for figure in card.figures.values():
+        keep_document(office.custody, figure)
     office.relays.forget(run_id)
     office.author.submit(
         RegisterModel,
         model=model,
         run=run_id,
         content=attested.model,
-        card=keep_document(office.custody, card),
+        card=keep_document(office.custody, card.text),
         supersedes=msgspec.UNSET if supersedes is None else supersedes,
     )
     return model

@@ -1,5 +1,9 @@
 """From a study to a model, and from a withdrawal to a model that never saw who left."""
 
+import hashlib
+import json
+from xml.etree import ElementTree as ET
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from iamata.consent.data_use import Conditions, Permission
 from iamata.learning import membership
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
+from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
 from iamata.learning.protocols import learn, split_site
@@ -24,6 +29,7 @@ from iamata.workflows import studies, withdrawals
 from iamata.workflows.datasets import find_dataset
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import get_roll, load_table, make_table
+from iamata.workflows.model_cards import CURVES, list_figures
 
 SITE = SITES[1]
 
@@ -103,16 +109,52 @@ def test_a_model_comes_of_consented_rows_and_leaves_with_those_who_withdraw(told
     assert len(left) == 10
 
 
-def test_a_card_tells_worth_and_lineage_and_draws_curves(told: StudyWorld) -> None:
+def test_a_card_tells_worth_and_lineage_in_hugging_faces_form(told: StudyWorld) -> None:
     model = told.learn()
 
-    card = get_document(told.offices[OWNER].custody, get_model(told, model).card).decode()
+    card = read_card(told, model)
 
-    assert card.startswith("---\nlicense: other\n")
-    assert "no medical device" in card
-    assert "<svg" in card
-    assert "AUROC" in card
-    assert told.study in card
+    _, front, text = card.split("---\n", 2)
+    lines = (line.split(": ", 1) for line in front.splitlines())
+    metadata = {key: json.loads(value) for key, value in lines}
+    assert metadata["license"] == "other"
+    assert metadata["pipeline_tag"] == "tabular-classification"
+    (named,) = metadata["model-index"]
+    (result,) = named["results"]
+    metrics = {one["type"]: one["value"] for one in result["metrics"]}
+    assert metrics.keys() == {"roc_auc", "average_precision", "brier_score", "accuracy"}
+    assert result["dataset"]["type"] == told.study
+    assert f"| AUROC | {metrics['roc_auc']:.3f} |" in text
+    assert "no medical device" in text
+    assert f"Study `{told.study}`" in text
+
+
+def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: StudyWorld) -> None:
+    model = told.learn()
+    custody = told.offices[OWNER].custody
+    card = read_card(told, model)
+
+    figures = {name: get_document(custody, one) for name, one in list_figures(card.encode()).items()}
+
+    assert set(figures) == {f"{model}-{name}" for name in (*CURVES, "evaluation.json")}
+    for name, raw in figures.items():
+        assert f"`{hashlib.sha256(raw).hexdigest()}`" in card
+        assert f"]({name})" in card
+    worth = msgspec.json.decode(figures[f"{model}-evaluation.json"], type=Evaluation)
+    assert f"area {worth.auprc.value:.3f}" in figures[f"{model}-precision-recall.svg"].decode()
+    assert all(
+        ET.fromstring(raw).tag.endswith("svg")  # noqa: S314  drawn here
+        for name, raw in figures.items()
+        if name.endswith(".svg")
+    )
+
+
+def test_free_text_of_a_study_names_no_figure() -> None:
+    line = f"| [{'a' * 26}-roc.svg]({'a' * 26}-roc.svg) | `{'0' * 64}` |"
+
+    assert list_figures(f"question\n## Files\n{line}\n".encode()) != {}
+    assert list_figures(f"{line}\n## Files\n\n".encode()) == {}
+    assert list_figures(f"x\n## Files\n{line.replace('roc.svg', '../roc.svg')}\n".encode()) == {}
 
 
 def test_a_patient_proves_to_be_in_a_dataset_and_whoever_left_proves_not_to_be() -> None:
@@ -254,3 +296,7 @@ def test_a_protocol_is_taken_in_only_as_the_ledger_names_it() -> None:
         studies.fetch_protocol(world.offices[SITE], world.study, changed)
 
     assert refused.value.reason is Reason.BODY_CHANGED
+
+
+def read_card(world: StudyWorld, model: ModelId) -> str:
+    return get_document(world.offices[OWNER].custody, get_model(world, model).card).decode()

@@ -1,12 +1,14 @@
 """A model's statements: what holds, how far it can be known, and that a custodian's cheating is found."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from iamata.consent.terms import Ruling
 from iamata.learning.membership import compute_leaf, derive_member_key
+from iamata.learning.protocols import name_document
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, PatientId
@@ -18,7 +20,9 @@ from iamata.vault.openings import find_opening
 from iamata.workflows import consents, datasets
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import list_rolls
+from iamata.workflows.lineages import get_model
 from iamata.workflows.memberships import check_membership, prove_membership
+from iamata.workflows.model_cards import list_figures
 from iamata.workflows.model_verification import Evidence, Ground, Statement, verify_model
 
 HONEST, FORGETFUL, DEAF, LAST = SITES
@@ -105,6 +109,21 @@ def find_consents(statements: list[Statement]) -> dict[str, Statement]:
     return {one.says.partition(":")[0]: one for one in statements if one.name == "consents"}
 
 
+def check_figures(
+    world: StudyWorld, model: ModelId, find_document: Callable[[Digest], bytes | None]
+) -> Statement:
+    """Return what is said of a model's figures."""
+    evidence = Evidence(
+        view=world.world.engine.snapshot(),
+        read_log=list,
+        tell_block_ms=lambda _: Instant(0),
+        custodies={},
+        find_document=find_document,
+    )
+    (said,) = (one for one in verify_model(evidence, model) if one.name == "figures")
+    return said
+
+
 def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: Told) -> None:
     found = find_consents(told.verify(told.model))
 
@@ -127,6 +146,31 @@ def test_a_changed_file_is_found(told: Told) -> None:
     wrong = [one for one in told.verify(told.model, file=b"{}") if not one.holds]
 
     assert [one.name for one in wrong if one.name != "consents"] == ["file"]
+
+
+def test_figures_rest_on_what_every_site_attested() -> None:
+    evaluated = StudyWorld(protocol=write_protocol(holdout_percent=30))
+    for site in SITES:
+        evaluated.build(site)
+    model = evaluated.learn()
+    view = evaluated.world.engine.snapshot()
+    card = evaluated.read_model(get_model(view, model).card)
+    worth = list_figures(card)[f"{model}-evaluation.json"]
+    honest = evaluated.read_model(worth)
+    better = honest.replace(b'"value":0.', b'"value":0.9', 1)
+    named = card.replace(
+        hashlib.sha256(honest).hexdigest().encode(), hashlib.sha256(better).hexdigest().encode()
+    )
+    lying = {get_model(view, model).card: named, name_document(better): better}
+
+    said = check_figures(evaluated, model, evaluated.read_model)
+    lie = check_figures(evaluated, model, lambda digest: lying.get(digest) or evaluated.read_model(digest))
+    unknown = check_figures(evaluated, model, lambda _: None)
+
+    assert better != honest
+    assert (said.ground, said.holds) == (Ground.OPENED, True)
+    assert not lie.holds
+    assert (unknown.ground, unknown.holds) == (Ground.ATTESTED, True)
 
 
 def test_everything_else_holds(told: Told) -> None:
