@@ -1,11 +1,12 @@
 """Make a patient's row out of what views found in the patient's records, as a cohort says.
 
-A day is the one that is written, in the zone in which it was written. A date without a day (2019, 2019-05)
-is no event and enters no span, for nobody knows on which side of the index day it lies.
+A day is the one that is written, in the zone in which it was written; rows of one day are in the order of
+their instants, after those that tell none. A date without a day (2019, 2019-05) is no event and enters no
+span, for nobody knows on which side of the index day it lies.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
@@ -35,7 +36,8 @@ class Dated(NamedTuple):
     """A row with its day, as an ordinal, and its moment, by which rows of one day are put in order."""
 
     day: int
-    moment: str
+    moment: tuple[bool, str]
+    """Whether it is an instant, and that in UTC; otherwise as it is written."""
     row: ViewRow
 
 
@@ -105,11 +107,22 @@ def parse_day(text: object) -> int | None:
 
 def _find_dated(wanted: Index | History | Outcome, rows: ViewRows) -> list[Dated]:
     found = [
-        Dated(day, str(row[wanted.date]), row)
+        Dated(day, _find_moment(str(row[wanted.date])), row)
         for row in rows[wanted.view]
         if _matches(wanted.where, row) and (day := parse_day(row[wanted.date])) is not None
     ]
     return sorted(found, key=lambda one: (one.day, one.moment))
+
+
+def _find_moment(text: str) -> tuple[bool, str]:
+    """Return what puts rows of one day in order: two instants compare as such, whatever their zones."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return True, moment.astimezone(UTC).isoformat(timespec="microseconds")
+    except (ValueError, OverflowError):  # a date, a leap second, or the end of the calendar
+        pass
+    return False, text
 
 
 def _matches(where: Where, row: ViewRow) -> bool:

@@ -72,6 +72,28 @@ def test_features_end_with_the_index_day_and_begin_with_the_span() -> None:
 
 
 @pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("2020-05-01T09:00:00+02:00", "2020-05-01T08:00:00Z"),
+        ("2020-05-01T23:00:00+14:00", "2020-05-01T00:30:00-11:00"),
+        ("2020-05-01T08:00:00Z", "2020-05-01T08:00:00.5Z"),
+        ("2020-05-01", "2020-05-01T00:00:00+14:00"),
+    ],
+)
+def test_rows_of_one_day_follow_each_other_by_their_instants_whatever_their_zones(
+    earlier: str, later: str
+) -> None:
+    for values in ([(earlier, 120.0), (later, 110.0)], [(later, 110.0), (earlier, 120.0)]):
+        assert (tell(values=values) or {})["pressure"] == 110.0
+
+
+def test_of_values_of_one_instant_in_two_zones_the_least_counts() -> None:
+    values = [("2020-05-01T10:00:00+02:00", 120.0), ("2020-05-01T08:00:00Z", 130.0)]
+
+    assert (tell(values=values) or {})["pressure"] == 120.0
+
+
+@pytest.mark.parametrize(
     ("day", "ill"), [("2020-05-02", 1), ("2021-05-01", 1), ("2021-05-02", 0), ("2020-06", 0)]
 )
 def test_the_outcome_counts_within_its_half_open_span(day: str, ill: int) -> None:

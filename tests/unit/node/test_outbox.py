@@ -301,6 +301,66 @@ def test_a_withdrawal_of_what_may_be_under_way_does_not_say_that_all_is_well(
         assert entry.status is ConsentStatus.WITHDRAWN
 
 
+def test_a_grant_that_is_sent_again_after_its_withdrawal_ends_withdrawn(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = consents.accept_grant
+
+    def bind_and_die(*given: Any) -> None:
+        honest(*given)
+        os.kill(os.getpid(), signal.SIGKILL)  # before the outbox can forget it
+
+    with open_home(path) as home:
+        act = prepare(home, NORTH)
+        decide(home, get_folder(path), [(SOUTH, prepare(home, SOUTH)), (NORTH, act)])
+    child = os.fork()
+    if child == 0:
+        monkeypatch.setattr(consents, "accept_grant", bind_and_die)
+        send(path, later)
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+
+    with open_home(path, clock=later) as home:
+        (granted,) = [
+            leaf.event for _, leaf in home.engine.events(0) if isinstance(leaf.event, ConsentGranted)
+        ]
+        box = load_outbox(get_folder(path))
+        assert granted.consent in {one.act.consent for one in box.waiting if isinstance(one.act, GrantAct)}
+        wallets.withdraw(home, get_folder(path), consent=granted.consent)
+    for clock in (later, much_later):
+        send(path, clock)
+
+    with open_home(path, clock=much_later) as home:
+        entry = CONSENTS.find(home.engine.snapshot(), granted.consent)
+        assert entry is not None
+        assert entry.status is ConsentStatus.WITHDRAWN
+        assert load_outbox(get_folder(path)).waiting == ()
+
+
+def test_a_custodian_that_posts_a_withdrawn_grant_again_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, held = consents.accept_grant, []
+
+    def hold_a_copy(*given: Any) -> None:
+        held.append(given)
+        honest(*given)
+
+    monkeypatch.setattr(consents, "accept_grant", hold_a_copy)
+    with open_home(path) as home:
+        act = prepare(home, NORTH)
+        decide(home, get_folder(path), [(NORTH, act)])
+        wallets.withdraw(home, get_folder(path), consent=act.consent)
+
+        with pytest.raises(Refused) as refused:
+            honest(*held[0])
+
+        assert refused.value.reason is Reason.CONSENT_ALREADY_EXISTS
+        entry = CONSENTS.find(home.engine.snapshot(), act.consent)
+        assert entry is not None
+        assert entry.status is ConsentStatus.WITHDRAWN
+
+
 def test_a_custodian_that_does_not_answer_does_not_hold_up_the_others(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
