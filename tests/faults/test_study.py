@@ -1,9 +1,10 @@
-"""A study between node processes: trained by secure sums, and failed plainly when a site dies."""
+"""A study between node processes over TLS: trained by secure sums, and failed plainly when a site dies."""
 
 import contextlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,13 +25,15 @@ SITES = tuple(MemberId(f"hospital-{letter}") for letter in "abcd")
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> StudyNetwork:
+def network(tmp_path_factory: pytest.TempPathFactory, require_part: Callable[[str], Path]) -> StudyNetwork:
     rows: dict[str, list[Row]] = {site: draw_rows(24, seed) for seed, site in enumerate(SITES)}
-    return StudyNetwork(tmp_path_factory.mktemp("study") / "net", write_protocol(), rows)
+    folder, openssl = tmp_path_factory.mktemp("study") / "net", require_part("openssl")
+    return StudyNetwork(folder, write_protocol(), rows, openssl=openssl)
 
 
 def test_four_nodes_and_an_institute_train_a_model_equal_to_the_pooled_one(network: StudyNetwork) -> None:
-    with network.running():
+    with network.running() as nodes:
+        assert all(node.url.startswith("https://") for node in nodes)
         _, model = network.train()
         entry = network.get_model(model)
         raw = network.show_document(entry.content)

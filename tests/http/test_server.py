@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from iamata.client.connection import Connection
 from iamata.model.reasons import Reason, Refused
 from iamata.node.configuration import Configuration
 from iamata.node.serving import listening_at
+from iamata.testing.certificates import make_certificate
 from iamata.testing.scenes import Scene
 from iamata.testing.surface import serve_office
 from iamata.wire.bodies import Health, Nothing, RequestBody
@@ -172,7 +172,7 @@ def test_a_client_is_told_of_nobody_at_home() -> None:
 def test_tls_is_served_and_checked(
     scene: Scene, tmp_path: Path, require_part: Callable[[str], Path]
 ) -> None:
-    certificate, key = make_certificate(tmp_path, require_part)
+    certificate, key = make_certificate(tmp_path, require_part("openssl"))
     with running(scene, tls=(str(certificate), str(key))) as (host, port):
         url = f"https://{host}:{port}"
         trusting, doubting = Connection(url, authorities=certificate), Connection(url)
@@ -187,16 +187,6 @@ def test_tls_is_served_and_checked(
             with old.wrap_socket(raw) as wrapped:
                 assert wrapped.version() in {"TLSv1.2", "TLSv1.3"}
     assert caught.value.reason is Reason.NODE_UNREACHABLE
-
-
-def make_certificate(folder: Path, require_part: Callable[[str], Path]) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    files = ("-keyout", str(key), "-out", str(certificate))
-    names = ("-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1")
-    command = [str(require_part("openssl")), "req", "-x509", *curve, *files, "-days", "1", *names]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603  a fixed command
-    return certificate, key
 
 
 def test_a_certificate_that_is_none_is_refused_by_name(tmp_path: Path) -> None:

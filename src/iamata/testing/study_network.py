@@ -1,7 +1,7 @@
 """A study between node processes: an institute orders and asks, hospitals keep patients' rows at home.
 
 Everything before the first run is done at the homes, each opened by its own member's keys; from then on
-only the nodes speak to each other.
+only the nodes speak to each other, over TLS where there is an openssl to make a certificate.
 """
 
 import contextlib
@@ -33,11 +33,13 @@ from iamata.model.ids import (
     encode_digest,
 )
 from iamata.model.instants import Day, compute_day
+from iamata.node.configuration import Tls, read_configuration, write_configuration
 from iamata.node.demo_study import Participant, draw_participant, let_agree
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, Home, load_genesis, open_home
 from iamata.node.keyfiles import read_key
 from iamata.node.network import create_node_homes
 from iamata.stores.sqlite.home import KEYS_FOLDER
+from iamata.testing.certificates import make_certificate
 from iamata.testing.nodes import RunningNode, introduce, take_any_port
 from iamata.wire import bodies
 from iamata.workflows import datasets, studies
@@ -58,9 +60,17 @@ TOGETHER: Final = 200
 class StudyNetwork:
     """The homes of a study's members, and their nodes while `running`."""
 
-    def __init__(self, folder: Path, protocol: Protocol, rows: Mapping[str, Sequence[Row]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        protocol: Protocol,
+        rows: Mapping[str, Sequence[Row]],
+        *,
+        openssl: Path | None = None,
+    ) -> None:
         """Found the network, get the permit, and let each hospital's patients, one a row, agree."""
         self.folder = folder
+        self.authorities: Path | None = None
         self.sites = tuple(MemberId(one) for one in sorted(rows))
         self.patients: dict[MemberId, list[Participant]] = {}
         self.url = ""
@@ -74,6 +84,8 @@ class StudyNetwork:
         create_node_homes(folder, "study", founders)
         for one in kinds:
             take_any_port(folder / one)
+        if openssl is not None:
+            self._certify([folder / one for one in kinds], openssl)
         with open_home(folder / OWNER) as home:
             self.researcher, self.study = self._get_permit(home)
         with RunningNode(folder / OWNER) as node:
@@ -83,13 +95,13 @@ class StudyNetwork:
                     self._settle(home, home.get_office(site), rows[site])
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[list[RunningNode]]:
-        """Run the owner's node and the sites'."""
+    def running(self, *, owner_at: str | None = None) -> Iterator[list[RunningNode]]:
+        """Run the owner's node and the sites', which reach its desk at another URL where one is given."""
         with contextlib.ExitStack() as stack:
             nodes = [stack.enter_context(RunningNode(self.folder / OWNER))]
             self.url = nodes[0].url
             for site in self.sites:
-                introduce(self.folder / site, peers={OWNER: self.url}, leader=self.url)
+                introduce(self.folder / site, peers={OWNER: owner_at or self.url}, leader=self.url)
                 nodes.append(stack.enter_context(RunningNode(self.folder / site)))
             yield nodes
 
@@ -100,7 +112,7 @@ class StudyNetwork:
 
     def start(self, *, supersedes: ModelId | None = None) -> RunId:
         """Let the researcher start a run at the owner's node."""
-        connection = Connection(self.url, key=self.researcher)
+        connection = self._connect()
         try:
             body = bodies.RunBody(study=self.study, supersedes=supersedes)
             return connection.post("/v1/runs", bodies.StartedRun, body).run
@@ -139,7 +151,7 @@ class StudyNetwork:
     @contextlib.contextmanager
     def reading(self) -> Iterator[RemoteEngine]:
         """Read the ledger at the owner's node."""
-        connection = Connection(self.url, key=self.researcher)
+        connection = self._connect()
         genesis = load_genesis(self.folder / OWNER)
         engine = RemoteEngine(connection, genesis, pinned=None, keep=lambda _: None)
         try:
@@ -164,12 +176,25 @@ class StudyNetwork:
 
     def show_document(self, digest: Digest) -> bytes:
         """Ask the owner's node for a document."""
-        connection = Connection(self.url, key=self.researcher)
+        connection = self._connect()
         try:
             query = bodies.DocumentQuery(digest=digest)
             return connection.get("/v1/documents", bodies.Document, query).content
         finally:
             connection.close()
+
+    def _connect(self) -> Connection:
+        return Connection(self.url, key=self.researcher, authorities=self.authorities)
+
+    def _certify(self, homes: Sequence[Path], openssl: Path) -> None:
+        """Let all nodes serve one certificate, which each of them trusts."""
+        certificate, key = make_certificate(self.folder, openssl)
+        self.authorities = certificate
+        files = Tls(certificate=f"../{certificate.name}", key=f"../{key.name}")
+        for home in homes:
+            configuration = read_configuration(home)
+            changed = msgspec.structs.replace(configuration, tls=files, authorities=files.certificate)
+            write_configuration(home, changed)
 
     def _get_permit(self, home: Home) -> tuple[SigningKey, StudyId]:
         office = home.get_office(OWNER)
