@@ -2,6 +2,10 @@
 
 No network: what other sites send was recorded before, and one site is run against it. Without masks means
 the same six exchanges of signed messages over one transcript, and the vector in clear.
+
+How it grows is measured on a thousand values: all sites of a round run in this process once, and then one
+of them again for its time (`sites_N_s`), with what it sends (`sites_N_sent_kb`) and what it is delivered
+(`sites_N_received_kb`).
 """
 
 import statistics
@@ -11,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.harness import RUNS, Figure
+from bench.harness import RUNS, Figure, compare
 from iamata.learning.secure_sum.encoding import (
     Floats,
     Part,
@@ -32,7 +36,7 @@ from iamata.learning.secure_sum.site import Site
 from iamata.testing.rounds import Round, enter, make_keys, make_plan, make_seed
 
 SITES: Final = 10
-SITES_MANY: Final = 200
+SITES_GROWING: Final = (10, 50, 100, 200)
 VALUES: Final = 10_000
 VALUES_MANY: Final = 1_000_000
 VALUES_FEW: Final = 1_000
@@ -42,10 +46,8 @@ _MASKED: Final = PHASES.index("masked")
 
 
 def measure() -> dict[str, Figure]:
-    """Measure one site in small, long and wide rounds."""
-    medium, long, wide = (
-        _Case(*shape) for shape in ((SITES, VALUES), (SITES, VALUES_MANY), (SITES_MANY, VALUES_FEW))
-    )
+    """Measure one site in small, long and ever wider rounds."""
+    medium, long = (_Case(SITES, values) for values in (VALUES, VALUES_MANY))
     masked, clear = medium.time_site(), medium.time_clear()
     return {
         "secure_sum.overhead": Figure(value=masked / clear, unit="times"),
@@ -53,12 +55,21 @@ def measure() -> dict[str, Figure]:
             value=masked * 1e3, unit="ms", floor=clear * 1e3, ratio=masked / clear
         ),
         "secure_sum.million_s": _compare(long),
-        "secure_sum.sites_200_s": _compare(wide),
-        "secure_sum.sent_kb": Figure(value=medium.count_sent() / 1e3, unit="kB", floor=8 * VALUES / 1e3),
-        "secure_sum.sites_200_sent_kb": Figure(
-            value=wide.count_sent() / 1e3, unit="kB", floor=8 * VALUES_FEW / 1e3
-        ),
+        "secure_sum.sent_kb": compare(medium.count_sent() / 1e3, "kB", 8 * VALUES / 1e3),
+        **_measure_growth(),
     }
+
+
+def _measure_growth() -> dict[str, Figure]:
+    """Measure one site of rounds with more and more others."""
+    figures: dict[str, Figure] = {}
+    for sites in SITES_GROWING:
+        case, vector_kb = _Case(sites, VALUES_FEW), 8 * VALUES_FEW / 1e3
+        key = f"secure_sum.sites_{sites}"
+        figures[f"{key}_s"] = _compare(case)
+        figures[f"{key}_sent_kb"] = compare(case.count_sent() / 1e3, "kB", vector_kb)
+        figures[f"{key}_received_kb"] = compare(case.count_received() / 1e3, "kB", vector_kb)
+    return figures
 
 
 class _Case:
@@ -84,6 +95,10 @@ class _Case:
     def count_sent(self) -> int:
         """Count the bytes that the first site sends."""
         return sum(len(delivery[0]) for delivery in self.deliveries)
+
+    def count_received(self) -> int:
+        """Count the bytes that are delivered to the first site."""
+        return sum(len(message) for delivery in self.deliveries for message in delivery)
 
     def _run_site(self) -> None:
         site = Site.start(
