@@ -115,6 +115,23 @@ def test_a_model_is_written_with_its_card(learned: LearningStory) -> None:
     assert learned.heard["model show"]["model"] in card
 
 
+def test_a_dataset_is_described_in_croissant_without_a_row(learned: LearningStory) -> None:
+    shown = learned.heard["dataset show"]
+    raw = (learned.stage.folder / "croissant.json").read_text(encoding="utf-8")
+
+    described = json.loads(raw)
+
+    assert described["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    found = {one["propertyID"]: one["value"] for one in described["identifier"]}
+    assert (found["dataset"], found["study"]) == (shown["dataset"], shown["study"])
+    assert (found["members (root)"], found["consents (commitment)"]) == (
+        shown["members"],
+        shown["consents"],
+    )
+    assert "Patient/" not in raw
+    assert "contentUrl" not in raw
+
+
 def test_figures_are_written_beside_their_card_all_or_none(tmp_path: Path) -> None:
     name = f"{'a' * 26}-roc.svg"
     card = f"\n## Files\n\n| [{name}]({name}) | `{'0' * 64}` |\n".encode()

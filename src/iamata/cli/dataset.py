@@ -6,18 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from iamata.cli.commands import make_noun, verb
+from iamata.cli.files import open_new
 from iamata.cli.learning import StudyArgument, describe_dataset, spell_overdue, tell_time
 from iamata.cli.options import HomeOption, MemberOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
-from iamata.learning.protocols import PROTOCOL_BYTES_MAX
+from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
 from iamata.node.gathering import Gathered, build_from, read_conditions
 from iamata.node.home import Home, open_home
-from iamata.node.studying import read_file
-from iamata.workflows.lineages import list_datasets, trace
+from iamata.node.studying import fetch_protocol, read_file
+from iamata.workflows.croissant import gather, write_croissant
+from iamata.workflows.lineages import get_dataset, list_datasets, trace
 from iamata.workflows.withdrawals import list_studies, look_after_all
 
 REFUSED: str = "refused"
@@ -103,6 +105,46 @@ def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOptio
     ]
     header = ("dataset", "study", "custodian", "status", "to be confirmed until")
     show({"datasets": rows}, spell_table(header, table))
+
+
+@verb(app, "show")
+def show_(
+    *,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset, by its id.")],
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
+    croissant: Annotated[
+        Path | None,
+        typer.Option(
+            "--croissant",
+            metavar="FILE",
+            help="Describe it for machines in this new file: columns, permit, proofs, no row (JSON-LD).",
+        ),
+    ] = None,
+) -> None:
+    """Show where a dataset stands and what the ledger holds it to; describe it in Croissant."""
+    chosen = read_id(dataset, DatasetId)
+    with open_place(home, node, wallet) as place:
+        view = place.engine.snapshot()
+        entry = get_dataset(view, chosen)
+        row = describe_dataset(chosen, entry, at_ms=tell_time(place))
+        if croissant is not None:
+            protocol = read_protocol(fetch_protocol(place, entry.study))
+            document = write_croissant(protocol, gather(place.engine, view, chosen))
+            with open_new(croissant) as new:
+                if new is not None:
+                    new.write(document.decode("utf-8"))
+    show(
+        row | {"members": entry.members, "consents": entry.consents, "replaces": entry.replaces or ""},
+        [
+            f"Dataset {chosen} of {row['custodian']} is {spell_overdue(row)}.",
+            f"Study {row['study']}; to be confirmed until {row['confirm_until']}.",
+            f"Members (root) {entry.members}, in {entry.leaves:,} leaves with dummies among them.",
+            f"Consents (commitment) {entry.consents}, asked after block {entry.height:,}.",
+            *([f"It took the place of {entry.replaces}."] if entry.replaces else []),
+        ],
+    )
 
 
 @verb(app, "look-after")

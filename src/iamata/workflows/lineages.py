@@ -123,6 +123,23 @@ def get_study(view: LedgerView, study: StudyId) -> Study:
     return entry
 
 
+def get_dataset(view: LedgerView, dataset: DatasetId) -> Dataset:
+    """Return a dataset, or refuse."""
+    entry = DATASETS.find(view, dataset)
+    if entry is None:
+        raise Refused(Reason.UNKNOWN_DATASET)
+    return entry
+
+
+def find_posted(engine: Engine, dataset: DatasetId) -> Instant | None:
+    """Find when a dataset was posted; None where it never was."""
+    for _, leaf in engine.events(0):
+        event: Any = leaf.event
+        if isinstance(event, DatasetPosted) and event.dataset == dataset:
+            return leaf.time_ms
+    return None
+
+
 def get_model(view: LedgerView, model: ModelId) -> Model:
     """Return a model, or refuse."""
     entry = MODELS.find(view, model)

@@ -78,7 +78,9 @@ class LearningStory:
         for member in HOSPITALS:
             self.heard["dataset build"] = self.stage.build(study, member)
         self.refused["built twice"] = self.build(study, self.stage.table(SITE))
-        self.ask("dataset list")
+        listed = self.ask("dataset list")["datasets"]
+        described = ("--croissant", self.stage.folder / "croissant.json")
+        self.ask("dataset show", listed[0]["dataset"], *described)
         stranger = ("--wallet", self.stage.patient_wallet(SITE, 0))
         self.refused["trained by a patient"] = self.stage("study", "train", study, *stranger, "--json")
         return str(self.ask("study train", study, "--wallet", self.stage.wallet("rosa"))["model"])
