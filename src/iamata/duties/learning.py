@@ -82,9 +82,10 @@ class LearningDuty:
                 _LOG.exception("learning")
 
     def _take_up(self) -> bool:
-        """End the runs in which this node took part when it was killed, and await its own ones again."""
-        for run in training.end_abandoned(self._office):
-            _LOG.error("run abandoned", run=run)
+        """Go on with the runs in which this node took part when it was killed, and await its own again."""
+        for run in training.list_interrupted(self._office):
+            _LOG.info("goes on", run=run)
+            self._spawn(self._places, partial(self._take_part, run, training.go_on))
         for one in studies.list_unregistered(self._office):
             self.register(one.run, supersedes=one.supersedes)
         return True
@@ -105,15 +106,15 @@ class LearningDuty:
         if run is None:
             return
         if self._office.member in list_sites(view, run):
-            self._spawn(self._places, lambda: self._take_part(run_id))
+            self._spawn(self._places, partial(self._take_part, run_id, training.take_part))
 
-    def _take_part(self, run_id: RunId) -> None:
+    def _take_part(self, run_id: RunId, take_part: Callable[..., object]) -> None:
         view = self._office.take_view()
         run = RUNS.find(view, run_id)
         study = None if run is None else STUDIES.find(view, run.study)
         if study is not None:
             carrier = DeskCarrier(self._get_desk(study.owner), self._office)
-            training.take_part(self._office, run_id, carrier, tell=partial(_tell, run_id))
+            take_part(self._office, run_id, carrier, tell=partial(_tell, run_id))
             _LOG.info("took part", run=run_id)
 
     def _register(self, run_id: RunId, supersedes: ModelId | None) -> None:

@@ -136,6 +136,12 @@ class StudyNetwork:
         message = f"run {run} came to nothing in {PATIENCE_S} s"
         raise TimeoutError(message)
 
+    def list_models(self, run: RunId) -> list[ModelId]:
+        """List the models that the ledger has of a run: one, or none."""
+        with self.reading() as engine:
+            said = [leaf.event for _, leaf in engine.events(0)]
+        return [one.model for one in said if isinstance(one, ModelRegistered) and one.run == run]
+
     def await_failure(self, run: RunId) -> int:
         """Await that a run has failed, and return for which reason."""
         with self.reading() as engine:

@@ -48,15 +48,26 @@ class Carrier(Protocol):
 
 
 class Exchange:
-    """One round at one site. `check` refuses when there is no more reason to wait."""
+    """One round at one site. `check` refuses when there is no more reason to wait.
 
-    def __init__(
-        self, site: Site, run: RunId, carrier: Carrier, *, check: Callable[[], object], silence_s: float
+    `bind` is told each phase that was accepted, and the transcript then, before the answer leaves.
+    """
+
+    def __init__(  # noqa: PLR0913  a round, and what is told of it
+        self,
+        site: Site,
+        run: RunId,
+        carrier: Carrier,
+        *,
+        check: Callable[[], object],
+        bind: Callable[[int, bytes], None],
+        silence_s: float,
     ) -> None:
         self._site = site
         self._run = run
         self._carrier = carrier
         self._check = check
+        self._bind = bind
         self._silence_s = silence_s
         self._plan = encode_struct(site.plan)
         self._digest = Digest(encode_digest(site.plan.compute_digest()))
@@ -109,7 +120,9 @@ class Exchange:
             if former is not None and self._site.phase == 0:
                 former.remind()
             answer = self._site.receive(self._await(phase))
+            require(self._site.phase > phase, Reason.ROUND_ABORTED, "an earlier phase once more")
             if answer is not None and len(self._sent) == phase + 1:
+                self._bind(phase, self._site.transcript)
                 self._sent.append(answer)
         total = self._site.find_sum()
         if total is None:

@@ -16,7 +16,7 @@ from iamata.learning.programmes import Programme, Query, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
 from iamata.learning.protocols import Learned, check_budget, learn, name_document, split_site
 from iamata.learning.protocols import Protocol as ProtocolFile
-from iamata.learning.secure_sum.plans import Seat
+from iamata.learning.secure_sum.plans import Plan, Seat
 from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.summing import START, draw_noise, extend_run, plan_round, read_round
 from iamata.learning.tables import Integers
@@ -31,10 +31,11 @@ from iamata.workflows.datasets import journal_use
 from iamata.workflows.documents import HandedIn, get_protocol, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, Exchange, insist
 from iamata.workflows.frozen_tables import get_roll, load_table
+from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
 from iamata.workflows.lineages import list_run_datasets
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
-from iamata.workflows.undertakings import PART, Undertaking, list_under_way, undertake
+from iamata.workflows.undertakings import PART, Undertaking, list_undertaken, undertake
 
 _ROUNDING: Final = 1 + 1e-9
 """What a query may spend is a float: parts of a whole add up to it but for the last digits."""
@@ -74,28 +75,79 @@ def take_part(
     Refuses a run in which this site has taken part before: once is for ever, whatever became of it.
     """
     undertake(office.custody, PART, Undertaking(run=run_id))
+    return _go_through(office, run_id, carrier, None, tell=tell, silence_s=silence_s)
+
+
+def go_on(
+    office: Office,
+    run_id: RunId,
+    carrier: Carrier,
+    *,
+    tell: Tell = lambda _: None,
+    silence_s: float = SILENCE_S_MAX,
+) -> Learned:
+    """Take part from where this site was when its node was killed, as `take_part` would have."""
+    kept = KeptRounds.find(office.custody, run_id, now_ms=office.tell_time(office.take_view()))
+    if kept is None:
+        raise Refused(Reason.QUERY_ALREADY_ANSWERED, "what was sent in this run is not known here")
+    return _go_through(office, run_id, carrier, kept, tell=tell, silence_s=silence_s)
+
+
+def _go_through(  # noqa: PLR0913  as both who call it
+    office: Office,
+    run_id: RunId,
+    carrier: Carrier,
+    kept: KeptRounds | None,
+    *,
+    tell: Tell,
+    silence_s: float,
+) -> Learned:
     try:
-        view = office.take_view()
-        authorised = require_authorised(office, view, run_id)
-        protocol = fetch_protocol(office, authorised.study, carrier)
-        check_spending(protocol, authorised)
-        roll = get_roll(office.custody, authorised.dataset)
-        record = f"run/{run_id}"
-        journal_use(office, view, authorised.study, roll.participants, record=record)
-        table = load_table(office.custody, authorised.dataset, protocol.schema)
-        number = authorised.sites.index(office.member)
-        site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
-        rows = site.table.count_patients()
-        summing = Summing(
-            office, run_id, authorised, carrier, rows=rows, rho=protocol.rho, tell=tell, silence_s=silence_s
-        )
-        learned = run_programme(learn(protocol), site, summing)
+        summing, programme, site = _prepare(office, run_id, carrier, kept, tell=tell, silence_s=silence_s)
+        learned = run_programme(programme, site, summing)
         handing_in = partial(attest, office, run_id, carrier, learned, summing.transcript)
         insist(handing_in, silence_s=silence_s)
     except Refused as refused:
         insist(partial(say_failed, office, run_id, refused.reason), silence_s=silence_s)
+        forget_rounds(office.custody, run_id)
         raise
+    forget_rounds(office.custody, run_id)
     return learned
+
+
+def _prepare(  # noqa: PLR0913  as both who call it
+    office: Office,
+    run_id: RunId,
+    carrier: Carrier,
+    kept: KeptRounds | None,
+    *,
+    tell: Tell,
+    silence_s: float,
+) -> tuple["Summing", Programme[Learned], RowsOfSite]:
+    """Read what was authorised and this site's rows, once their use is journalled."""
+    view = office.take_view()
+    authorised = require_authorised(office, view, run_id)
+    protocol = fetch_protocol(office, authorised.study, carrier)
+    check_spending(protocol, authorised)
+    roll = get_roll(office.custody, authorised.dataset)
+    if kept is None:
+        journal_use(office, view, authorised.study, roll.participants, record=f"run/{run_id}")
+        kept = KeptRounds.begin(office.custody, run_id, now_ms=office.tell_time(view))
+    table = load_table(office.custody, authorised.dataset, protocol.schema)
+    number = authorised.sites.index(office.member)
+    site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
+    summing = Summing(
+        office,
+        run_id,
+        authorised,
+        carrier,
+        kept,
+        rows=site.table.count_patients(),
+        rho=protocol.rho,
+        tell=tell,
+        silence_s=silence_s,
+    )
+    return summing, learn(protocol), site
 
 
 def run_programme(programme: Programme[Learned], site: RowsOfSite, summing: "Summing") -> Learned:
@@ -119,13 +171,17 @@ class Summing:
         run: RunId,
         authorised: Authorised,
         carrier: Carrier,
+        kept: KeptRounds,
         *,
         rows: int,
         rho: float,
         tell: Tell,
         silence_s: float = SILENCE_S_MAX,
     ) -> None:
-        """Take up a run; `rho` is what its queries may spend together, 0 where none needs noise."""
+        """Take up a run; `rho` is what its queries may spend together, 0 where none needs noise.
+
+        Rounds whose sums are kept are not gone through again.
+        """
         self.transcript = START
         self._is_private = rho > 0
         self._rho_left = rho * _ROUNDING
@@ -133,6 +189,7 @@ class Summing:
         self._run = run
         self._authorised = authorised
         self._carrier = carrier
+        self._kept = kept
         self._rows = rows
         self._tell = tell
         self._silence_s = silence_s
@@ -144,7 +201,6 @@ class Summing:
         self._spend(query)
         require_under_way(self._office, self._run)
         self._number += 1
-        self._tell(Round(number=self._number, query=query.name, values=query.length))
         plan = plan_round(
             query,
             network=self._office.author.engine.network,
@@ -153,24 +209,35 @@ class Summing:
             seats=self._authorised.seats,
             transcript=self.transcript,
         )
+        total = self._kept.find_sum(self._number, plan)
+        if total is None:
+            self._tell(Round(number=self._number, query=query.name, values=query.length))
+            total = self._exchange(query, plan, share)
+            now_ms = self._office.tell_time(self._office.take_view())
+            self._kept.keep_sum(self._number, total, now_ms=now_ms)
+        self.transcript = extend_run(self.transcript, total)
+        return total
+
+    def _exchange(self, query: Query, plan: Plan, share: Integers) -> Sum:
+        secret = derive_noise_secret(self._office)
         site = Site.start(
             plan,
             self._office.author.key,
-            seed=self._office.custody.entropy(KEY_BYTES),
+            seed=self._kept.derive_seed(plan),
             rows=self._rows,
             values=[share],
-            noise=draw_noise(query, plan, share, rows=self._rows, secret=derive_noise_secret(self._office)),
+            noise=draw_noise(query, plan, share, rows=self._rows, secret=secret),
         )
         exchange = Exchange(
             site,
             self._run,
             self._carrier,
             check=partial(require_under_way, self._office, self._run),
+            bind=partial(self._kept.bind, plan),
             silence_s=self._silence_s,
         )
         total = exchange.finish(self._former)
         self._former = exchange
-        self.transcript = extend_run(self.transcript, total)
         return total
 
     def _spend(self, query: Query) -> None:
@@ -269,15 +336,30 @@ def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
             raise
 
 
-def end_abandoned(office: Office) -> list[RunId]:
-    """Say that those runs failed in which this site took part when its node was stopped or killed."""
+def list_interrupted(office: Office) -> list[RunId]:
+    """List the runs in which this site took part when its node was killed, and that it can go on with.
+
+    Those with which it cannot, it says to have failed; what is kept of those that are over is destroyed.
+    """
     view = office.take_view()
-    ended = []
-    for undertaking, run in list_under_way(office.custody, view, PART):
-        if all(one.site != office.member for one in run.attestations):
-            say_failed(office, undertaking.run, Reason.ROUND_ABORTED)
-            ended.append(undertaking.run)
-    return ended
+    interrupted = []
+    for undertaking in list_undertaken(office.custody, PART):
+        name, run = undertaking.run, RUNS.find(view, undertaking.run)
+        is_due = (
+            run is not None and run.status is RunStatus.RUNNING and not _has_attested(run, office.member)
+        )
+        if not is_due:
+            forget_rounds(office.custody, name)
+        elif KeptRounds.find(office.custody, name, now_ms=office.tell_time(view)) is not None:
+            interrupted.append(name)
+        else:
+            say_failed(office, name, Reason.ROUND_ABORTED)
+            forget_rounds(office.custody, name)
+    return interrupted
+
+
+def _has_attested(run: Run, site: MemberId) -> bool:
+    return any(one.site == site for one in run.attestations)
 
 
 def _seat(view: LedgerView, dataset: Dataset) -> Seat:

@@ -1,7 +1,7 @@
 """Runs that a member has begun, kept durably before the first message leaves.
 
-A site whose node was killed does not join the same run again: its messages would be drawn from another
-seed, and two answers to one question say more than one. It says that the run failed instead.
+A site does not begin a run again: its messages would be drawn from another seed, and two answers to one
+question say more than one. It goes on with what it kept (`kept_rounds`), or says that the run failed.
 """
 
 from collections.abc import Iterator
@@ -49,11 +49,16 @@ def undertake(custody: Custody, kind: str, undertaking: Undertaking) -> None:
         raise Refused(Reason.QUERY_ALREADY_ANSWERED, "this site has begun the run before") from refused
 
 
-def list_under_way(custody: Custody, view: LedgerView, kind: str) -> Iterator[tuple[Undertaking, Run]]:
-    """List the runs that were begun here and are not over on the ledger."""
+def list_undertaken(custody: Custody, kind: str) -> Iterator[Undertaking]:
+    """List the runs that were ever begun here."""
     for opening in list_openings(custody, NO_PATIENT):
         if opening.kind == kind:
-            undertaking = msgspec.json.decode(opening.payload, type=Undertaking)
-            run = RUNS.find(view, undertaking.run)
-            if run is not None and run.status is RunStatus.RUNNING:
-                yield undertaking, run
+            yield msgspec.json.decode(opening.payload, type=Undertaking)
+
+
+def list_under_way(custody: Custody, view: LedgerView, kind: str) -> Iterator[tuple[Undertaking, Run]]:
+    """List the runs that were begun here and are not over on the ledger."""
+    for undertaking in list_undertaken(custody, kind):
+        run = RUNS.find(view, undertaking.run)
+        if run is not None and run.status is RunStatus.RUNNING:
+            yield undertaking, run

@@ -239,11 +239,13 @@ def test_a_query_that_shows_more_than_was_granted_does_not_leave(
     """SUM-RUN-3."""
     rows = make_table(world.rows[SITES[0]], protocol.schema)
     authorised: Any = None
+    kept: Any = None
     summing = training.Summing(
         world.offices[SITES[0]],
         RunId(compute_random_id(bytes(16))),
         authorised,
         NeverAsked(),  # type: ignore[arg-type]
+        kept,
         rows=1,
         rho=protocol.rho,
         tell=lambda _: None,

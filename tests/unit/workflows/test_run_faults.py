@@ -1,16 +1,22 @@
 """Runs that meet trouble: each ends at all sites in time, on the ledger with its reason, with no model.
 
-And the one trouble that they get over: a relay that was killed and has forgotten everything.
+And the two troubles that they get over: a relay that was killed and has forgotten everything, and a site
+that was killed and goes on with what it kept.
 """
 
+import concurrent.futures
 import dataclasses
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from iamata.crypto.ed25519 import SIGNATURE_BYTES
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.newton import Settings
@@ -19,14 +25,16 @@ from iamata.learning.schemas import Numeric, Schema
 from iamata.ledger.entries import RunStatus
 from iamata.ledger.events import ModelRegistered, RunFailed
 from iamata.ledger.tables import RUNS
-from iamata.model.ids import Digest, MemberId, RunId
+from iamata.model.ids import Digest, MemberId, PatientId, RunId
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, Wrap, write_protocol
+from iamata.vault.openings import list_openings
 from iamata.workflows import studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.exchanging import Carrier
 from iamata.workflows.frozen_tables import Row
+from iamata.workflows.kept_rounds import GOES_ON_MS_MAX
 from iamata.workflows.relaying import PHASE_S_MAX, Relays
 
 PHASE_S = 0.4
@@ -199,27 +207,125 @@ def test_a_relay_that_is_gone_for_good_fails_the_run(world: StudyWorld) -> None:
     check_failed(world, run, Reason.NODE_UNREACHABLE)
 
 
-def test_a_site_that_was_killed_does_not_answer_again_and_says_that_the_run_failed(
-    world: StudyWorld,
-) -> None:
+def test_a_site_does_not_begin_a_run_again(world: StudyWorld) -> None:
     """SUM-RUN-2."""
     run = world.start()
     site = SITES[3]
     world.train(run, wrap=die([site], after=2), silence_s=0.1)
     sent: list[str] = []
-    carrier = die([site], after=-1)(site, Troubled(NotImplemented, sent.append))
-    again = build_all(make_world())
-    other = again.start()
-    again.train(other, wrap=die(SITES, after=0))  # all are killed before a word
 
-    for office, one in ((world.offices[site], run), (again.offices[site], other)):
-        with pytest.raises(Refused) as refused:
-            training.take_part(office, one, carrier)
-        assert refused.value.reason is Reason.QUERY_ALREADY_ANSWERED
+    with pytest.raises(Refused) as refused:
+        training.take_part(world.offices[site], run, Troubled(NotImplemented, sent.append))
+
+    assert refused.value.reason is Reason.QUERY_ALREADY_ANSWERED
     assert not sent
-    assert training.end_abandoned(again.offices[site]) == [other]
-    assert training.end_abandoned(again.offices[SITES[0]]) == []
-    check_failed(again, other, Reason.ROUND_ABORTED)
+
+
+@dataclasses.dataclass
+class Noted:
+    """A carrier that notes what a site brings, and may show it something else than the relay would."""
+
+    carrier: Carrier
+    said: dict[tuple[bytes, int], set[bytes]]
+    show: Callable[[int, Sequence[bytes]], Sequence[bytes]] = lambda _, delivery: delivery
+    lives: int = 10**9
+    died: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def carry_message(self, *, plan: bytes, message: bytes) -> None:
+        self.lives -= 1
+        if self.lives < 0:
+            self.died.set()
+            raise ConnectionAbortedError
+        phase = msgspec.msgpack.decode(message[SIGNATURE_BYTES:])[0]
+        self.said.setdefault((plan, phase), set()).add(message)
+        self.carrier.carry_message(plan=plan, message=message)
+
+    def await_delivery(self, run: RunId, plan: Digest, phase: int) -> Sequence[bytes] | None:
+        found = self.carrier.await_delivery(run, plan, phase)
+        return None if found is None else self.show(phase, found)
+
+    def hand_in(self, handed: HandedIn) -> None:
+        self.carrier.hand_in(handed)
+
+    def show_document(self, digest: Digest) -> bytes:
+        return self.carrier.show_document(digest)
+
+
+def live_twice(world: StudyWorld, run: RunId, first: Noted, second: Noted) -> dict[MemberId, Any]:
+    """Let the last site be killed in a run, and go on with it beside the others, who have waited."""
+    site = SITES[3]
+
+    def wrap(member: MemberId, carrier: Carrier) -> Carrier:
+        first.carrier = second.carrier = carrier if member == site else first.carrier
+        return first if member == site else carrier
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        training_all = pool.submit(world.train, run, wrap=wrap)
+        assert first.died.wait(60)
+        # The thread that was cut off is as good as killed: it ends without another word.
+        assert training.list_interrupted(world.offices[site]) == [run]
+        try:
+            came: Any = training.go_on(world.offices[site], run, second)
+        except Refused as refused:
+            came = refused
+        return {**training_all.result(), site: came}
+
+
+@pytest.mark.parametrize("carried", [0, 1, 2, 3, 4, 5, 6, 15, 21])
+def test_a_site_that_is_killed_goes_on_and_says_nothing_twice(
+    calm: tuple[StudyWorld, np.ndarray], carried: int
+) -> None:
+    """SUM-RUN-6."""
+    world, expected = calm
+    run, custody = world.start(), world.offices[SITES[3]].custody
+    said: dict[tuple[bytes, int], set[bytes]] = {}
+    entries = custody.journal.read_head().count
+
+    came = live_twice(world, run, Noted(NotImplemented, said, lives=carried), Noted(NotImplemented, said))
+
+    assert np.array_equal(read_coefficients(came), expected)
+    assert all(len(messages) == 1 for messages in said.values())
+    assert [phase for _, phase in said] == [*range(PHASES)] * (len(said) // PHASES)
+    assert custody.journal.read_head().count - entries == 12  # each patient's use once
+    assert not list(list_openings(custody, PatientId(f"run/{run}")))
+    studies.register_model(world.offices[OWNER], run)
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+def test_a_relay_gets_no_second_answer_of_a_site_that_was_killed(phase: int) -> None:
+    """SUM-RUN-6: neither its vector under other masks, nor its word on other survivors."""
+    world = build_all(make_world(phase_s=2.0))
+    run = world.start()
+    said: dict[tuple[bytes, int], set[bytes]] = {}
+
+    def leave_out(at: int, delivery: Sequence[bytes]) -> Sequence[bytes]:
+        return delivery[1:] if at == phase else delivery
+
+    first = Noted(NotImplemented, said, lives=PHASES + phase + 2)
+    came = live_twice(world, run, first, Noted(NotImplemented, said, show=leave_out))
+
+    assert came[SITES[3]].reason is Reason.VIEWS_DIFFER
+    assert all(len(messages) == 1 for messages in said.values())
+    check_failed(world, run, Reason.VIEWS_DIFFER)
+
+
+def test_a_run_that_was_interrupted_long_ago_is_not_gone_on_with(world: StudyWorld) -> None:
+    """SUM-RUN-6: a home that was restored from a backup says nothing that it may have said otherwise."""
+    world = build_all(make_world())
+    run, site = world.start(), SITES[3]
+    world.train(run, wrap=die(SITES, after=0))  # all are killed before a word
+    world.world.clock.advance(2 * GOES_ON_MS_MAX)
+    office, sent = world.offices[site], list[str]()
+
+    with pytest.raises(Refused) as refused:
+        training.go_on(office, run, Troubled(NotImplemented, sent.append))
+    assert refused.value.reason is Reason.QUERY_ALREADY_ANSWERED
+    assert training.list_interrupted(office) == []
+    assert training.list_interrupted(world.offices[SITES[0]]) == []
+
+    assert not sent
+    assert not list(list_openings(office.custody, PatientId(f"run/{run}")))
+    check_failed(world, run, Reason.ROUND_ABORTED)
 
 
 def test_a_permit_that_expires_during_a_run_ends_it() -> None:

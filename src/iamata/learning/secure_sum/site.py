@@ -164,6 +164,11 @@ class Site:
         return len(self._progress.present)
 
     @property
+    def transcript(self) -> bytes:
+        """Everything that was accepted, as the answer is signed over it."""
+        return self._progress.last
+
+    @property
     def attempt(self) -> Attempt:
         """What to remember of this round for ever: keep it with the state."""
         present = self._progress.present

@@ -1,0 +1,153 @@
+"""What a site keeps of a run that is under way, so that it goes on after its node was killed.
+
+All that it sends follows from the run's seed, the sums so far, its rows and what it was shown; so it says
+the same again to whoever shows it the same. Whoever shows it something else gets nothing: the transcripts
+on which its masked vector and its word on the survivors rest are durable before these leave. When the run
+is over all of this is destroyed. It stands under the run's name, where other openings have a patient's.
+"""
+
+from typing import Final
+
+import msgspec
+
+from iamata.crypto import hkdf
+from iamata.crypto.aead import KEY_BYTES
+from iamata.crypto.commitments import SALT_BYTES
+from iamata.learning.secure_sum.encoding import read_residues, spell_residues, split_parts
+from iamata.learning.secure_sum.messages import PHASES
+from iamata.learning.secure_sum.plans import Plan
+from iamata.learning.secure_sum.site import Sum
+from iamata.model.ids import MemberId, PatientId, RunId, encode_digest
+from iamata.model.instants import MS_PER_MINUTE
+from iamata.model.reasons import Reason, Refused, require
+from iamata.vault.custody import Custody
+from iamata.vault.openings import (
+    PAYLOAD_BYTES_MAX,
+    Opening,
+    erase_openings,
+    find_opening,
+    keep_opening,
+)
+
+GOES_ON_MS_MAX: Final = 5 * MS_PER_MINUTE
+"""How long after its last sum a run is gone on with. Later its peers have given up; what says otherwise is
+a home that was restored from a backup, and lacks what was sent since."""
+BINDING: Final = (PHASES.index("shares"), PHASES.index("masked"))
+"""After these phases a site answers with what it may say once: the masked vector, the set of survivors."""
+
+_SEED: Final = "run-seed"
+_VIEW: Final = "run-view"
+_SUM: Final = "run-sum"
+_NO_SALT: Final = bytes(SALT_BYTES)
+
+
+class _Begun(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    seed: bytes
+    at_ms: int
+
+
+class _Summed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    plan: bytes
+    sites: tuple[MemberId, ...]
+    total: bytes
+    rows: int
+    transcript: bytes
+    at_ms: int
+
+
+class KeptRounds:
+    """One run at one site."""
+
+    def __init__(self, custody: Custody, run: RunId, seed: bytes) -> None:
+        self._custody = custody
+        self._run = run
+        self._seed = seed
+
+    @classmethod
+    def begin(cls, custody: Custody, run: RunId, *, now_ms: int) -> "KeptRounds":
+        """Draw a run's seed, and keep it before anything is sent."""
+        seed = custody.entropy(KEY_BYTES)
+        _keep(custody, run, _SEED, "", msgspec.msgpack.encode(_Begun(seed, now_ms)))
+        return cls(custody, run, seed)
+
+    @classmethod
+    def find(cls, custody: Custody, run: RunId, *, now_ms: int) -> "KeptRounds | None":
+        """Take up what is kept of a run; None where that is nothing, or too old to go on with."""
+        opening = find_opening(custody, _name(run, _SEED, ""))
+        if opening is None:
+            return None
+        begun = msgspec.msgpack.decode(opening.payload, type=_Begun)
+        kept, last_ms, number = cls(custody, run, begun.seed), begun.at_ms, 1
+        while (summed := kept._find_summed(number)) is not None:
+            last_ms, number = summed.at_ms, number + 1
+        return kept if now_ms - last_ms <= GOES_ON_MS_MAX else None
+
+    def derive_seed(self, plan: Plan) -> bytes:
+        """Derive the seed of one round, which an auditor may be given without those of the others."""
+        return hkdf.derive(self._seed, salt=plan.compute_digest(), info=b"iamata/1/run-seed", size_bytes=32)
+
+    def bind(self, plan: Plan, phase: int, transcript: bytes) -> None:
+        """Make durable on which transcript an answer rests, or refuse where it rested on another."""
+        if phase not in BINDING:
+            return
+        name = f"{encode_digest(plan.compute_digest())}/{phase}"
+        try:
+            _keep(self._custody, self._run, _VIEW, name, transcript)
+        except Refused as refused:
+            if refused.reason is not Reason.INPUT_INVALID:
+                raise
+            raise Refused(Reason.VIEWS_DIFFER, f"{PHASES[phase]} before this node was stopped") from refused
+
+    def keep_sum(self, number: int, total: Sum, *, now_ms: int) -> None:
+        """Keep what a round came to. One that is too long to keep ends the run if the node is killed."""
+        summed = _Summed(
+            plan=total.plan.compute_digest(),
+            sites=total.sites,
+            total=b"".join(map(spell_residues, total.residues)),
+            rows=total.rows,
+            transcript=total.transcript,
+            at_ms=now_ms,
+        )
+        payload = msgspec.msgpack.encode(summed)
+        if len(payload) <= PAYLOAD_BYTES_MAX:
+            _keep(self._custody, self._run, _SUM, str(number), payload)
+
+    def find_sum(self, number: int, plan: Plan) -> Sum | None:
+        """Return what a round came to before the node was killed; refuse where it was another round."""
+        summed = self._find_summed(number)
+        if summed is None:
+            return None
+        require(summed.plan == plan.compute_digest(), Reason.VIEWS_DIFFER, "the run's rounds so far")
+        length = sum(part.length for part in plan.parts)
+        residues = split_parts(plan.parts, read_residues(summed.total, length))
+        return Sum(
+            sites=summed.sites,
+            rows=summed.rows,
+            residues=residues,
+            plan=plan,
+            transcript=summed.transcript,
+        )
+
+    def _find_summed(self, number: int) -> _Summed | None:
+        opening = find_opening(self._custody, _name(self._run, _SUM, str(number)))
+        return None if opening is None else msgspec.msgpack.decode(opening.payload, type=_Summed)
+
+
+def forget_rounds(custody: Custody, run: RunId) -> None:
+    """Destroy what was kept of a run."""
+    erase_openings(custody, _get_owner(run))
+
+
+def _keep(custody: Custody, run: RunId, kind: str, rest: str, payload: bytes) -> None:
+    opening = Opening(
+        name=_name(run, kind, rest), patient=_get_owner(run), kind=kind, salt=_NO_SALT, payload=payload
+    )
+    keep_opening(custody, opening)
+
+
+def _name(run: RunId, kind: str, rest: str) -> str:
+    return f"{kind}/{run}/{rest}"
+
+
+def _get_owner(run: RunId) -> PatientId:
+    return PatientId(f"run/{run}")
