@@ -6,12 +6,14 @@ from typing import Final
 from iamata.api.callers import Caller
 from iamata.api.serving import Serving
 from iamata.learning.protocols import read_protocol
+from iamata.learning.questions import read_question
 from iamata.ledger.entries import Role
 from iamata.ledger.tables import PERSONS
 from iamata.model.reasons import Reason, require
 from iamata.wire import bodies
-from iamata.workflows import studies
+from iamata.workflows import questions, studies
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
+from iamata.workflows.question_runs import get_question
 
 STEP_S: Final = 0.003
 """How often an open phase is looked at for those who wait."""
@@ -61,6 +63,20 @@ def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.
     run = studies.start_run(serving.office, body.study, caller.person, supersedes=body.supersedes)
     serving.learning.register(run, supersedes=body.supersedes)
     return bodies.StartedRun(run=run)
+
+
+def ask(serving: Serving, caller: Caller, body: bodies.QuestionBody) -> bodies.StartedRun:
+    """Ask a study's rows a question for a researcher of the staff, once; this node registers the answer."""
+    _require_researcher(serving, caller)
+    begun = questions.ask(serving.office, body.study, caller.person, read_question(body.question))
+    if begun.is_new:
+        serving.learning.register(begun.run, supersedes=None)
+    return bodies.StartedRun(run=begun.run, is_new=begun.is_new)
+
+
+def show_question(serving: Serving, query: bodies.QuestionQuery) -> bodies.Document:
+    """Return what a run of this member's asks, for the sites that answer it."""
+    return bodies.Document(content=get_question(serving.office.custody, query.run))
 
 
 def _require_researcher(serving: Serving, caller: Caller) -> None:

@@ -80,5 +80,7 @@ ROUTES: Final = (
     Route("GET", "/v1/runs/deliveries", Access.MEMBER, learning.await_delivery),
     Route("POST", "/v1/runs/models", Access.MEMBER, learning.accept_model, VECTOR_BYTES_MAX),
     Route("GET", "/v1/lineage", Access.ANYONE, health.show_lineage),
+    Route("POST", "/v1/questions", Access.STAFF, learning.ask, SUBMISSION_BYTES_MAX),
+    Route("GET", "/v1/questions", Access.MEMBER, learning.show_question),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

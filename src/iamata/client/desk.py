@@ -90,3 +90,8 @@ class RemoteDesk:
         """Ask for a public document by its hash."""
         query = bodies.DocumentQuery(digest=digest)
         return self._connection.get("/v1/documents", bodies.Document, query).content
+
+    def show_question(self, run: RunId) -> bytes:
+        """Ask what a run of this member's asks."""
+        query = bodies.QuestionQuery(run=run)
+        return self._connection.get("/v1/questions", bodies.Document, query).content

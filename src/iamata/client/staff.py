@@ -29,6 +29,11 @@ class StaffClient:
         body = bodies.RunBody(study=study, supersedes=supersedes)
         return self._connection.post("/v1/runs", bodies.StartedRun, body).run
 
+    def ask(self, study: StudyId, question: bytes) -> bodies.StartedRun:
+        """Have a question asked, or learn by which run it was; the node registers the answer."""
+        body = bodies.QuestionBody(study=study, question=question)
+        return self._connection.post("/v1/questions", bodies.StartedRun, body)
+
     def search(self, custodian: MemberId, search: str) -> PatientId:
         """Search at a custodian in an emergency."""
         body = bodies.StaffSearchBody(custodian=custodian, search=search)

@@ -16,6 +16,7 @@ import numpy as np
 
 from iamata.consent.data_use import ResearchPurpose
 from iamata.consent.terms import LABELS_MAX, Code, ResourceType
+from iamata.learning.answers import answer
 from iamata.learning.cohorts import Cohort, check_cohort
 from iamata.learning.estimators.bayes import fit_bayes
 from iamata.learning.estimators.boosting import boost
@@ -23,11 +24,12 @@ from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import Model, encode_model, identify_model
 from iamata.learning.estimators.newton import Settings, fit_linear
-from iamata.learning.estimators.private import PrivateSettings, fit_private
+from iamata.learning.estimators.private import PrivateSettings, fit_private, require_public
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
 from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
+from iamata.learning.questions import Asked
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Table
 from iamata.model.ids import Digest, encode_digest
@@ -51,6 +53,9 @@ TRAINING: Final = "training"
 HOLDOUT: Final = "holdout"
 UNTOLD: Final = (Reason.TOO_FEW_PATIENTS, Reason.ONE_CLASS_ONLY)
 """Why a model may stay without an evaluation: too few were kept out to be spoken about."""
+
+NOT_FOR_QUESTIONS: Final = "the protocol names an estimator to train, not questions"
+NOT_FOR_TRAINING: Final = "the protocol is for questions: iamata study ask"
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_LENGTH_MAX)]
 
@@ -87,11 +92,18 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def compute_settings(self) -> PrivateSettings:
         """Compute what the fit may spend, from what the run does."""
-        rho = find_rho(self.epsilon_micro / MICRO, self.delta)
-        return PrivateSettings(rho=math.floor(rho * 2**RHO_BITS) / 2**RHO_BITS, norm_max=self.norm_max)
+        return PrivateSettings(rho=find_public_rho(self.epsilon_micro, self.delta), norm_max=self.norm_max)
 
 
-Estimator: TypeAlias = Regression | Trees | Bayes | Private
+class Questions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="questions"):
+    """No training, but questions with a number as the answer, each a noisy sum (`learning.questions`)."""
+
+    epsilon_micro: Annotated[int, msgspec.Meta(ge=EPSILON_MICRO_MIN, le=EPSILON_MICRO_MAX)]
+    """What one question spends, in millionths."""
+    delta: Annotated[float, msgspec.Meta(gt=0, le=DELTA_MAX)] = 1e-5
+
+
+Estimator: TypeAlias = Regression | Trees | Bayes | Private | Questions
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,13 +134,21 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def spends_micro(self) -> int:
         """What a run spends of the budgets, in millionths of epsilon; 0 where sums are exact."""
-        return self.estimator.epsilon_micro if isinstance(self.estimator, Private) else 0
+        return self.estimator.epsilon_micro if isinstance(self.estimator, Private | Questions) else 0
 
     @property
     def rho(self) -> float:
         """The zero-concentrated privacy that all queries of a run together may spend; 0 where exact."""
-        estimator = self.estimator
-        return estimator.compute_settings().rho if isinstance(estimator, Private) else 0.0
+        match self.estimator:
+            case Private() | Questions() as estimator:
+                return find_public_rho(estimator.epsilon_micro, estimator.delta)
+            case _:
+                return 0.0
+
+    @property
+    def is_for_questions(self) -> bool:
+        """Tell whether runs answer questions, and train nothing."""
+        return isinstance(self.estimator, Questions)
 
     @property
     def kept_out_percent(self) -> int:
@@ -140,9 +160,9 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a study's programme: the same at every site."""
 
     model: bytes
-    """The model's file."""
-    evaluation: Evaluation | None
-    rows: int
+    """The model's file, or the answer's."""
+    evaluation: Evaluation | None = None
+    rows: int = 0
 
 
 def read_protocol(raw: bytes) -> Protocol:
@@ -161,6 +181,12 @@ def check_budget(protocol: Protocol, budget_micro: int) -> None:
     spends = protocol.spends_micro
     require((spends > 0) == (budget_micro > 0), Reason.BUDGET_EXHAUSTED, "noise and budget need each other")
     require(spends <= budget_micro, Reason.BUDGET_EXHAUSTED, "a single run")
+
+
+def check_columns(schema: Schema) -> None:
+    """Refuse columns about which no question can be asked without a refusal that shows a value."""
+    for column in schema.columns:
+        require_public(column)
 
 
 def name_document(raw: bytes) -> Digest:
@@ -182,6 +208,21 @@ def learn(protocol: Protocol) -> Programme[Learned]:
         except Refused as refused:  # after the sum, so at every site alike
             require(refused.reason in UNTOLD, refused.reason, refused.detail)
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
+
+
+def answer_question(protocol: Protocol, asked: Asked, *, sites: int) -> Programme[Learned]:
+    """Answer a question as a protocol says, over so many sites."""
+    if not isinstance(protocol.estimator, Questions):
+        raise Refused(Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_QUESTIONS)
+    epsilon, delta = protocol.estimator.epsilon_micro / MICRO, protocol.estimator.delta
+    answered = yield from answer(asked, rho=protocol.rho, epsilon=epsilon, delta=delta, sites=sites)
+    return Learned(model=answered.encode())
+
+
+def find_public_rho(epsilon_micro: int, delta: float) -> float:
+    """Find what may be spent within (epsilon, delta), the same number everywhere."""
+    rho = find_rho(epsilon_micro / MICRO, delta)
+    return math.ldexp(math.floor(math.ldexp(rho, RHO_BITS)), -RHO_BITS)
 
 
 def split_site(protocol: Protocol, table: Table, *, number: int, has_holdout: bool = True) -> Site:
@@ -218,6 +259,8 @@ def _fit(protocol: Protocol) -> Programme[Model]:
             return LinearModel(schema=protocol.schema, fit=fit)
         case Bayes(smoothing=smoothing):
             return (yield from fit_bayes(protocol.schema, smoothing=smoothing))
+        case Questions():
+            raise Refused(Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_TRAINING)
 
 
 def _at(stage: str, programme: Programme[Result]) -> Generator[Query, Values, Result]:

@@ -1,6 +1,7 @@
 """A query of a programme as a round of the secure sum: what is asked, between whom, and what came of it."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
@@ -60,14 +61,13 @@ def compute_noise_variance(query: Query, plan: Plan) -> Fraction | None:
     The number of rows travels in front of the query's values, and a patient changes it by at most 1 where
     patients are counted: so it is hidden by the same noise.
     """
-    if query.noise is None:
-        return None
-    return compute_variance(
-        sensitivity=Fraction(query.noise.sensitivity) + 1,
-        rho=Fraction(query.noise.rho),
-        honest=count_honest(plan.threshold),
-        length=plan.length,
-    )
+    return _compute_noise_variance(query, plan.threshold)
+
+
+def foresee_deviation(query: Query, *, sites: int) -> float:
+    """Compute the standard deviation of the noise that so many sites together add to each value."""
+    variance = _compute_noise_variance(query, compute_threshold(sites))
+    return math.sqrt(0 if variance is None else variance * sites)
 
 
 def draw_noise(query: Query, plan: Plan, share: Integers, *, rows: int, secret: bytes) -> Integers | None:
@@ -95,3 +95,14 @@ def read_round(query: Query, total: Sum) -> Values:
 def extend_run(transcript: bytes, total: Sum) -> bytes:
     """Add a round to the transcript of a run."""
     return hashlib.sha256(b"iamata/1/run-transcript\x00" + transcript + total.transcript).digest()
+
+
+def _compute_noise_variance(query: Query, threshold: int) -> Fraction | None:
+    if query.noise is None:
+        return None
+    return compute_variance(
+        sensitivity=Fraction(query.noise.sensitivity) + 1,
+        rho=Fraction(query.noise.rho),
+        honest=count_honest(threshold),
+        length=query.length + 1,
+    )

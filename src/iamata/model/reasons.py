@@ -190,6 +190,7 @@ class Reason(enum.IntEnum):
     MODEL_CHANGED = 859
     MODEL_NOT_IN_USE = 860
     NOT_IN_COHORT = 861
+    QUESTION_INVALID = 862
 
     # 87x: secure sums
     VALUE_NOT_ENCODABLE = 870

@@ -10,6 +10,7 @@ from iamata.workflows.accesses import AccessProof
 from iamata.workflows.documents import HandedIn, get_document
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
+from iamata.workflows.question_runs import get_question
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
 DELIVERY_WAIT_S: Final = 20.0
@@ -77,3 +78,7 @@ class LocalDesk:
     def show_document(self, digest: Digest) -> bytes:
         """Return a public document by its hash."""
         return get_document(self._office.custody, digest)
+
+    def show_question(self, run: RunId) -> bytes:
+        """Return what a run of this member's asks."""
+        return get_question(self._office.custody, run)

@@ -1,17 +1,21 @@
-"""Train a study's model from a home: its owner carries, and each site that is served here takes part."""
+"""Train or ask from a home: a study's owner carries, and each site that is served here takes part."""
 
 import threading
 from collections.abc import Callable
 from functools import partial
 
+from iamata.learning.questions import Question
+from iamata.ledger.entries import RunStatus
 from iamata.ledger.tables import RUNS
 from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.node.home import Home
 from iamata.wire.carrying import DeskCarrier
-from iamata.workflows import studies, training
+from iamata.workflows import questions, studies, training
 from iamata.workflows.lineages import list_sites
+from iamata.workflows.office import Office
+from iamata.workflows.questions import Begun
 from iamata.workflows.training import Round
 
 
@@ -27,12 +31,42 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     """Start a run on what stands, let the sites here take part, await the others, register the model."""
     office = home.get_office(owner)
     run = studies.start_run(office, study, researcher, supersedes=supersedes)
+    take_part_here(home, office, run, tell=tell)
+    return studies.register_model(office, run, supersedes=supersedes)
+
+
+def ask(  # noqa: PLR0913  whose study, for whom, what, and who is told
+    home: Home,
+    study: StudyId,
+    question: Question,
+    *,
+    owner: MemberId,
+    researcher: PersonId,
+    tell: Callable[[MemberId, Round], None],
+) -> Begun:
+    """Ask a question, let the sites here take part, and register the answer; nothing where it is there."""
+    for office in home.offices.values():  # a run in which this home was closed is over, or goes on below
+        training.list_interrupted(office)
+    office = home.get_office(owner)
+    begun = questions.ask(office, study, researcher, question)
+    run = RUNS.find(office.take_view(), begun.run)
+    if run is not None and run.status is RunStatus.RUNNING:
+        take_part_here(home, office, begun.run, tell=tell)
+        studies.register_model(office, begun.run)
+    return begun
+
+
+def take_part_here(
+    home: Home, office: Office, run: RunId, *, tell: Callable[[MemberId, Round], None]
+) -> None:
+    """Let the sites that are served from a home take part in a run that one of its members carries."""
     failures: list[Refused] = []
 
     def take_part(site: MemberId) -> None:
+        own = home.get_office(site)
+        act = training.go_on if run in training.list_interrupted(own) else training.take_part
         try:
-            carrier = DeskCarrier(LocalDesk(office), home.get_office(site))
-            training.take_part(home.get_office(site), run, carrier, tell=partial(tell, site))
+            act(own, run, DeskCarrier(LocalDesk(office), own), tell=partial(tell, site))
         except Refused as refused:
             failures.append(refused)
 
@@ -43,12 +77,13 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
         thread.join()
     if failures:
         raise min(failures, key=lambda one: one.reason is Reason.RUN_OVER)
-    return studies.register_model(office, run, supersedes=supersedes)
 
 
 def list_own_sites(home: Home, run: RunId) -> list[MemberId]:
-    """List the sites of a run that are served from a home."""
+    """List the sites of a run that are served from a home and have not attested it."""
     view = home.engine.snapshot()
     entry = RUNS.find(view, run)
-    sites = [] if entry is None else list_sites(view, entry)
-    return [one for one in sites if home.has_desk(one)]
+    if entry is None:
+        return []
+    done = [one.site for one in entry.attestations]
+    return [one for one in list_sites(view, entry) if home.has_desk(one) and one not in done]

@@ -1,4 +1,4 @@
-"""Train at a node: the owner's begins and registers, the sites' take part, and whoever asked looks on."""
+"""Train or ask at a node: the owner's begins and registers, the sites' take part, who asked looks on."""
 
 import time
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from iamata.model.ids import ModelId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.places import RemotePlace
 from iamata.workflows.lineages import trace
+from iamata.workflows.questions import Begun
 
 LOOK_S: Final = 0.25
 
@@ -19,16 +20,29 @@ def train_at_node(
 ) -> ModelId:
     """Have a training begun, and wait for its model; refuse for the reason that a site gives."""
     run_id = place.staff.start_run(study, supersedes=supersedes)
+    await_run(place, run_id, tell=tell)
+    return next(model for model, of_run in trace(place.engine).models.items() if of_run == run_id)
+
+
+def ask_at_node(
+    place: RemotePlace, study: StudyId, question: bytes, *, tell: Callable[[Run], None]
+) -> Begun:
+    """Have a question asked, and wait for its answer; refuse for the reason that a site gives."""
+    started = place.staff.ask(study, question)
+    await_run(place, started.run, tell=tell)
+    return Begun(run=started.run, is_new=started.is_new)
+
+
+def await_run(place: RemotePlace, run_id: RunId, *, tell: Callable[[Run], None]) -> None:
+    """Wait until what a run came to is on record; refuse for the reason that a site gives."""
     run = get_run(place, run_id)
     while run.status is RunStatus.RUNNING:
         tell(run)
         require(place.clock() <= run.until_ms, Reason.RUN_OVER, "its time ended")
         time.sleep(LOOK_S)
         run = get_run(place, run_id)
-    found = trace(place.engine)
     if run.status is RunStatus.FAILED:
-        raise Refused(name_reason(found.failures.get(run_id, 0)), "a site says so")
-    return next(model for model, of_run in found.models.items() if of_run == run_id)
+        raise Refused(name_reason(trace(place.engine).failures.get(run_id, 0)), "a site says so")
 
 
 def get_run(place: RemotePlace, run_id: RunId) -> Run:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, dataclass_transform
 import msgspec
 
 from iamata.consent.permits import Obligation
+from iamata.learning.questions import QUESTION_BYTES_MAX
 from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX, PHASES
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
@@ -394,7 +395,21 @@ class RunBody(Body):
     supersedes: ModelId | None = None
 
 
-class StartedRun(Body):
-    """The run that has begun."""
+class QuestionBody(Body):
+    """A question to a study's rows, as a file words it."""
+
+    study: StudyId
+    question: Annotated[bytes, msgspec.Meta(max_length=QUESTION_BYTES_MAX)]
+
+
+class QuestionQuery(Body):
+    """Which run's question."""
 
     run: RunId
+
+
+class StartedRun(Body):
+    """The run that has begun; one that answers a question may have begun before."""
+
+    run: RunId
+    is_new: bool = True

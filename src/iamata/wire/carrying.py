@@ -37,3 +37,7 @@ class DeskCarrier:
     def show_document(self, digest: Digest) -> bytes:
         """Return a public document by its hash."""
         return self.desk.show_document(digest)
+
+    def show_question(self, run: RunId) -> bytes:
+        """Return what a run asks."""
+        return self.desk.show_question(run)

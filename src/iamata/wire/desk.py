@@ -68,3 +68,7 @@ class Desk(Protocol):
     def show_document(self, digest: Digest) -> bytes:
         """Return a public document by its hash; whoever asks checks it."""
         ...
+
+    def show_question(self, run: RunId) -> bytes:
+        """Return what a run of this member's asks; it is what names the run."""
+        ...

@@ -42,6 +42,7 @@ SENTENCES: Final[dict[ReasonClass, dict[Reason, str]]] = {
         Reason.COLUMNS_COLLINEAR: "A column follows from the others: leave it out, or ask for a penalty.",
         Reason.ONE_CLASS_ONLY: "Everybody has the same outcome, so there is nothing to tell apart.",
         Reason.NOT_CONVERGED: "The coefficients did not settle within the allowed rounds.",
+        Reason.QUESTION_INVALID: "The study's rows cannot answer this question.",
         Reason.MODEL_CHANGED: "The model file is not the one that its id names, or is no model.",
         Reason.VALUE_NOT_ENCODABLE: "A value to be summed is no number, or beyond its bound.",
     },

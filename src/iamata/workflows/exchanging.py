@@ -46,6 +46,10 @@ class Carrier(Protocol):
         """Return a public document by its hash."""
         ...
 
+    def show_question(self, run: RunId) -> bytes:
+        """Return what a run asks."""
+        ...
+
 
 class Exchange:
     """One round at one site. `check` refuses when there is no more reason to wait.

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from iamata.learning.questions import name_answer
 from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus, Study
 from iamata.ledger.events import DatasetPosted, ModelRegistered, RunFailed, RunStarted, StudyProposed
 from iamata.ledger.leaves import Leaf
@@ -69,12 +70,17 @@ def list_runs(view: LedgerView, found: Lineages, study: StudyId) -> Iterator[tup
             yield name, entry
 
 
+def is_answer(name: ModelId, run: RunId) -> bool:
+    """Tell whether what a run came to is the answer to a question, and no model."""
+    return name == name_answer(run)
+
+
 def list_models(
     view: LedgerView, found: Lineages, study: StudyId | None = None
 ) -> Iterator[tuple[ModelId, Model]]:
-    """List every model, or every model of a study."""
+    """List every model, or every model of a study, and no answers."""
     for name, run in found.models.items():
-        if study is None or found.runs.get(run) == study:
+        if not is_answer(name, run) and (study is None or found.runs.get(run) == study):
             entry = MODELS.find(view, name)
             if entry is not None:
                 yield name, entry

@@ -7,38 +7,46 @@ import msgspec
 
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import check_budget, name_document, read_protocol
+from iamata.learning.protocols import (
+    NOT_FOR_TRAINING,
+    check_budget,
+    check_columns,
+    name_document,
+    read_protocol,
+)
+from iamata.learning.questions import name_answer
 from iamata.learning.sizes import check_size
-from iamata.ledger.entries import EhdsPurpose, RunStatus
-from iamata.ledger.tables import DATASETS, RUNS
+from iamata.ledger.entries import EhdsPurpose, Run, RunStatus
+from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.models import RegisterModel
-from iamata.ledger.transactions.runs import RUN_MS_MAX, FailRun, StartRun
+from iamata.ledger.transactions.runs import FailRun
 from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
-from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
-from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant
+from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
+from iamata.model.instants import Day
 from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
+from iamata.workflows.answer_cards import write_answer_card
 from iamata.workflows.author import Author
 from iamata.workflows.cohort_views import compile_views
 from iamata.workflows.documents import (
     HandedIn,
     get_document,
     get_handed_in,
+    get_protocol,
     keep_document,
     keep_handed_in,
     note_handed_in,
 )
 from iamata.workflows.lineages import get_study, list_sites
-from iamata.workflows.model_cards import Lineage, Worth, write_card
+from iamata.workflows.model_cards import Card, Lineage, Worth, write_card
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.starting import list_standing, submit_run
 from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
 
-RUN_MS: Final = MS_PER_HOUR
 GROUNDS: Final = "review-grounds"
 """Kind of the commitment to a reviewer's grounds."""
 POLL_S: Final = 0.02
-
-assert RUN_MS <= RUN_MS_MAX  # noqa: S101  what we ask for is what the rules allow
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +72,10 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     check_budget(read, proposal.budget_micro)
     if read.cohort is not None:
         compile_views(read)
-    check_size(read, sites=len(proposal.sites))
+    if read.is_for_questions:
+        check_columns(read.schema)
+    else:
+        check_size(read, sites=len(proposal.sites))
 
 
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
@@ -125,26 +136,11 @@ def start_run(
     """
     view = office.take_view()
     study = get_study(view, study_id)
-    protocol = read_protocol(get_document(office.custody, study.protocol))
-    now_ms = office.tell_time(view)
-    standing: dict[MemberId, DatasetId] = {}
-    for dataset_id in study.datasets:
-        dataset = DATASETS.find(view, dataset_id)
-        if dataset is not None and dataset.confirm_until_ms > now_ms:
-            standing[dataset.custodian] = dataset_id
-    require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
-    run = RunId(office.author.make_id())
+    protocol = get_protocol(office.custody, study)
+    require(not protocol.is_for_questions, Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_TRAINING)
+    datasets, run = list_standing(office, view, study), RunId(office.author.make_id())
     undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
-    office.author.submit(
-        StartRun,
-        run=run,
-        study=study_id,
-        researcher=researcher,
-        code=compute_code_digest(),
-        datasets=tuple(standing[one] for one in sorted(standing)),
-        spends_micro=protocol.spends_micro,
-        until_ms=Instant(min(now_ms + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
-    )
+    submit_run(office, study_id, researcher, run=run, datasets=datasets)
     return run
 
 
@@ -176,14 +172,7 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     if run is None:
         raise Refused(Reason.UNKNOWN_RUN)
     require(run.status is RunStatus.RUNNING, Reason.RUN_OVER, "a site says that it failed")
-    attested = run.attestations[0]
-    model = ModelId(office.author.make_id())
-    rounds, raw = get_handed_in(office.custody, run_id, attested.transcript)
-    worth = Worth(rounds=rounds, raw=raw, evaluation=read_evaluation(raw))
-    study = get_study(view, run.study)
-    protocol = read_protocol(get_document(office.custody, study.protocol))
-    lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
-    card = write_card(protocol, worth, lineage, model=model, attested=attested)
+    model, card = _write_card(office, view, run_id, run)
     for figure in card.figures.values():
         keep_document(office.custody, figure)
     office.relays.forget(run_id)
@@ -191,11 +180,26 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
         RegisterModel,
         model=model,
         run=run_id,
-        content=attested.model,
+        content=run.attestations[0].model,
         card=keep_document(office.custody, card.text),
         supersedes=msgspec.UNSET if supersedes is None else supersedes,
     )
     return model
+
+
+def _write_card(office: Office, view: LedgerView, run_id: RunId, run: Run) -> tuple[ModelId, Card]:
+    """Name what a run came to, a model or an answer, and write its card."""
+    attested = run.attestations[0]
+    rounds, raw = get_handed_in(office.custody, run_id, attested.transcript)
+    worth = Worth(rounds=rounds, raw=raw, evaluation=read_evaluation(raw))
+    study = get_study(view, run.study)
+    protocol = get_protocol(office.custody, study)
+    lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
+    if protocol.is_for_questions:
+        file = get_document(office.custody, attested.model)
+        return name_answer(run_id), write_answer_card(protocol, file, worth, lineage, attested=attested)
+    model = ModelId(office.author.make_id())
+    return model, write_card(protocol, worth, lineage, model=model, attested=attested)
 
 
 def list_unregistered(office: Office) -> list[Undertaking]:

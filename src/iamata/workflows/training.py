@@ -14,8 +14,16 @@ from iamata.crypto import hkdf
 from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.programmes import Programme, Query, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
-from iamata.learning.protocols import Learned, check_budget, learn, name_document, split_site
+from iamata.learning.protocols import (
+    Learned,
+    answer_question,
+    check_budget,
+    learn,
+    name_document,
+    split_site,
+)
 from iamata.learning.protocols import Protocol as ProtocolFile
+from iamata.learning.questions import read_asked
 from iamata.learning.secure_sum.plans import Plan, Seat
 from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.summing import START, draw_noise, extend_run, plan_round, read_round
@@ -34,6 +42,7 @@ from iamata.workflows.frozen_tables import get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
 from iamata.workflows.lineages import list_run_datasets
 from iamata.workflows.office import Office
+from iamata.workflows.question_runs import find_attempt
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.undertakings import PART, Undertaking, list_undertaken, undertake
 
@@ -147,7 +156,20 @@ def _prepare(  # noqa: PLR0913  as both who call it
         tell=tell,
         silence_s=silence_s,
     )
-    return summing, learn(protocol), site
+    return summing, choose_programme(view, run_id, authorised, protocol, carrier), site
+
+
+def choose_programme(
+    view: LedgerView, run_id: RunId, authorised: Authorised, protocol: ProtocolFile, carrier: Carrier
+) -> Programme[Learned]:
+    """Return what a run works out: the answer to the question that names it, or a model."""
+    if not protocol.is_for_questions:
+        return learn(protocol)
+    asked = read_asked(carrier.show_question(run_id), protocol.schema)
+    run = authorised.run
+    named, _ = find_attempt(view, run.study, run.datasets, asked)
+    require(named == run_id, Reason.QUERY_ALREADY_ANSWERED, "another run answers this question")
+    return answer_question(protocol, asked, sites=len(authorised.sites))
 
 
 def run_programme(programme: Programme[Learned], site: RowsOfSite, summing: "Summing") -> Learned:

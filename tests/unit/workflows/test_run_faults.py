@@ -63,6 +63,9 @@ class Troubled:
     def show_document(self, digest: Digest) -> bytes:
         return self.carrier.show_document(digest)
 
+    def show_question(self, run: RunId) -> bytes:
+        return self.carrier.show_question(run)
+
 
 def make_world(
     *, phase_s: float = PHASE_S, protocol: Protocol | None = None, days: int = 365
@@ -249,6 +252,9 @@ class Noted:
 
     def show_document(self, digest: Digest) -> bytes:
         return self.carrier.show_document(digest)
+
+    def show_question(self, run: RunId) -> bytes:
+        return self.carrier.show_question(run)
 
 
 def live_twice(world: StudyWorld, run: RunId, first: Noted, second: Noted) -> dict[MemberId, Any]:

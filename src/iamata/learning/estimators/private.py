@@ -57,7 +57,7 @@ def fit_private(schema: Schema, settings: PrivateSettings) -> Programme[LinearFi
     require(schema.outcome.kind == "binary", Reason.SCHEMA_INVALID, "kind of the outcome")
     require(settings.rho > 0 and settings.norm_max > 0, Reason.SCHEMA_INVALID, "privacy")
     for column in schema.get_features():
-        _require_public(column)
+        require_public(column)
     terms = tuple(_describe(*name) for name in list_terms(schema.get_features()))
     size = len(terms) + 1
     first, second = settings.rho * (1.0 - settings.description), settings.rho * settings.description
@@ -107,6 +107,12 @@ def scale_sensitivity(norm: float, length: int) -> float:
     return norm * 2.0**BITS + math.sqrt(length)
 
 
+def require_public(column: Column) -> None:
+    """Refuse a column by which a single value could stop the run, and so show itself."""
+    is_open = column.missing != "refuse" and column.outside != "refuse"
+    require(is_open, Reason.SCHEMA_INVALID, f"{column.name}: a refusal would show a value")
+
+
 def _clip(given: Given, site: Site) -> tuple[Floats, Floats]:
     """Return a site's design with bounded rows, and weights by which each patient counts once."""
     matrix = build_matrix(site, msgspec.convert(given["terms"], tuple[Term, ...]))
@@ -116,12 +122,6 @@ def _clip(given: Given, site: Site) -> tuple[Floats, Floats]:
     for patient in site.table.patients:
         counts[patient] = counts.get(patient, 0) + 1
     return rows, np.array([1.0 / counts[patient] for patient in site.table.patients])
-
-
-def _require_public(column: Column) -> None:
-    """Refuse a column by which a single value could stop the run, and so show itself."""
-    is_open = column.missing != "refuse" and column.outside != "refuse"
-    require(is_open, Reason.SCHEMA_INVALID, f"{column.name}: a refusal would show a value")
 
 
 def _describe(column: Column, category: str | None) -> Term:

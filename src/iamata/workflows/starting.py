@@ -1,0 +1,49 @@
+"""How a study's owner begins a run, be it to train or to answer a question."""
+
+from typing import Final
+
+from iamata.ledger.entries import Study
+from iamata.ledger.tables import DATASETS
+from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
+from iamata.model.ids import DatasetId, MemberId, PersonId, RunId, StudyId
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Instant
+from iamata.model.reasons import Reason, require
+from iamata.ports import LedgerView
+from iamata.workflows.documents import get_protocol
+from iamata.workflows.lineages import get_study
+from iamata.workflows.office import Office
+from iamata.workflows.reviewed_code import compute_code_digest
+
+RUN_MS: Final = MS_PER_HOUR
+
+assert RUN_MS <= RUN_MS_MAX  # noqa: S101  what we ask for is what the rules allow
+
+
+def list_standing(office: Office, view: LedgerView, study: Study) -> tuple[DatasetId, ...]:
+    """List a study's datasets that stand, in their custodians' order; refuse where there is none."""
+    now_ms = office.tell_time(view)
+    standing: dict[MemberId, DatasetId] = {}
+    for dataset_id in study.datasets:
+        dataset = DATASETS.find(view, dataset_id)
+        if dataset is not None and dataset.confirm_until_ms > now_ms:
+            standing[dataset.custodian] = dataset_id
+    require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
+    return tuple(standing[one] for one in sorted(standing))
+
+
+def submit_run(
+    office: Office, study_id: StudyId, researcher: PersonId, *, run: RunId, datasets: tuple[DatasetId, ...]
+) -> None:
+    """Put a run on the ledger; refused where the budget is exhausted. It ends with its permit."""
+    view = office.take_view()
+    study = get_study(view, study_id)
+    office.author.submit(
+        StartRun,
+        run=run,
+        study=study_id,
+        researcher=researcher,
+        code=compute_code_digest(),
+        datasets=datasets,
+        spends_micro=get_protocol(office.custody, study).spends_micro,
+        until_ms=Instant(min(office.tell_time(view) + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
+    )

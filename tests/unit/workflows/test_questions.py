@@ -1,0 +1,270 @@
+"""A question is answered once over the same datasets, by noisy sums alone, and paid for once."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from iamata.learning.answers import Answer
+from iamata.learning.protocols import Questions
+from iamata.learning.questions import Condition, Count, Question, Rate, Ratio, name_answer
+from iamata.learning.schemas import Categorical, Numeric, Schema
+from iamata.ledger.entries import RunStatus, StudyStatus
+from iamata.ledger.tables import MODELS, RUNS, SPENDINGS, STUDIES
+from iamata.ledger.transactions.runs import FailRun
+from iamata.model.ids import RunId
+from iamata.model.reasons import Reason, Refused
+from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
+from iamata.workflows import questions, studies, withdrawals
+from iamata.workflows.documents import get_document
+from iamata.workflows.lineages import list_models, trace
+from iamata.workflows.question_runs import keep_question
+from iamata.workflows.starting import submit_run
+
+EPSILON_MICRO = 2_000_000
+OPEN = Schema(
+    columns=(
+        Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
+        Categorical(name="smokes", categories=("no", "yes"), outside="missing"),
+    ),
+    outcome=SCHEMA.outcome,
+)
+PROTOCOL = write_protocol(schema=OPEN, estimator=Questions(epsilon_micro=EPSILON_MICRO))
+ILL, SMOKES = Condition(column="ill", is_one_of=("1",)), Condition(column="smokes", is_one_of=("yes",))
+NEVER, HIGH = Condition(column="smokes", is_one_of=("no",)), Condition(column="marker", at_least=0.5)
+
+
+def make_world(*, patients: int = 90, questions: int = 4, sites: tuple[Any, ...] = SITES) -> StudyWorld:
+    world = StudyWorld(patients=patients, protocol=PROTOCOL, budget_micro=questions * EPSILON_MICRO)
+    for site in sites:
+        world.build(site)
+    return world
+
+
+@pytest.fixture(scope="module")
+def world() -> StudyWorld:
+    """Grant four questions."""
+    return make_world()
+
+
+def ask(world: StudyWorld, question: Question) -> tuple[RunId, bool]:
+    """Ask, let the sites take part where the question is new, and register the answer."""
+    begun = questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+    if begun.is_new:
+        for one in world.train(begun.run).values():
+            if isinstance(one, Exception):
+                raise one
+        studies.register_model(world.offices[OWNER], begun.run)
+    return begun.run, begun.is_new
+
+
+def read(world: StudyWorld, run_id: RunId) -> Answer:
+    view = world.world.engine.snapshot()
+    run = RUNS.find(view, run_id)
+    assert run is not None
+    document = get_document(world.offices[OWNER].custody, questions.get_content(run))
+    return questions.read_answer(document, view, run_id, run)
+
+
+def count_spent(world: StudyWorld) -> set[int]:
+    """Say what the study and each custodian have spent; one number where they agree."""
+    view = world.world.engine.snapshot()
+    study = STUDIES.find(view, world.study)
+    assert study is not None
+    spendings = [SPENDINGS.find(view, site) for site in SITES]
+    return {study.spent_micro, *(sum(one for _, one in (each.days if each else ())) for each in spendings)}
+
+
+def refuse(world: StudyWorld, question: Question) -> Refused:
+    with pytest.raises(Refused) as refused:
+        questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+    return refused.value
+
+
+def test_the_same_question_in_other_words_gets_the_first_answer_and_spends_nothing(
+    world: StudyWorld,
+) -> None:
+    first, is_new = ask(world, Rate(of=(ILL,), among=(SMOKES,)))
+    before = count_spent(world)
+
+    again = [ask(world, Rate(of=of, among=(SMOKES, SMOKES))) for of in ((ILL,), (SMOKES, ILL))]
+
+    assert is_new
+    assert again == [(first, False)] * 2
+    assert count_spent(world) == before
+    assert len(before) == 1
+    rows = [row for site in SITES for each in world.rows[site].values() for row in each]
+    smokers = [row for row in rows if row["smokes"] == "yes"]
+    said = read(world, first)
+    assert said.result is not None
+    assert said.result.high is not None
+    exact = sum(row["ill"] == 1 for row in smokers) / len(smokers)
+    assert said.result.low < exact < said.result.high
+    assert (said.sites, said.epsilon, said.delta) == (4, 2.0, 1e-5)
+
+
+def test_an_answer_is_on_the_ledger_under_its_run_s_name_and_is_no_model(world: StudyWorld) -> None:
+    run, _ = ask(world, Count(of=(ILL,)))
+    view, found = world.world.engine.snapshot(), trace(world.world.engine)
+
+    entry = MODELS.find(view, name_answer(run))
+
+    assert entry is not None
+    assert name_answer(run) in questions.list_answers(view, found, world.study)
+    assert not list(list_models(view, found))
+    card = get_document(world.offices[OWNER].custody, entry.card).decode()
+    assert "How many patients: ill is 1?" in card
+    assert "ε = 2 (δ = 1e-05)" in card
+
+
+def test_nobody_starts_a_second_run_for_a_question_past_the_workflow(world: StudyWorld) -> None:
+    """Not the ledger, which knows the name; and no site, whatever other name somebody makes up."""
+    run, _ = ask(world, Count(of=(ILL,)))
+    entry = RUNS.find(world.world.engine.snapshot(), run)
+    assert entry is not None
+    office = world.offices[OWNER]
+    with pytest.raises(Refused) as refused:
+        submit_run(office, world.study, world.rosa.id, run=run, datasets=entry.datasets)
+    assert refused.value.reason is Reason.RUN_ALREADY_EXISTS
+    other = RunId(world.world.derive_id("another"))
+    asked = read(world, run).question
+    keep_question(office.custody, other, asked)
+    submit_run(office, world.study, world.rosa.id, run=other, datasets=entry.datasets)
+
+    came = world.train(other)
+
+    for one in came.values():
+        assert isinstance(one, Refused)
+    reasons = {one.reason for one in came.values() if isinstance(one, Refused)}
+    assert Reason.QUERY_ALREADY_ANSWERED in reasons
+    assert reasons <= {Reason.QUERY_ALREADY_ANSWERED, Reason.RUN_OVER}
+    failed = RUNS.find(world.world.engine.snapshot(), other)
+    assert failed is not None
+    assert failed.status is RunStatus.FAILED
+
+
+def test_a_study_is_asked_no_more_when_its_budget_is_spent_but_its_answers_stay() -> None:
+    world = make_world(patients=12, questions=1)
+    known, _ = ask(world, Count(of=(ILL,)))
+
+    refused = [refuse(world, Count(of=(HIGH,))) for _ in range(2)]
+
+    assert [one.reason for one in refused] == [Reason.BUDGET_EXHAUSTED] * 2
+    assert ask(world, Count(of=(ILL,))) == (known, False)
+
+
+def test_a_ratio_tells_how_much_more_often() -> None:
+    world = make_world(patients=150, questions=1)
+
+    said = read(world, ask(world, Ratio(of=(ILL,), among=(SMOKES,), against=(NEVER,)))[0])
+
+    rates = []
+    for smokes in ("yes", "no"):
+        rows = [row for site in SITES for each in world.rows[site].values() for row in each]
+        ill = [row["ill"] == 1 for row in rows if row["smokes"] == smokes]
+        rates.append(sum(ill) / len(ill))
+    assert said.result is not None
+    assert said.result.low < rates[0] / rates[1] < (said.result.high or float("inf"))
+    assert len(said.counts) == 4
+
+
+def test_a_run_that_failed_is_tried_again_and_paid_for_again() -> None:
+    world = make_world(patients=12, questions=3)
+    office = world.offices[OWNER]
+    question = Count(of=(ILL,))
+    first = questions.ask(office, world.study, world.rosa.id, question)
+    assert questions.ask(office, world.study, world.rosa.id, question).run == first.run
+    office.author.submit(FailRun, run=first.run, reason=int(Reason.TOO_SLOW))
+
+    second, is_new = ask(world, question)
+
+    assert is_new
+    assert second != first.run
+    assert count_spent(world) == {2 * EPSILON_MICRO}
+    assert ask(world, question) == (second, False)
+
+
+def test_a_run_whose_time_is_over_is_given_up_by_who_asks_again() -> None:
+    world = make_world(patients=12, questions=2)
+    question = Count(of=(ILL,))
+    first = questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+    world.world.clock.advance(2 * 3_600_000)
+
+    second = questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+
+    assert second.is_new
+    run = RUNS.find(world.world.engine.snapshot(), first.run)
+    assert run is not None
+    assert run.status is RunStatus.FAILED
+
+
+def test_two_who_ask_at_once_get_one_run() -> None:
+    world = make_world(patients=12, questions=3)
+    begun = []
+
+    def ask_too() -> None:
+        begun.append(questions.ask(world.offices[OWNER], world.study, world.rosa.id, Count(of=(ILL,))))
+
+    threads = [threading.Thread(target=ask_too) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({one.run for one in begun}) == 1
+    assert [one.is_new for one in begun].count(True) == 1
+    assert count_spent(world) == {EPSILON_MICRO}
+
+
+def test_other_datasets_are_another_question() -> None:
+    world = make_world(patients=40, questions=3)
+    first, _ = ask(world, Count(of=(ILL,)))
+    site = SITES[0]
+    world.withdraw(site, 10)
+    withdrawals.look_after_all(world.offices[site])
+
+    second, is_new = ask(world, Count(of=(ILL,)))
+
+    assert is_new
+    assert second != first
+    view = world.world.engine.snapshot()
+    standing = [MODELS.find(view, name_answer(one)) for one in (first, second)]
+    assert [one.status for one in standing if one is not None] == ["stale", "current"]
+
+
+def test_what_cannot_be_asked_is_refused_before_anything_is_spent() -> None:
+    world = make_world(patients=12, questions=3, sites=SITES[:2])
+    plain = StudyWorld(patients=12)
+
+    assert refuse(world, Count(of=(Condition(column="age", at_least=1.0),))).reason is (
+        Reason.QUESTION_INVALID
+    )
+    assert refuse(world, Count(of=(ILL,))).reason is Reason.TOO_FEW_SITES
+    assert refuse(plain, Count(of=(ILL,))).reason is Reason.PERMIT_DOES_NOT_COVER
+    with pytest.raises(Refused) as refused:
+        world.start()
+    assert refused.value.reason is Reason.PERMIT_DOES_NOT_COVER
+    assert count_spent(world) == {0}
+
+
+def test_a_permit_that_is_over_answers_nothing_new_and_keeps_what_it_answered() -> None:
+    world = make_world(patients=12, questions=3)
+    known, _ = ask(world, Count(of=(ILL,)))
+    for reviewer in world.reviewers[:1]:
+        studies.revoke_permit(reviewer.author, world.study, grounds="Enough")
+
+    assert refuse(world, Count(of=(SMOKES,))).reason is Reason.PERMIT_NOT_ACTIVE
+    assert ask(world, Count(of=(ILL,))) == (known, False)
+    study = STUDIES.find(world.world.engine.snapshot(), world.study)
+    assert study is not None
+    assert study.status is StudyStatus.REVOKED
+
+
+def test_a_column_whose_refusal_would_show_a_value_is_no_column_for_questions() -> None:
+    with pytest.raises(Refused) as refused:
+        StudyWorld(
+            patients=1,
+            protocol=write_protocol(estimator=Questions(epsilon_micro=EPSILON_MICRO)),
+            budget_micro=EPSILON_MICRO,
+        )
+    assert refused.value.reason is Reason.SCHEMA_INVALID
