@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from iamata.cli.model import gather_card, write_all
+from iamata.learning.estimators.linear_model import LinearModel
 from iamata.model.reasons import Reason, Refused
+from iamata.notebook import open_home
 from iamata.testing.study_stage import HOSPITALS
 from learning_story import LearningStory
 
@@ -183,3 +185,38 @@ def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: Learning
     assert new["is_proven"]
     assert [one["status"] for one in old["models"]] == ["superseded"]
     assert [one["status"] for one in new["models"]] == ["current"]
+
+
+def test_a_notebook_reads_what_the_commands_tell(learned: LearningStory) -> None:
+    with open_home(learned.stage.home) as book:
+        (permit,) = book.permits().to_pylist()
+        models = book.models().to_pylist()
+        datasets, runs, spending = book.datasets(), book.runs(), book.spending()
+        (study,) = book.studies().to_pylist()
+        model = book.read_model(models[-1]["model"])
+        with pytest.raises(Refused) as refused:
+            book.evaluate(models[-1]["model"])
+
+    shown = learned.heard["study show"]
+    assert (study["study"], study["status"]) == (shown["study"], "revoked")
+    assert permit["is_revoked"]
+    assert [one["model"] for one in models] == [one["model"] for one in shown["models"]]
+    assert [one["status"] for one in models] == [one["status"] for one in shown["models"]]
+    assert (datasets.num_rows, runs.num_rows, spending.num_rows) == (
+        len(shown["datasets"]),
+        len(shown["runs"]),
+        0,
+    )
+    assert isinstance(model, LinearModel)
+    assert refused.value.reason is Reason.NOT_FOUND  # too few were kept out to say
+
+
+def test_a_notebook_lets_a_home_go_where_it_fails(learned: LearningStory) -> None:
+    with pytest.raises(Refused) as refused:
+        open_home(learned.stage.folder / "nowhere")
+    with open_home(learned.stage.home) as book:
+        assert book.studies().num_rows == 1
+    with open_home(learned.stage.home) as book:
+        assert book.studies().num_rows == 1
+
+    assert refused.value.reason is Reason.HOME_NOT_FOUND

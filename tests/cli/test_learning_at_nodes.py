@@ -8,6 +8,7 @@ import pytest
 
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.model.instants import compute_day, format_day
+from iamata.notebook import open_node
 from iamata.testing.learning import draw_rows, write_protocol
 from iamata.testing.stage import Answer, call
 from iamata.testing.study_network import OWNER, StudyNetwork
@@ -43,8 +44,13 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
         trained = ask("study", "train", network.study, *at, "--json").document
         ask("model", "show", trained["model"], *at, "--file", file)
         refused = call("study", "train", proposed["study"], *at, "--json")
+        with open_node(network.url, wallet=wallet) as book:
+            (row,) = book.models().to_pylist()
+            protocol_read = book.read_protocol(proposed["study"])
 
     assert "Another question" in shown
+    assert (row["model"], row["status"]) == (trained["model"], "current")
+    assert protocol_read.title == "Another question"
     assert trained["status"] == "current"
     assert json.loads(refused.err)["reason"] == "DATASET_NOT_ACTIVE"
     verified = ask("model", "verify", trained["model"], "--home", home, "--file", file, "--json").document

@@ -7,10 +7,16 @@ import typer
 from iamata.ledger.entries import Dataset, Model, Run, Study
 from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
 from iamata.model.instants import Instant, format_day, format_instant
-from iamata.model.reasons import Reason
 from iamata.node.places import Place
 from iamata.ports import LedgerView
-from iamata.workflows.lineages import Lineages, is_model_overdue, is_over_time, is_overdue, list_sites
+from iamata.workflows.lineages import (
+    Lineages,
+    is_model_overdue,
+    is_over_time,
+    is_overdue,
+    list_sites,
+    name_reason,
+)
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study, by its id.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by its id.")]
@@ -61,7 +67,7 @@ def describe_run(
         "run": run_id,
         "status": run.status,
         "is_over_time": is_over_time(run, at_ms=at_ms),
-        "reason": name_reason(found.failures.get(run_id)),
+        "reason": name_reason(found.failures.get(run_id)) or "",
         "sites": list_sites(view, run),
         "attested_by": [one.site for one in run.attestations],
         "spends": run.spends_micro / MICRO,
@@ -80,13 +86,6 @@ def describe_model(view: LedgerView, model_id: ModelId, model: Model, *, at_ms: 
         "file": model.content,
         "card": model.card,
     }
-
-
-def name_reason(number: int | None) -> str:
-    """Name the reason of a failed run; a newer program's has only its number here."""
-    if number is None:
-        return ""
-    return Reason(number).name if number in Reason.__members__.values() else str(number)
 
 
 def spell_overdue(row: dict[str, Any]) -> str:

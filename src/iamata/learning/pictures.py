@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from iamata.learning.evaluation.curves import list_precision_points
 from iamata.learning.evaluation.evaluating import Evaluation
 
 SIDE: Final = 240
@@ -33,21 +34,13 @@ def draw_roc(evaluation: Evaluation) -> str:
 
 
 def draw_precision_recall(evaluation: Evaluation) -> str:
-    """Draw precision against recall, over all thresholds, and the rate that chance would give.
-
-    Worked out from the ROC curve's points, which show no step of fewer rows than the study allows.
-    """
+    """Draw precision against recall, over all thresholds, and the rate that chance would give."""
     rate = evaluation.rate
-    points = []
-    for one in evaluation.roc:
-        right, wrong = rate * one.true_positive_rate, (1.0 - rate) * one.false_positive_rate
-        if right + wrong > 0:
-            points.append((one.true_positive_rate, right / (right + wrong)))
     return _draw(
         f"Precision and recall, area {evaluation.auprc.value:.3f}",
         "recall",
         "precision",
-        points,
+        list_precision_points(evaluation.roc, rate=rate),
         has_dots=False,
         chance=((0.0, rate), (1.0, rate)),
     )

@@ -121,6 +121,13 @@ def is_model_overdue(view: LedgerView, model: Model, *, at_ms: Instant) -> bool:
     return any(is_overdue(one, at_ms=at_ms) for one in datasets)
 
 
+def name_reason(number: int | None) -> str | None:
+    """Name the reason of a failed run; a newer program's has only its number here."""
+    if number is None:
+        return None
+    return Reason(number).name if number in Reason.__members__.values() else str(number)
+
+
 def get_study(view: LedgerView, study: StudyId) -> Study:
     """Return a study, or refuse."""
     entry = STUDIES.find(view, study)

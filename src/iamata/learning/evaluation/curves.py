@@ -5,7 +5,7 @@ ties, and `resolution` says how far the best or the worst order within cells wou
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -77,6 +77,19 @@ def list_roc_points(yes: Floats, no: Floats, *, rows_min: int) -> Iterator[RocPo
             done = true + false
             yield RocPoint(false_positive_rate=false / negatives, true_positive_rate=true / positives)
     yield RocPoint(false_positive_rate=1.0, true_positive_rate=1.0)
+
+
+def list_precision_points(roc: Iterable[RocPoint], *, rate: float) -> list[tuple[float, float]]:
+    """List recall and precision along a ROC curve, in its order; `rate` is how many of all rows say yes.
+
+    So it shows no step of fewer rows than that curve. Where nobody is named there is no precision.
+    """
+    points = []
+    for one in roc:
+        right, wrong = rate * one.true_positive_rate, (1.0 - rate) * one.false_positive_rate
+        if right + wrong > 0:
+            points.append((one.true_positive_rate, right / (right + wrong)))
+    return points
 
 
 def estimate_rate(count: float, rows: float) -> Estimate:

@@ -1,0 +1,132 @@
+"""What a model is worth, as tables: its figures, its curves, and what it is worth for groups."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from iamata.learning.evaluation.curves import list_precision_points
+from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.ledger.entries import Attestation
+from iamata.model.ids import Digest
+from iamata.model.reasons import Reason, Refused, require
+from iamata.workflows.documents import compute_transcript
+from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
+from iamata.workflows.studies import read_evaluation
+
+
+@dataclass(frozen=True)
+class Worth:
+    """An evaluation on patients who were kept out of training. What is about too few is null."""
+
+    rows: int
+    rate: float
+    """Which part of the rows has the outcome."""
+    figures: pa.Table
+    """AUROC, AUPRC, Brier score and accuracy at 0.5; the first two within 95 % intervals."""
+    roc: pa.Table
+    precision_recall: pa.Table
+    calibration: pa.Table
+    """Groups of rows with neighbouring scores: expected and observed rate, and its 95 % interval."""
+    thresholds: pa.Table
+    """What comes of saying yes from a probability on."""
+    groups: pa.Table
+
+
+def read_worth(card: bytes, attestations: Sequence[Attestation], fetch: Callable[[Digest], bytes]) -> Worth:
+    """Return what the figures beside a card say, or refuse what the sites did not attest."""
+    named = [digest for name, digest in list_figures(card).items() if name.endswith(WORTH)]
+    rounds = find_rounds(card)
+    require(bool(named) and rounds is not None, Reason.NOT_FOUND, "it was not evaluated")
+    raw = fetch(named[0])
+    evaluation = read_evaluation(raw)
+    if evaluation is None or rounds is None:
+        raise Refused(Reason.NOT_FOUND, "it was not evaluated")
+    attested = {one.transcript for one in attestations}
+    require(attested == {compute_transcript(rounds, raw)}, Reason.BODY_CHANGED, "what the sites attested")
+    return describe(evaluation)
+
+
+def describe(evaluation: Evaluation) -> Worth:
+    """Put an evaluation into tables."""
+    precision = list_precision_points(evaluation.roc, rate=evaluation.rate)
+    return Worth(
+        rows=evaluation.rows,
+        rate=evaluation.rate,
+        figures=_list_figures(evaluation),
+        roc=_tabulate(evaluation.roc, "false_positive_rate", "true_positive_rate"),
+        precision_recall=pa.table(
+            {
+                "recall": pa.array([recall for recall, _ in precision], pa.float64()),
+                "precision": pa.array([one for _, one in precision], pa.float64()),
+            }
+        ),
+        calibration=_tabulate_calibration(evaluation),
+        thresholds=_tabulate(
+            evaluation.thresholds,
+            *("threshold", "sensitivity", "specificity", "positive_predictive_value"),
+            *("negative_predictive_value", "accuracy"),
+        ),
+        groups=_tabulate_groups(evaluation),
+    )
+
+
+def _list_figures(evaluation: Evaluation) -> pa.Table:
+    auroc, auprc = evaluation.auroc, evaluation.auprc
+    rows = [
+        ("auroc", auroc.value, auroc.low, auroc.high),
+        ("auprc", auprc.value, auprc.low, auprc.high),
+        ("brier", evaluation.brier, None, None),
+        ("accuracy", evaluation.accuracy, None, None),
+    ]
+    names = ("figure", "value", "low", "high")
+    types = (pa.string(), pa.float64(), pa.float64(), pa.float64())
+    schema = pa.schema(list(zip(names, types, strict=True)))
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
+
+
+def _tabulate_calibration(evaluation: Evaluation) -> pa.Table:
+    schema = pa.schema(
+        [("rows", pa.int64()), *((name, pa.float64()) for name in ("expected", "observed", "low", "high"))]
+    )
+    rows = [
+        {
+            "rows": one.rows,
+            "expected": one.expected,
+            "observed": one.observed.value,
+            "low": one.observed.low,
+            "high": one.observed.high,
+        }
+        for one in evaluation.calibration
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _tabulate_groups(evaluation: Evaluation) -> pa.Table:
+    numbers = ("rate", "auroc", "auroc_low", "auroc_high", "brier", "expected_rate", "accuracy")
+    schema = pa.schema(
+        [("group", pa.string()), ("rows", pa.int64()), *((name, pa.float64()) for name in numbers)]
+    )
+    rows = [
+        {
+            "group": one.label,
+            "rows": one.rows,
+            "rate": one.rate,
+            "auroc": None if one.auroc is None else one.auroc.value,
+            "auroc_low": None if one.auroc is None else one.auroc.low,
+            "auroc_high": None if one.auroc is None else one.auroc.high,
+            "brier": one.brier,
+            "expected_rate": one.expected_rate,
+            "accuracy": one.accuracy,
+        }
+        for one in evaluation.groups
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _tabulate(rows: Iterable[Any], *names: str) -> pa.Table:
+    """Put numbers that have these names into a table."""
+    schema = pa.schema([(name, pa.float64()) for name in names])
+    return pa.Table.from_pylist([msgspec.to_builtins(one) for one in rows], schema=schema)
