@@ -15,6 +15,7 @@ from iamata.sample.illnesses import (
     CORONARY_INTERVENTION,
     ELECTROCARDIOGRAM,
     EPISODES,
+    HEART_ATTACK,
     ILLNESSES,
     OBESITY,
     SPIROMETRY,
@@ -69,6 +70,8 @@ class Seen(NamedTuple):
 
     number: int
     visit: Visit
+    attack_day: int | None = None
+    """Of the heart attack for which, or after which, the patient came."""
 
 
 def write_chart(
@@ -76,13 +79,15 @@ def write_chart(
 ) -> list[Json]:
     """Write what one hospital knows of a life: the Patient first, then visit by visit."""
     chart = Chart(life.person, seed=seed, index=index, hospital=hospital)
-    for position, (number, visit) in enumerate(seen):
+    for position, (number, visit, attack_day) in enumerate(seen):
         occasion = chart.open_visit(visit)
         random = make_random(seed, index, "visit", number)
         if position == 0:
             # The same stream at every hospital: a patient tells all of them the same.
             _take_history(chart, make_random(seed, index, "history"), life, occasion)
-        if visit.kind is Kind.EPISODE:
+        if attack_day is not None:
+            chart.add("Condition", make_condition(occasion, code=HEART_ATTACK, onset_day=attack_day))
+        elif visit.kind is Kind.EPISODE:
             _treat_episode(chart, random, life, occasion)
         else:
             _examine(chart, random, life, occasion, kind=visit.kind)

@@ -3,18 +3,19 @@
 from typing import Final
 
 from iamata.sample.chance import compute_uuid
-from iamata.sample.codes import META, SNOMED, Json, Reference, make_concept
+from iamata.sample.codes import AMBULATORY, EMERGENCY, META, SNOMED, Json, Reference, make_concept
 from iamata.sample.demographics import Person
 from iamata.sample.hospitals import Hospital
 from iamata.sample.illnesses import Medicine
 from iamata.sample.resources import Occasion, format_minute, make_encounter, make_patient, make_prescription
 from iamata.sample.visits import Kind, Visit
 
-_MINUTES: Final = {Kind.CHECK_UP: 30, Kind.FOLLOW_UP: 20, Kind.EPISODE: 15}
+_MINUTES: Final = {Kind.CHECK_UP: 30, Kind.FOLLOW_UP: 20, Kind.EPISODE: 15, Kind.EMERGENCY: 180}
 _KINDS: Final = {
     Kind.CHECK_UP: make_concept(SNOMED, "162673000", "General examination of patient (procedure)"),
     Kind.FOLLOW_UP: make_concept(SNOMED, "390906007", "Follow-up encounter (procedure)"),
     Kind.EPISODE: make_concept(SNOMED, "185345009", "Encounter for symptom (procedure)"),
+    Kind.EMERGENCY: make_concept(SNOMED, "50849002", "Emergency room admission (procedure)"),
 }
 
 
@@ -54,6 +55,7 @@ class Chart:
             practitioner=self._practitioner,
             organization=self._hospital.organization,
             kind=_KINDS[visit.kind],
+            place=EMERGENCY if visit.kind is Kind.EMERGENCY else AMBULATORY,
             period=(start, format_minute(visit.day, visit.minute + _MINUTES[visit.kind])),
         )
         return Occasion(

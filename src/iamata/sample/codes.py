@@ -54,6 +54,7 @@ ALLERGY_ACTIVE: Final = _make_status("allergyintolerance-clinical", "active")
 ALLERGY_CONFIRMED: Final = _make_status("allergyintolerance-verification", "confirmed")
 
 AMBULATORY: Final[Json] = {"system": _HL7 + "v3-ActCode", "code": "AMB", "display": "ambulatory"}
+EMERGENCY: Final[Json] = {"system": _HL7 + "v3-ActCode", "code": "EMER", "display": "emergency"}
 PERFORMER: Final = [_make_status("v3-ParticipationType", "PPRF")]
 FATHER: Final = make_concept(_HL7 + "v3-RoleCode", "FTH", "father")
 MOTHER: Final = make_concept(_HL7 + "v3-RoleCode", "MTH", "mother")

@@ -11,12 +11,13 @@ from typing import Final
 import msgspec
 
 from iamata.model.reasons import Reason, require
+from iamata.sample.attacks import find_attack_day
 from iamata.sample.chance import make_random
 from iamata.sample.charting import Seen, write_chart
 from iamata.sample.codes import META, Json
 from iamata.sample.hospitals import Hospital, make_hospital
-from iamata.sample.lives import draw_life
-from iamata.sample.visits import assign_visits, draw_hospitals, draw_visits
+from iamata.sample.lives import Life, draw_life
+from iamata.sample.visits import assign_visits, draw_hospitals, draw_visits, follow_attack
 
 SEED_MAX: Final = 2**53 - 1
 PATIENTS_MAX: Final = 10_000_000
@@ -27,6 +28,9 @@ PERCENT_MAX: Final = 100
 DEFAULT_HOSPITALS: Final = 3
 DEFAULT_YEARS: Final = 7
 DEFAULT_OVERLAP_PERCENT: Final = 25
+
+NO_TURN: Final = -1
+"""Of a visit that was not drawn with the others."""
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -92,8 +96,19 @@ def _stream(seed: int, patients: int, hospitals: int, years: int, overlap_percen
         places = assign_visits(random, visits, known_at)
         for number in known_at:
             seen = [Seen(turn, visit) for turn, visit in enumerate(visits) if places[turn] == number]
+            seen += _see_attack(seed, index, life, number, is_home=number == known_at[0])
+            seen.sort(key=lambda one: (one.visit.day, one.visit.minute))
             chart = write_chart(life, seen, seed=seed, index=index, hospital=houses[number])
             yield Part(houses[number], index, tuple(chart))
+
+
+def _see_attack(seed: int, index: int, life: Life, hospital: int, *, is_home: bool) -> list[Seen]:
+    """Draw the visit at which one hospital learns of a heart attack, where there was one."""
+    day = find_attack_day(seed, index, life)
+    if day is None:
+        return []
+    random = make_random(seed, index, "after the attack", hospital)
+    return [Seen(NO_TURN, follow_attack(random, day, is_home=is_home), day)]
 
 
 def _make_entry(base: str, resource: Json) -> Json:

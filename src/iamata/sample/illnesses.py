@@ -126,6 +126,7 @@ ILLNESSES: Final = {
 """By the names that `risks` uses."""
 
 OBESITY: Final = _finding("162864005", "Body mass index 30+ - obesity (finding)")
+HEART_ATTACK: Final = _finding("22298006", "Myocardial infarction (disorder)")
 BREAST_CANCER: Final = _finding("254837009", "Malignant neoplasm of breast (disorder)")
 
 EPISODES: Final = (

@@ -46,8 +46,7 @@ def take_body(random: Random, life: Life, day: int) -> list[Reading]:
 def take_pressure(random: Random, life: Life, day: int) -> tuple[Reading, Reading]:
     """Measure systolic and diastolic pressure; known hypertension is treated."""
     age = life.person.compute_age(day)
-    treated = PRESSURE_TREATED if life.has("hypertension", day) else 0
-    systolic = compute_systolic(life.body, age) + treated + random.gauss(0, 5)
+    systolic = compute_treated_systolic(life, day) + random.gauss(0, 5)
     diastolic = compute_diastolic(systolic, age) + random.gauss(0, 3)
     return read_off(m.SYSTOLIC, max(70.0, systolic)), read_off(m.DIASTOLIC, max(40.0, diastolic))
 
@@ -61,29 +60,19 @@ def take_pulse(random: Random, life: Life, day: int) -> Reading:
 
 def take_sugar(random: Random, life: Life, day: int) -> list[Reading]:
     """Measure glucose and HbA1c, which agree with each other."""
-    age = life.person.compute_age(day)
-    hba1c = (
-        5.2
-        + 0.006 * (age - 40)
-        + 0.02 * (life.body.bmi - BMI_MEAN)
-        + life.body.glycaemia
-        + random.gauss(0, 0.1)
-    )
+    hba1c = compute_hba1c(life, day) + random.gauss(0, 0.1)
     if life.has("diabetes", day):
-        hba1c += DIABETES_HBA1C + 2 * abs(life.body.glycaemia) + random.gauss(0, 0.3)
+        hba1c += random.gauss(0, 0.3)
     glucose = 0.92 * (28.7 * hba1c - 46.7) + random.gauss(0, 7)
     return [read_off(m.GLUCOSE, max(60.0, glucose)), read_off(m.HBA1C, max(4.2, hba1c))]
 
 
 def take_lipids(random: Random, life: Life, day: int) -> list[Reading]:
     """Measure the cholesterols and triglycerides; known hyperlipidaemia and heart disease are treated."""
-    is_treated = life.has("hyperlipidaemia", day) or life.has("heart_disease", day)
     body = life.body
     overweight = body.bmi - BMI_MEAN
-    ldl = compute_ldl(body, life.person.compute_age(day)) * (
-        LDL_TREATED if is_treated else 1
-    ) + random.gauss(0, 5)
-    hdl = max(22.0, (47 if body.is_male else 57) - 0.5 * overweight + body.hdl + random.gauss(0, 2))
+    ldl = compute_treated_ldl(life, day) + random.gauss(0, 5)
+    hdl = max(22.0, compute_hdl(life) + random.gauss(0, 2))
     triglycerides = math.exp(4.7 + 0.03 * overweight + body.triglycerides + random.gauss(0, 0.1))
     return [
         read_off(m.CHOLESTEROL, ldl + hdl + triglycerides / 5),
@@ -114,6 +103,33 @@ def take_blood(random: Random, life: Life) -> Reading:
     return read_off(
         m.HAEMOGLOBIN, (14.9 if life.body.is_male else 13.4) + life.body.haemoglobin + random.gauss(0, 0.3)
     )
+
+
+def compute_treated_systolic(life: Life, day: int) -> float:
+    """Compute the systolic pressure in mmHg; known hypertension is treated."""
+    treated = PRESSURE_TREATED if life.has("hypertension", day) else 0
+    return compute_systolic(life.body, life.person.compute_age(day)) + treated
+
+
+def compute_treated_ldl(life: Life, day: int) -> float:
+    """Compute the LDL cholesterol in mg/dL; known hyperlipidaemia and heart disease are treated."""
+    is_treated = life.has("hyperlipidaemia", day) or life.has("heart_disease", day)
+    return compute_ldl(life.body, life.person.compute_age(day)) * (LDL_TREATED if is_treated else 1)
+
+
+def compute_hdl(life: Life) -> float:
+    """Compute the HDL cholesterol in mg/dL."""
+    body = life.body
+    return (47 if body.is_male else 57) - 0.5 * (body.bmi - BMI_MEAN) + body.hdl
+
+
+def compute_hba1c(life: Life, day: int) -> float:
+    """Compute HbA1c in percent; treated diabetes keeps it high."""
+    body = life.body
+    value = (
+        5.2 + 0.006 * (life.person.compute_age(day) - 40) + 0.02 * (body.bmi - BMI_MEAN) + body.glycaemia
+    )
+    return value + (DIABETES_HBA1C + 2 * abs(body.glycaemia) if life.has("diabetes", day) else 0)
 
 
 def compute_filtration(creatinine: float, *, age: int, is_male: bool) -> float:

@@ -51,19 +51,20 @@ def make_address(street: str, city: str, postcode: str) -> Json:
     return {"line": [street], "city": city, "postalCode": postcode, "country": COUNTRY}
 
 
-def make_encounter(
+def make_encounter(  # noqa: PLR0913  an encounter's elements
     *,
     patient: Reference,
     practitioner: Reference,
     organization: Reference,
     kind: Json,
+    place: Json,
     period: tuple[str, str],
 ) -> Json:
     """Make an Encounter that is over."""
     start, end = period
     return {
         "status": "finished",
-        "class": codes.AMBULATORY,
+        "class": place,
         "type": [kind],
         "subject": patient,
         "participant": [{"type": codes.PERFORMER, "individual": practitioner}],

@@ -16,6 +16,9 @@ THIRD_HOSPITAL_SHARE: Final = 0.2
 HOME_WEIGHT: Final = 0.5
 """How often somebody known elsewhere still goes to the first hospital."""
 
+TOLD_DAYS_MAX: Final = 14
+"""After a heart attack every hospital that knows the patient has seen them once within so many days."""
+
 _DAYS: Final = 365
 _CHILD_AGE: Final = 18
 _SENIOR_AGE: Final = 65
@@ -32,6 +35,7 @@ class Kind(enum.Enum):
     CHECK_UP = "check-up"
     FOLLOW_UP = "follow-up"
     EPISODE = "episode"
+    EMERGENCY = "emergency"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -54,6 +58,13 @@ def draw_visits(random: Random, life: Life, *, years: int) -> list[Visit]:
     while len(born) < KNOWN_AT_MAX:
         born.append(_draw_visit(random, LAST_DAY - _DAYS + 1, Kind.CHECK_UP))
     return sorted(born, key=lambda visit: (visit.day, visit.minute))
+
+
+def follow_attack(random: Random, day: int, *, is_home: bool) -> Visit:
+    """Say how a hospital hears of a heart attack: treated at home, elsewhere told within two weeks."""
+    later = 0 if is_home else random.randint(1, TOLD_DAYS_MAX)
+    kind = Kind.EMERGENCY if is_home else Kind.FOLLOW_UP
+    return _draw_visit_on(random, min(day + later, LAST_DAY), kind)
 
 
 def draw_hospitals(random: Random, *, hospitals: int, overlap_percent: int) -> list[int]:
@@ -86,4 +97,8 @@ def _draw_kinds(random: Random, life: Life, day: int) -> list[Kind]:
 
 
 def _draw_visit(random: Random, first_day: int, kind: Kind) -> Visit:
-    return Visit(first_day + random.randrange(_DAYS), random.randrange(_FIRST_MINUTE, _LAST_MINUTE), kind)
+    return _draw_visit_on(random, first_day + random.randrange(_DAYS), kind)
+
+
+def _draw_visit_on(random: Random, day: int, kind: Kind) -> Visit:
+    return Visit(day, random.randrange(_FIRST_MINUTE, _LAST_MINUTE), kind)
