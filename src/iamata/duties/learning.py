@@ -66,7 +66,7 @@ class LearningDuty:
         """Await what the sites of an own run attest, and register it, without making anybody wait."""
         if run not in self._awaited:
             self._awaited[run] = None
-            self._spawn(self._waiting, lambda: self._register(run, supersedes))
+            self._spawn(self._waiting, run, lambda: self._register(run, supersedes))
 
     def _run(self) -> None:
         self._after = self._office.take_view().log_size
@@ -85,7 +85,7 @@ class LearningDuty:
         """Go on with the runs in which this node took part when it was killed, and await its own again."""
         for run in training.list_interrupted(self._office):
             _LOG.info("goes on", run=run)
-            self._spawn(self._places, partial(self._take_part, run, training.go_on))
+            self._spawn(self._places, run, partial(self._take_part, run, training.go_on))
         for one in studies.list_unregistered(self._office):
             self.register(one.run, supersedes=one.supersedes)
         return True
@@ -106,7 +106,7 @@ class LearningDuty:
         if run is None:
             return
         if self._office.member in list_sites(view, run):
-            self._spawn(self._places, partial(self._take_part, run_id, training.take_part))
+            self._spawn(self._places, run_id, partial(self._take_part, run_id, training.take_part))
 
     def _take_part(self, run_id: RunId, take_part: Callable[..., object]) -> None:
         view = self._office.take_view()
@@ -127,13 +127,14 @@ class LearningDuty:
             for study, step in withdrawals.look_after_all(self._office).items():
                 _LOG.info("looked after", study=study, step=step)
 
-    def _spawn(self, places: threading.BoundedSemaphore, work: Callable[[], None]) -> None:
+    def _spawn(self, places: threading.BoundedSemaphore, run_id: RunId, work: Callable[[], None]) -> None:
         def run() -> None:
             with places:
                 try:
                     work()
                 except Refused as refused:
-                    _LOG.error("run failed", reason=refused.reason.name, detail=refused.detail)
+                    reason = refused.reason.name
+                    _LOG.error("run failed", run=run_id, reason=reason, detail=refused.detail)
 
         threading.Thread(target=run, name="iamata-run", daemon=True).start()
 

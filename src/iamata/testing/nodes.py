@@ -18,16 +18,17 @@ from iamata.node.configuration import Configuration, Follower, read_configuratio
 
 START_S_MAX: Final = 60
 STOP_S_MAX: Final = 60
-_PROGRAM: Final = (sys.executable, "-c", "from iamata.cli.main import main; main()")
+PROGRAM: Final = "from iamata.cli.main import main; main()"
 
 
 class RunningNode:
     """One node in a process. Its log lies beside its home."""
 
-    def __init__(self, home: Path, *arguments: str, verb: str = "up") -> None:
+    def __init__(self, home: Path, *arguments: str, verb: str = "up", program: str = PROGRAM) -> None:
         self.home = home
         self.log = home.with_name(f"{home.name}.log")
-        command = [*_PROGRAM, "node", verb, str(home), "--log", str(self.log), "--json", *arguments]
+        run = [sys.executable, "-c", program]
+        command = [*run, "node", verb, str(home), "--log", str(self.log), "--json", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603  our own program
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line:

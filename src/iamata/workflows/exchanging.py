@@ -77,6 +77,7 @@ class Exchange:
         self._digest = Digest(encode_digest(site.plan.compute_digest()))
         self._sent = [site.answer]
         self._teller: threading.Thread | None = None
+        self._is_left = False
 
     def finish(self, former: "Exchange | None") -> Sum:
         """Go to the end of the round, and start over where the relay has lost it.
@@ -92,7 +93,7 @@ class Exchange:
                 lost_s = lost_s or time.monotonic()
                 out_of_turn += refused.reason is Reason.OUT_OF_TURN
                 is_gone = time.monotonic() - lost_s > self._silence_s or out_of_turn > OUT_OF_TURN_MAX
-                if refused.reason not in LOST or is_gone:
+                if self._is_left or refused.reason not in LOST or is_gone:
                     raise
             self._check()
             time.sleep(PAUSE_S)
@@ -123,8 +124,7 @@ class Exchange:
             self._carrier.carry_message(plan=self._plan, message=self._sent[phase])
             if former is not None and self._site.phase == 0:
                 former.remind()
-            answer = self._site.receive(self._await(phase))
-            require(self._site.phase > phase, Reason.ROUND_ABORTED, "an earlier phase once more")
+            answer = self._accept(phase, self._await(phase))
             if answer is not None and len(self._sent) == phase + 1:
                 self._bind(phase, self._site.transcript)
                 self._sent.append(answer)
@@ -132,6 +132,16 @@ class Exchange:
         if total is None:
             raise Refused(Reason.ROUND_ABORTED)
         return total
+
+    def _accept(self, phase: int, delivery: Sequence[bytes]) -> bytes | None:
+        """Let the site go on, or leave the round for good: no honest relay delivers what it refuses."""
+        try:
+            answer = self._site.receive(delivery)
+            require(self._site.phase > phase, Reason.ROUND_ABORTED, "an earlier phase once more")
+        except Refused:
+            self._is_left = True
+            raise
+        return answer
 
     def _await(self, phase: int) -> Sequence[bytes]:
         deadline_s = time.monotonic() + self._silence_s
