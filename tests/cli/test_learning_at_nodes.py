@@ -47,10 +47,14 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
         with open_node(network.url, wallet=wallet) as book:
             (row,) = book.models().to_pylist()
             protocol_read = book.read_protocol(proposed["study"])
+            dataset = book.datasets().column("dataset").to_pylist()[0]
+        described = ask("dataset", "show", dataset, *at, "--croissant", tmp_path / "croissant.json").out
 
     assert "Another question" in shown
     assert (row["model"], row["status"]) == (trained["model"], "current")
     assert protocol_read.title == "Another question"
+    assert dataset in described
+    assert dataset in (tmp_path / "croissant.json").read_text(encoding="utf-8")
     assert trained["status"] == "current"
     assert json.loads(refused.err)["reason"] == "DATASET_NOT_ACTIVE"
     verified = ask("model", "verify", trained["model"], "--home", home, "--file", file, "--json").document

@@ -1,7 +1,9 @@
 """From a study to a model, and from a withdrawal to a model that never saw who left."""
 
+import base64
 import hashlib
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -147,6 +149,23 @@ def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: Stud
         for name, raw in figures.items()
         if name.endswith(".svg")
     )
+
+
+def test_whoever_has_a_card_and_its_evaluation_can_check_them_against_the_ledger(told: StudyWorld) -> None:
+    """SUM-RUN-7, spelled out once more by hand."""
+    name = told.learn()
+    model, card = get_model(told, name), read_card(told, name)
+    run = RUNS.find(told.world.engine.snapshot(), model.run)
+    assert run is not None
+    named = list_figures(card.encode())[f"{name}-evaluation.json"]
+    worth = get_document(told.offices[OWNER].custody, named)
+    rounds = re.search(r"Rounds of sums: `([0-9a-f]{64})`", card)
+    assert rounds is not None
+
+    said = b"iamata/1/attested\x00" + bytes.fromhex(rounds[1]) + hashlib.sha256(worth).digest()
+
+    found = base64.urlsafe_b64encode(hashlib.sha256(said).digest()).decode().rstrip("=")
+    assert {one.transcript for one in run.attestations} == {found}
 
 
 def test_free_text_of_a_study_names_no_figure() -> None:
