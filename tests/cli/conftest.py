@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from asking_story import PATIENTS as ASKED
+from asking_story import AskingStory
 from iamata.testing.stage import Stage, set_stage
 from iamata.testing.study_stage import set_study_stage
 from learning_story import PATIENTS, LearningStory
@@ -27,3 +29,9 @@ def stage(template: Path, tmp_path: Path) -> Stage:
 def learned(tmp_path_factory: pytest.TempPathFactory) -> LearningStory:
     """Tell a study's story once."""
     return LearningStory(set_study_stage(tmp_path_factory.mktemp("study"), PATIENTS)).tell()
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> AskingStory:
+    """Ask a study's patients once."""
+    return AskingStory(set_study_stage(tmp_path_factory.mktemp("asking"), ASKED)).tell()

@@ -15,6 +15,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from asking_story import AskingStory
 from iamata.cli.main import app
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.keeping.commits import CommitFile
@@ -88,12 +89,17 @@ PINNED: Final = {
     "records read": "records",
     "records validate": "documents outcomes resources wrong",
     "sample generate": "folder patients resources",
+    "study answers": "answers",
+    "study ask": "answer budget_left confidence counts delta deviation epsilon is_new is_suppressed "
+    "measure question result run sites status study",
+    "study count": "answer budget_left confidence counts delta deviation epsilon is_new is_suppressed "
+    "measure question result run sites status study",
     "study list": "studies",
     "study propose": "approvals budget owner purpose rejections sites spent status study until uses",
     "study review": "approvals budget owner purpose rejections salt sites spent status study until uses",
     "study revoke": "approvals budget owner purpose rejections salt sites spent status study until uses",
-    "study show": "approvals budget datasets models owner purpose rejections runs sites spent status study "
-    "until uses",
+    "study show": "answers approvals budget datasets models owner purpose rejections runs sites spent "
+    "status study until uses",
     "study train": "card file is_overdue model rounds run status study supersedes",
     "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
@@ -147,12 +153,12 @@ def keep_header(network: Path, member: str) -> None:
 
 @pytest.fixture(scope="session")
 def story(
-    template: Path, learned: LearningStory, tmp_path_factory: pytest.TempPathFactory
+    template: Path, learned: LearningStory, asked: AskingStory, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
     """Tell the story once; return the last document of each command. Learning has its own story."""
     folder = tmp_path_factory.mktemp("story")
     shutil.copytree(template, folder / "stage")
-    return Narrator(Stage(folder / "stage")).tell() | learned.heard
+    return Narrator(Stage(folder / "stage")).tell() | learned.heard | asked.heard
 
 
 def write_view(path: Path) -> Path:

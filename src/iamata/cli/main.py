@@ -10,6 +10,7 @@ import typer
 
 from iamata.cli import (
     access,
+    asking,
     consents,
     continuing,
     dataset,
@@ -56,6 +57,7 @@ devices.add_to(wallet.app)
 memberships.add_to(wallet.app)
 outbox.add_to(wallet.app)
 training.add_to(study.app)
+asking.add_to(study.app)
 validation.add_to(records.app)
 NOUNS: Final = (
     *(network, node, member, proposal, person, patient, records, wallet, view),

@@ -10,7 +10,7 @@ from iamata.cli.output import show, spell_table
 from iamata.cli.places import get_home, open_place
 from iamata.node.memberships import Membership, list_memberships
 
-HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "models that learned from it")
+HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "what came of it")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,6 +47,7 @@ def describe_membership(one: Membership) -> dict[str, Any]:
         "is_in": one.is_in,
         "is_proven": one.is_proven,
         "models": [{"model": name, "status": entry.status} for name, entry in one.models],
+        "answers": list(one.answers),
     }
 
 
@@ -58,4 +59,6 @@ def spell_dataset(row: dict[str, Any]) -> str:
 
 def spell_models(row: dict[str, Any]) -> str:
     """Say what learned from a dataset."""
-    return ", ".join(f"{one['model']} ({one['status']})" for one in row["models"]) or "none"
+    models = [f"{one['model']} ({one['status']})" for one in row["models"]]
+    counted = [f"answers to {len(row['answers'])} questions"] if row["answers"] else []
+    return ", ".join([*models, *counted]) or "none"

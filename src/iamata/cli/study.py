@@ -39,6 +39,7 @@ from iamata.stores.wallets import load_wallet
 from iamata.workflows import studies
 from iamata.workflows.author import Author
 from iamata.workflows.lineages import get_study, list_datasets, list_models, list_runs, trace
+from iamata.workflows.questions import list_answers
 
 DUO_PATTERN: str = r"DUO:[0-9]{7}\Z"
 BUDGET_MAX: float = 1_000.0
@@ -194,6 +195,7 @@ def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:
             describe_run(view, found, name, entry, at_ms=at_ms)
             for name, entry in list_runs(view, found, study_id)
         ],
+        "answers": list(list_answers(view, found, study_id)),
         "models": [
             describe_model(view, name, entry, at_ms=at_ms)
             for name, entry in list_models(view, found, study_id)
@@ -213,6 +215,7 @@ def spell_whole(row: dict[str, Any]) -> list[str]:
         *(["", *spell_table(("site", "dataset", "status"), datasets)] if datasets else []),
         *(["", *spell_table(("run", "status", "attested by"), runs)] if runs else []),
         *(["", *spell_table(("model", "status", "run"), models)] if models else []),
+        *(["", f"Questions answered: {len(row['answers'])}."] if row["answers"] else []),
     ]
 
 

@@ -66,22 +66,21 @@ def train_at_home(
     tell: Callable[[MemberId, Round], None],
 ) -> ModelId:
     """Train at the home of the study's owner, for the researcher whose wallet it is."""
+    owner, researcher = sign_as_researcher(home, wallet, study)
+    return learning.train(home, study, owner=owner, researcher=researcher, supersedes=supersedes, tell=tell)
+
+
+def sign_as_researcher(home: Home, wallet: Path, study: StudyId) -> tuple[MemberId, PersonId]:
+    """Return a study's owner, and for whom a wallet speaks there, or refuse."""
     owner = get_study(home.engine.snapshot(), study).owner
     identity, _ = sign_as(home, load_wallet(wallet), owner)
     require(identity.kind is OwnerKind.PERSON, Reason.ROLE_MISSING, "a patient's wallet")
-    return learning.train(
-        home,
-        study,
-        owner=owner,
-        researcher=PersonId(identity.id),
-        supersedes=supersedes,
-        tell=tell,
-    )
+    return owner, PersonId(identity.id)
 
 
-def make_watcher(progress: Progress) -> Callable[[Run], None]:
+def make_watcher(progress: Progress, what: str = "training") -> Callable[[Run], None]:
     """Make what shows how many sites of a run at nodes have finished."""
-    task = progress.add_task("training", total=None, rate="")
+    task = progress.add_task(what, total=None, rate="")
 
     def tell(run: Run) -> None:
         done, total = len(run.attestations), len(run.datasets)

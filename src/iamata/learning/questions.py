@@ -176,14 +176,14 @@ def _complete(one: Condition, schema: Schema) -> Condition:
     words, (low, high) = _describe(one.column, schema)
     if words:
         is_of_words = one.at_least is None and one.below is None and bool(one.is_one_of)
-        require(is_of_words, Reason.QUESTION_INVALID, f"{one.column} has words: say which")
+        require(is_of_words, Reason.QUESTION_INVALID, f"{one.column} has words: {', '.join(words)}")
         unknown = [word for word in one.is_one_of if word not in words]
         require(not unknown, Reason.QUESTION_INVALID, f"{one.column} is never {', '.join(unknown)!a}")
         return Condition(
             column=one.column, is_one_of=tuple(word for word in words if word in one.is_one_of)
         )
     is_of_numbers = not one.is_one_of and (one.at_least is not None or one.below is not None)
-    require(is_of_numbers, Reason.QUESTION_INVALID, f"{one.column} has numbers: say at_least or below")
+    require(is_of_numbers, Reason.QUESTION_INVALID, f"{one.column} has numbers: at least, or below")
     at_least = low if one.at_least is None else one.at_least
     is_within = low <= at_least <= high and (one.below is None or low < one.below <= high)
     detail = f"{one.column} lies between {low:g} and {high:g}"

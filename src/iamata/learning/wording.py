@@ -31,7 +31,7 @@ def spell_answer(answer: Answer) -> Iterator[str]:
         yield f"Too few to tell: a count in it, with its noise, is below {COUNT_MIN}."
     else:
         yield f"{spell_number(answer, result.value)} ({spell_interval(answer, result)})"
-        yield f"With {percent} confidence the exact number lies there. It is of these patients alone."
+        yield f"With {percent} confidence the number without noise lies there."
     yield f"Noise in each count: standard deviation {answer.deviation:g}; over {answer.sites} sites."
     yield f"Spent: ε = {answer.epsilon:g} (δ = {answer.delta:g}) of the study's budget and of each site's."
 

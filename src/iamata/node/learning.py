@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import TypeAlias
 
 from iamata.learning.questions import Question
 from iamata.ledger.entries import RunStatus
@@ -18,6 +19,9 @@ from iamata.workflows.office import Office
 from iamata.workflows.questions import Begun
 from iamata.workflows.training import Round
 
+Tell: TypeAlias = Callable[[MemberId, Round], None]
+"""Hears how far each site has come."""
+
 
 def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is told
     home: Home,
@@ -26,7 +30,7 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     owner: MemberId,
     researcher: PersonId,
     supersedes: ModelId | None = None,
-    tell: Callable[[MemberId, Round], None],
+    tell: Tell,
 ) -> ModelId:
     """Start a run on what stands, let the sites here take part, await the others, register the model."""
     office = home.get_office(owner)
@@ -42,7 +46,7 @@ def ask(  # noqa: PLR0913  whose study, for whom, what, and who is told
     *,
     owner: MemberId,
     researcher: PersonId,
-    tell: Callable[[MemberId, Round], None],
+    tell: Tell,
 ) -> Begun:
     """Ask a question, let the sites here take part, and register the answer; nothing where it is there."""
     for office in home.offices.values():  # a run in which this home was closed is over, or goes on below
@@ -56,9 +60,7 @@ def ask(  # noqa: PLR0913  whose study, for whom, what, and who is told
     return begun
 
 
-def take_part_here(
-    home: Home, office: Office, run: RunId, *, tell: Callable[[MemberId, Round], None]
-) -> None:
+def take_part_here(home: Home, office: Office, run: RunId, *, tell: Tell) -> None:
     """Let the sites that are served from a home take part in a run that one of its members carries."""
     failures: list[Refused] = []
 

@@ -11,7 +11,7 @@ from iamata.model.ids import DatasetId, ModelId, PatientId
 from iamata.model.reasons import Reason, Refused
 from iamata.node.home import Home
 from iamata.stores.wallets import load_wallet
-from iamata.workflows.lineages import list_learned, trace
+from iamata.workflows.lineages import list_answered, list_learned, trace
 from iamata.workflows.memberships import check_membership, list_leaves, prove_membership
 from iamata.workflows.office import Office
 
@@ -25,6 +25,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     is_proven: bool
     """By proofs that were checked against the ledger. Without any consent there is nothing to ask for."""
     models: tuple[tuple[ModelId, Model], ...]
+    answers: tuple[ModelId, ...]
+    """To questions, of all that were counted."""
 
 
 def list_memberships(home: Home, folder: Path) -> Iterator[Membership]:
@@ -47,6 +49,7 @@ def list_memberships(home: Home, folder: Path) -> Iterator[Membership]:
                 is_in=any(answers),
                 is_proven=len(answers) == len(leaves) > 0,
                 models=tuple(list_learned(view, found, dataset)),
+                answers=tuple(list_answered(view, found, dataset)),
             )
 
 

@@ -13,7 +13,7 @@ from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
-from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.lineages import get_model, get_study, is_answer
 from iamata.workflows.model_uses import (
     Answer,
     Application,
@@ -63,6 +63,7 @@ def fetch_model(home: Home, model: ModelId) -> Studied:
     """Return a model's file and its study's protocol, from this home or from the study's owner."""
     view = home.engine.snapshot()
     entry = get_model(view, model)
+    require(not is_answer(model, entry.run), Reason.UNKNOWN_MODEL, "it is the answer to a question")
     owner = get_study(view, entry.study).owner
     file = fetch_document(home, entry.content, owner=owner)
     return Studied(file=file, protocol=read_protocol(fetch_protocol(home, entry.study)))

@@ -94,6 +94,14 @@ def list_learned(view: LedgerView, found: Lineages, dataset: DatasetId) -> Itera
             yield name, entry
 
 
+def list_answered(view: LedgerView, found: Lineages, dataset: DatasetId) -> Iterator[ModelId]:
+    """List every answer to which a dataset contributed, whatever became of it."""
+    for name, run in found.models.items():
+        entry = RUNS.find(view, run)
+        if is_answer(name, run) and entry is not None and dataset in entry.datasets:
+            yield name
+
+
 def list_run_datasets(view: LedgerView, run: Run) -> list[Dataset]:
     """List the datasets that a run reads, in its order."""
     return [one for name in run.datasets if (one := DATASETS.find(view, name)) is not None]

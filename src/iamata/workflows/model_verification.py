@@ -26,8 +26,9 @@ from iamata.workflows.consent_history import ConsentsThen, list_consents_then, r
 from iamata.workflows.datasets import decide_taking_part
 from iamata.workflows.documents import compute_transcript, get_protocol
 from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
-from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.lineages import get_model, get_study, is_answer
 from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
+from iamata.workflows.question_runs import read_answer
 from iamata.workflows.reviewed_code import compute_code_digest
 
 NOTHING: Final = b"null"
@@ -85,6 +86,7 @@ def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = Non
         _check_standing(whole),
         *_check_documents(evidence, whole, file),
         _check_figures(evidence, whole),
+        *_check_question(evidence, whole, model, file),
         _check_code(whole),
         *(one for named in whole.datasets for one in _check_dataset(evidence, whole, *named)),
         _say(
@@ -184,6 +186,26 @@ def _check_figures(evidence: Evidence, whole: _Whole) -> Statement:
     is_same = all(raw and name_document(raw) == wanted[name] for name, raw in found.items())
     says = "what the card's figures rest on is what every site attested"
     return _say("figures", Ground.OPENED, holds=is_attested and is_same, says=says)
+
+
+def _check_question(
+    evidence: Evidence, whole: _Whole, model: ModelId, file: bytes | None
+) -> Iterator[Statement]:
+    """Hold the question of an answer against the run's name, which follows from it."""
+    if not is_answer(model, whole.entry.run):
+        return
+    raw = evidence.find_document(whole.entry.content) if file is None else file
+    if raw is None:
+        yield _say("question", Ground.ATTESTED, says="which question it answers; the answer is not at hand")
+        return
+    try:
+        read_answer(raw, evidence.view, whole.entry.run, whole.run)
+    except Refused:
+        says = "the run's name does not follow from the question in the answer"
+        yield _say("question", Ground.OPENED, holds=False, says=says)
+    else:
+        says = "the run's name follows from the question, so over these datasets it was answered once"
+        yield _say("question", Ground.OPENED, says=says)
 
 
 def _check_code(whole: _Whole) -> Statement:

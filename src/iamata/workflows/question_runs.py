@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from iamata.crypto.commitments import SALT_BYTES
+from iamata.learning.answers import Answer, decode_answer
 from iamata.learning.questions import Asked, name_run
 from iamata.ledger.entries import Run, RunStatus
 from iamata.ledger.tables import RUNS
 from iamata.model.ids import DatasetId, RunId, StudyId
-from iamata.model.reasons import Reason, Refused
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.custody import Custody
 from iamata.vault.openings import Opening, find_opening, keep_opening
@@ -34,6 +35,14 @@ def find_attempt(
         if run is None or run.status is not RunStatus.FAILED:
             return name, run
     raise Refused(Reason.RUN_OVER, f"{ATTEMPTS_MAX} runs have failed to answer this")
+
+
+def read_answer(raw: bytes, view: LedgerView, run_id: RunId, run: Run) -> Answer:
+    """Read the answer of a run, or refuse one to a question by which the run is not named."""
+    answer = decode_answer(raw)
+    named, _ = find_attempt(view, run.study, run.datasets, answer.question)
+    require(named == run_id, Reason.MODEL_CHANGED, "the run answers another question")
+    return answer
 
 
 def keep_question(custody: Custody, run: RunId, asked: Asked) -> None:

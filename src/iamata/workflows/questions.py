@@ -2,7 +2,6 @@
 
 import msgspec
 
-from iamata.learning.answers import Answer, decode_answer
 from iamata.learning.protocols import NOT_FOR_QUESTIONS, Protocol
 from iamata.learning.questions import Asked, Question, canonicalise, name_answer
 from iamata.learning.secure_sum.plans import SITES_MIN
@@ -65,16 +64,9 @@ def prepare(protocol: Protocol, question: Question) -> Asked:
 
 def get_content(run: Run) -> Digest:
     """Return the hash of what a finished run came to, or refuse one that is under way or has failed."""
-    require(run.status is RunStatus.FINISHED, Reason.RUN_OVER, f"the run is {run.status}")
+    require(run.status is not RunStatus.RUNNING, Reason.TOO_BUSY, "the sites are still at it")
+    require(run.status is RunStatus.FINISHED, Reason.RUN_OVER, "it came to nothing")
     return run.attestations[0].model
-
-
-def read_answer(raw: bytes, view: LedgerView, run_id: RunId, run: Run) -> Answer:
-    """Read the answer of a run, or refuse one to a question by which the run is not named."""
-    answer = decode_answer(raw)
-    named, _ = find_attempt(view, run.study, run.datasets, answer.question)
-    require(named == run_id, Reason.MODEL_CHANGED, "the run answers another question")
-    return answer
 
 
 def list_answers(view: LedgerView, found: Lineages, study: StudyId) -> list[ModelId]:

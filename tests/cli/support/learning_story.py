@@ -17,7 +17,7 @@ from iamata.testing.study_stage import HOSPITALS, StudyStage
 SITE: Final = "north"
 PATIENTS: Final = {"east": 11, SITE: 21, "south": 11}
 LEAVING: Final = 10
-LISTS: Final = ("datasets", "runs", "models")
+LISTS: Final = ("answers", "datasets", "runs", "models")
 
 
 class LearningStory:

@@ -18,7 +18,7 @@ from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_prot
 from iamata.workflows import questions, studies, withdrawals
 from iamata.workflows.documents import get_document
 from iamata.workflows.lineages import list_models, trace
-from iamata.workflows.question_runs import keep_question
+from iamata.workflows.question_runs import keep_question, read_answer
 from iamata.workflows.starting import submit_run
 
 EPSILON_MICRO = 2_000_000
@@ -63,7 +63,7 @@ def read(world: StudyWorld, run_id: RunId) -> Answer:
     run = RUNS.find(view, run_id)
     assert run is not None
     document = get_document(world.offices[OWNER].custody, questions.get_content(run))
-    return questions.read_answer(document, view, run_id, run)
+    return read_answer(document, view, run_id, run)
 
 
 def count_spent(world: StudyWorld) -> set[int]:
