@@ -15,7 +15,7 @@ import msgspec
 
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.pictures import draw_calibration, draw_precision_recall, draw_roc
-from iamata.learning.protocols import MICRO, Estimator, Private, Protocol
+from iamata.learning.protocols import MICRO, Private, Protocol
 from iamata.ledger.entries import Attestation, Study
 from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
 
@@ -81,7 +81,7 @@ def write_card(
         *_write_uses(lineage.study),
         "## Evaluation",
         "",
-        *(_write_promise(protocol.estimator) if protocol.spends_micro else _write_worth(worth.evaluation)),
+        *_write_worth(protocol, worth.evaluation),
         *(line for name in CURVES for line in _show(name, model, figures)),
         "",
         FILES,
@@ -195,18 +195,26 @@ def _write_uses(study: Study) -> Iterator[str]:
     yield ""
 
 
-def _write_promise(estimator: Estimator) -> Iterator[str]:
+def _write_unevaluated(protocol: Protocol) -> Iterator[str]:
+    """Say why a model was not evaluated, and what a noisy one promises."""
+    estimator = protocol.estimator
     if isinstance(estimator, Private):
         epsilon = estimator.epsilon_micro / MICRO
         yield f"Learned under differential privacy: ε = {epsilon:g}, δ = {estimator.delta:g} for this run."
         yield "Whoever sees the model, and all sums, can hardly tell whether any one patient took part."
         yield ""
         yield "It was not evaluated: an exact evaluation would undo that. Nobody was kept out of training."
-
-
-def _write_worth(evaluation: Evaluation | None) -> Iterator[str]:
-    if evaluation is None:
+    elif protocol.kept_out_percent == 0:
+        yield "It was not evaluated: nobody was kept out of training."
+    elif protocol.schema.outcome.kind != "binary":
+        yield "It was not evaluated: sites evaluate models whose outcome is yes or no."
+    else:
         yield "Too few patients were kept out of training to say how well it does."
+
+
+def _write_worth(protocol: Protocol, evaluation: Evaluation | None) -> Iterator[str]:
+    if evaluation is None:
+        yield from _write_unevaluated(protocol)
         return
     rate = f"{evaluation.rate:.1%} with the outcome"
     yield f"On {evaluation.rows} rows of patients who were kept out of training ({rate}):"

@@ -8,6 +8,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from iamata.learning.protocols import Private
+from iamata.learning.schemas import Numeric, Outcome, Schema
 from iamata.ledger.tables import MODELS, RUNS
 from iamata.model.ids import Digest, ModelId
 from iamata.model.instants import Instant
@@ -73,6 +75,27 @@ def test_an_empty_table_has_its_columns(world: StudyWorld) -> None:
     table = frames.list_spending(engine.snapshot(), trace(engine))
 
     assert (table.num_rows, table.column_names) == (0, ["custodian", "day", "spent"])
+
+
+def test_a_budget_is_told_as_epsilon_spent_and_left() -> None:
+    schema = Schema(
+        columns=(Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),),
+        outcome=Outcome(name="ill"),
+    )
+    private = write_protocol(schema=schema, estimator=Private(epsilon_micro=2_000_000))
+    world = StudyWorld(patients=12, protocol=private, budget_micro=5_000_000)
+    for site in SITES:
+        world.build(site)
+    world.start()
+
+    (permit,) = tabulate(world, frames.list_permits)
+    (run,) = tabulate(world, frames.list_runs, at_ms=Instant(0))
+    spent = tabulate(world, frames.list_spending)
+
+    assert (permit["budget"], permit["spent"], permit["left"]) == (5, 2, 3)
+    assert (run["status"], run["spends"]) == ("running", 2)
+    assert [(one["custodian"], one["spent"]) for one in spent] == [(site, 2) for site in SITES]
+    assert isinstance(spent[0]["day"], date)
 
 
 def test_other_libraries_take_the_tables_as_they_are(world: StudyWorld) -> None:

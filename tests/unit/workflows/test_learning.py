@@ -14,17 +14,19 @@ from iamata.consent.data_use import Conditions, Permission
 from iamata.learning import membership
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
+from iamata.learning.estimators.newton import Settings
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
-from iamata.learning.protocols import learn, split_site
+from iamata.learning.protocols import Protocol, Regression, learn, split_site
+from iamata.learning.schemas import Outcome, Schema
 from iamata.ledger import transactions
 from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
 from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
 from iamata.model.ids import ModelId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
 from iamata.vault.journal import read_entries
 from iamata.vault.openings import find_opening
 from iamata.workflows import studies, withdrawals
@@ -34,6 +36,8 @@ from iamata.workflows.frozen_tables import get_roll, load_table, make_table
 from iamata.workflows.model_cards import CURVES, list_figures
 
 SITE = SITES[1]
+LINEAR = Regression(settings=Settings(family="linear"))
+COUNTED = Schema(columns=SCHEMA.columns, outcome=Outcome(name="ill", kind="number"))
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +153,35 @@ def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: Stud
         for name, raw in figures.items()
         if name.endswith(".svg")
     )
+
+
+@pytest.mark.parametrize(
+    ("protocol", "patients", "task", "reason"),
+    [
+        (write_protocol(holdout_percent=0), 12, "classification", "nobody was kept out"),
+        (write_protocol(holdout_percent=30), 24, "classification", "Too few patients were kept out"),
+        (
+            write_protocol(schema=COUNTED, estimator=LINEAR, holdout_percent=30),
+            40,
+            "regression",
+            "outcome is yes or no",
+        ),
+    ],
+    ids=["nobody", "too few", "a number"],
+)
+def test_a_card_says_why_a_model_was_not_evaluated(
+    protocol: Protocol, patients: int, task: str, reason: str
+) -> None:
+    world = StudyWorld(patients=patients, protocol=protocol)
+    for site in SITES:
+        world.build(site)
+
+    card = read_card(world, world.learn())
+
+    assert f'pipeline_tag: "tabular-{task}"' in card
+    assert reason in card
+    assert "model-index" not in card
+    assert list_figures(card.encode()) == {}
 
 
 def test_whoever_has_a_card_and_its_evaluation_can_check_them_against_the_ledger(told: StudyWorld) -> None:
