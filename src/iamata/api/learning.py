@@ -1,17 +1,20 @@
-"""What sites of a study ask of its owner's node: carry messages, deliver them, take the model in."""
+"""What a study asks of a node: sites and a researcher its owner's, staff and patients a custodian's."""
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from iamata.api.callers import Caller
 from iamata.api.serving import Serving
+from iamata.api.staff import read_patient
 from iamata.learning.protocols import read_protocol
 from iamata.learning.questions import read_question
 from iamata.ledger.entries import Role
 from iamata.ledger.tables import PERSONS
+from iamata.model.ids import Digest, MemberId
 from iamata.model.reasons import Reason, require
 from iamata.wire import bodies
-from iamata.workflows import questions, studies
+from iamata.workflows import cohort_reads, memberships, model_uses, questions, studies
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
 from iamata.workflows.question_runs import get_question
 
@@ -50,7 +53,7 @@ def show_document(serving: Serving, query: bodies.DocumentQuery) -> bodies.Docum
 
 def keep(serving: Serving, caller: Caller, body: bodies.Document) -> bodies.DocumentQuery:
     """Keep a study's protocol of a researcher's, for whoever asks for it by its hash."""
-    _require_researcher(serving, caller)
+    _require_role(serving, caller, Role.RESEARCHER)
     read_protocol(body.content)
     if not is_kept(serving.office.custody, body.content):
         serving.gate.charge_draft(caller.person)
@@ -59,7 +62,7 @@ def keep(serving: Serving, caller: Caller, body: bodies.Document) -> bodies.Docu
 
 def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.StartedRun:
     """Begin a training for a researcher of the staff; this node registers what comes of it."""
-    _require_researcher(serving, caller)
+    _require_role(serving, caller, Role.RESEARCHER)
     run = studies.start_run(serving.office, body.study, caller.person, supersedes=body.supersedes)
     serving.learning.register(run, supersedes=body.supersedes)
     return bodies.StartedRun(run=run)
@@ -67,7 +70,7 @@ def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.
 
 def ask(serving: Serving, caller: Caller, body: bodies.QuestionBody) -> bodies.StartedRun:
     """Ask a study's rows a question for a researcher of the staff, once; this node registers the answer."""
-    _require_researcher(serving, caller)
+    _require_role(serving, caller, Role.RESEARCHER)
     begun = questions.ask(serving.office, body.study, caller.person, read_question(body.question))
     if begun.is_new:
         serving.learning.register(begun.run, supersedes=None)
@@ -79,6 +82,33 @@ def show_question(serving: Serving, query: bodies.QuestionQuery) -> bodies.Docum
     return bodies.Document(content=get_question(serving.office.custody, query.run))
 
 
-def _require_researcher(serving: Serving, caller: Caller) -> None:
+def prove_membership(serving: Serving, body: bodies.MembershipBody) -> memberships.MembershipProof:
+    """Prove to a patient that a leaf is in a dataset of this member's, or that it is not."""
+    return memberships.prove_membership(serving.office, body.dataset, body.leaf)
+
+
+def build_dataset(serving: Serving, caller: Caller, body: bodies.DatasetBody) -> bodies.BuiltDataset:
+    """Build this member's dataset for a study out of its vault; no row leaves the node."""
+    _require_role(serving, caller, Role.ADMINISTRATOR)
+    studies.fetch_missing_protocol(serving.office, body.study, partial(_show, serving))
+    return bodies.BuiltDataset(
+        dataset=cohort_reads.build_from_vault(serving.office, body.study, body.conditions)
+    )
+
+
+def predict(serving: Serving, caller: Caller, body: bodies.PredictionBody) -> model_uses.Answer:
+    """Ask a model about a patient whom the caller treats; the patient will see it."""
+    wanted = model_uses.Application(
+        person=caller.person, patient=read_patient(serving, body.patient), model=body.model
+    )
+    studied = model_uses.fetch_model(serving.office, body.model, partial(_show, serving))
+    return model_uses.ask_model(serving.office, wanted, studied, body.row)
+
+
+def _show(serving: Serving, owner: MemberId, digest: Digest) -> bytes:
+    return serving.get_desk(owner).show_document(digest)
+
+
+def _require_role(serving: Serving, caller: Caller, role: Role) -> None:
     person = PERSONS.find(serving.office.take_view(), caller.person)
-    require(person is not None and Role.RESEARCHER in person.roles, Reason.ROLE_MISSING)
+    require(person is not None and role in person.roles, Reason.ROLE_MISSING)

@@ -82,5 +82,8 @@ ROUTES: Final = (
     Route("GET", "/v1/lineage", Access.ANYONE, health.show_lineage),
     Route("POST", "/v1/questions", Access.STAFF, learning.ask, SUBMISSION_BYTES_MAX),
     Route("GET", "/v1/questions", Access.MEMBER, learning.show_question),
+    Route("POST", "/v1/memberships", Access.PATIENT, learning.prove_membership),
+    Route("POST", "/v1/datasets", Access.STAFF, learning.build_dataset),
+    Route("POST", "/v1/predictions", Access.STAFF, learning.predict),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

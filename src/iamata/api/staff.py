@@ -16,8 +16,10 @@ PATIENT_REFERENCE = "Patient/"
 
 def invite_patient(serving: Serving, body: bodies.InvitationBody) -> bodies.Invitation:
     """Write the code with which a patient puts a key of their own in place."""
-    patient = _read_patient(serving, body.patient)
-    return bodies.Invitation(code=enrolments.invite_patient(serving.office, patient))
+    office = serving.office
+    named = body.patient
+    patient = PatientId(office.author.make_id()) if named is None else read_patient(serving, named)
+    return bodies.Invitation(code=enrolments.invite_patient(office, patient))
 
 
 def search_elsewhere(serving: Serving, body: bodies.StaffSearchBody) -> bodies.Found:
@@ -47,9 +49,8 @@ def confirm_records(serving: Serving, body: bodies.ConfirmationBody) -> bodies.N
     return bodies.Nothing()
 
 
-def _read_patient(serving: Serving, text: str | None) -> PatientId:
-    if text is None:
-        return PatientId(serving.office.author.make_id())
+def read_patient(serving: Serving, text: str) -> PatientId:
+    """Return the pseudonym of the patient whom a record's reference or a pseudonym means."""
     if text.startswith(PATIENT_REFERENCE):
         return serving.office.compute_pseudonym(text)
     require(re.match(RANDOM_PATTERN, text) is not None, Reason.INPUT_INVALID, "the patient")

@@ -8,15 +8,17 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new
 from iamata.cli.learning import StudyArgument, describe_dataset, spell_overdue, tell_time
-from iamata.cli.options import HomeOption, MemberOption
+from iamata.cli.options import HomeOption
 from iamata.cli.output import note, show, spell_table
-from iamata.cli.parties import read_id
+from iamata.cli.parties import need, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
+from iamata.model.reasons import Reason, require
 from iamata.node.gathering import Gathered, build_from, read_conditions
 from iamata.node.home import Home, open_home
+from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, read_file
 from iamata.workflows.croissant import gather, write_croissant
 from iamata.workflows.lineages import get_dataset, list_datasets, trace
@@ -26,6 +28,26 @@ REFUSED: str = "refused"
 
 app = make_noun("Datasets: which of a custodian's patients a study may learn from.")
 
+TableOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="The rows, at a home: .csv or .parquet; without one, the vault's records.",
+    ),
+]
+ConditionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--conditions", metavar="FILE", help="What may be done with the data (DUO, JSON); else health."
+    ),
+]
+ProtocolOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--protocol", metavar="FILE", help="At a home: the study's protocol, if it is not there yet."
+    ),
+]
 PatientColumnOption = Annotated[
     str | None,
     typer.Option(
@@ -38,42 +60,37 @@ PatientColumnOption = Annotated[
 def build(
     *,
     study: StudyArgument,
-    home: HomeOption,
-    member: MemberOption,
-    table: Annotated[
-        Path | None,
-        typer.Option(
-            "--table",
-            metavar="FILE",
-            help="The rows: .csv or .parquet; without one, the vault's records.",
-        ),
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
+    member: Annotated[
+        str | None, typer.Option("--member", metavar="ID", help="At a home: whose dataset.")
     ] = None,
+    table: TableOption = None,
     patient_column: PatientColumnOption = None,
-    conditions: Annotated[
-        Path | None,
-        typer.Option(
-            "--conditions", metavar="FILE", help="What may be done with the data (DUO, JSON); else health."
-        ),
-    ] = None,
-    protocol: Annotated[
-        Path | None,
-        typer.Option("--protocol", metavar="FILE", help="The study's protocol, if it is not here yet."),
-    ] = None,
+    conditions: ConditionsOption = None,
+    protocol: ProtocolOption = None,
 ) -> None:
     """Build a site's dataset out of a table or the vault, of patients whose consent covers the study."""
     chosen, said = read_id(study, StudyId), read_conditions(conditions)
     document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
-    with open_home(home) as opened:
-        dataset, gathered = build_from(
-            opened,
-            chosen,
-            member=member,
-            table=table,
-            patient_column=patient_column,
-            conditions=said,
-            protocol=document,
-        )
-        row = describe_here(opened, dataset)
+    gathered = None
+    with open_place(home, node, wallet) as place:
+        if isinstance(place, RemotePlace):
+            is_bare = table is None and patient_column is None and document is None
+            require(is_bare, Reason.INPUT_INVALID, "only a vault is read at a node")
+            dataset = place.staff.build_dataset(chosen, said)
+        else:
+            dataset, gathered = build_from(
+                place,
+                chosen,
+                member=need(member, "--member: at a home, say whose dataset"),
+                table=table,
+                patient_column=patient_column,
+                conditions=said,
+                protocol=document,
+            )
+        row = describe_posted(place, dataset)
     show_built(row, gathered)
 
 
@@ -174,10 +191,10 @@ def look_after_member(home: Home, member: MemberId) -> list[dict[str, Any]]:
     ]
 
 
-def describe_here(home: Home, dataset: DatasetId) -> dict[str, Any]:
+def describe_posted(place: Place, dataset: DatasetId) -> dict[str, Any]:
     """Describe a dataset that was just posted."""
-    entry = DATASETS.find(home.engine.snapshot(), dataset)
-    return {} if entry is None else describe_dataset(dataset, entry, at_ms=tell_time(home))
+    entry = DATASETS.find(place.engine.snapshot(), dataset)
+    return {} if entry is None else describe_dataset(dataset, entry, at_ms=tell_time(place))
 
 
 def count_rows(gathered: Gathered) -> dict[str, int]:

@@ -5,9 +5,9 @@ from typing import Any
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.options import HomeOption, WalletOption
+from iamata.cli.options import WalletOption
 from iamata.cli.output import show, spell_table
-from iamata.cli.places import get_home, open_place
+from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.node.memberships import Membership, list_memberships
 
 HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "what came of it")
@@ -18,10 +18,10 @@ def add_to(app: typer.Typer) -> None:
     verb(app, "studies")(list_studies)
 
 
-def list_studies(*, home: HomeOption, wallet: WalletOption) -> None:
+def list_studies(*, home: PlaceOption = None, node: NodeOption = None, wallet: WalletOption) -> None:
     """Say in which studies' datasets you are, by proofs checked here, and which models learned there."""
-    with open_place(home, None, wallet) as place:
-        found = list(list_memberships(get_home(place, "asking about studies"), wallet))
+    with open_place(home, node, wallet) as place:
+        found = list(list_memberships(place, wallet))
     rows = [describe_membership(one) for one in found]
     table = [
         (row["study"], row["custodian"], row["dataset"], spell_dataset(row), spell_models(row))

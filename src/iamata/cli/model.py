@@ -12,18 +12,17 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new
 from iamata.cli.learning import ModelArgument, describe_model, spell_overdue, tell_time
-from iamata.cli.options import HomeOption, MemberOption, PatientOption, PersonOption
+from iamata.cli.options import PatientOption, PersonOption
 from iamata.cli.output import note, show, spell_table
-from iamata.cli.parties import read_asker, read_id, read_patient
+from iamata.cli.parties import need, read_asker, read_id, read_patient, spell_patient
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
-from iamata.learning.protocols import Protocol
 from iamata.learning.tables import Cell
 from iamata.ledger.entries import ModelStatus
 from iamata.model.ids import Digest, ModelId
 from iamata.model.reasons import Reason, require
-from iamata.node.home import open_home
-from iamata.node.model_checks import ask_model, fetch_model, verify_at_home
+from iamata.node.model_checks import apply_at_home, apply_at_node, verify_at_home, verify_at_node
+from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, read_file
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
 from iamata.workflows.model_cards import NOT_A_DEVICE, list_figures
@@ -104,7 +103,9 @@ def write_all(documents: Mapping[Path, bytes]) -> None:
 def verify(
     *,
     model: ModelArgument,
-    home: HomeOption,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    wallet: KeyOption = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", metavar="FILE", help="What you have as its file; else what is here."),
@@ -113,10 +114,14 @@ def verify(
     """Say of everything that a model rests on whether it is proven, opened or attested."""
     chosen = read_id(model, ModelId)
     raw = None if file is None else read_file(file, bytes_max=MODEL_BYTES_MAX)
-    with open_home(home) as opened:
-        statements = verify_at_home(opened, chosen, file=raw)
-        view = opened.engine.snapshot()
-        row = describe_model(view, chosen, get_model(view, chosen), at_ms=tell_time(opened))
+    with open_place(home, node, wallet) as place:
+        if isinstance(place, RemotePlace):
+            note("Replaying the node's ledger from its genesis")
+            statements = verify_at_node(place, chosen, file=raw)
+        else:
+            statements = verify_at_home(place, chosen, file=raw)
+        view = place.engine.snapshot()
+        row = describe_model(view, chosen, get_model(view, chosen), at_ms=tell_time(place))
     wrong = [one for one in statements if not one.holds]
     show(
         row | {"statements": [msgspec.to_builtins(one) for one in statements], "holds": not wrong},
@@ -132,8 +137,11 @@ def verify(
 def apply(
     *,
     model: ModelArgument,
-    home: HomeOption,
-    member: MemberOption,
+    home: PlaceOption = None,
+    node: NodeOption = None,
+    member: Annotated[
+        str | None, typer.Option("--member", metavar="ID", help="At a home: the member that acts.")
+    ] = None,
     person: PersonOption,
     patient: PatientOption,
     row: Annotated[
@@ -147,24 +155,27 @@ def apply(
 ) -> None:
     """Ask a model about a patient whom you treat. The patient will see it; it is no medical device."""
     chosen = read_id(model, ModelId)
-    with open_home(home) as opened:
-        view, at_ms = opened.engine.snapshot(), tell_time(opened)
-        entry = get_model(view, chosen)
+    with open_place(home, node, None if node is None else Path(person)) as place:
+        entry = get_model(place.engine.snapshot(), chosen)
         require_in_use(entry)
-        wanted = Application(
-            person=read_asker(opened, person, member=member),
-            patient=read_patient(opened, patient, member=member),
-            model=chosen,
-        )
-        studied = fetch_model(opened, chosen)
-        answer = ask_model(opened.get_office(member), wanted, studied, row)
-        standing = describe_model(view, chosen, entry, at_ms=at_ms)
-    show_answer(standing, answer, studied.protocol)
+        if isinstance(place, RemotePlace):
+            named = spell_patient(place, patient, member=place.member)
+            answer = apply_at_node(place, chosen, named, row)
+        else:
+            acting = need(member, "--member: at a home, say which one acts")
+            wanted = Application(
+                person=read_asker(place, person, member=acting),
+                patient=read_patient(place, patient, member=acting),
+                model=chosen,
+            )
+            answer = apply_at_home(place, wanted, row, member=acting)
+        standing = describe_model(place.engine.snapshot(), chosen, entry, at_ms=tell_time(place))
+    show_answer(standing, answer)
 
 
-def show_answer(standing: dict[str, Any], answer: Answer, protocol: Protocol) -> None:
+def show_answer(standing: dict[str, Any], answer: Answer) -> None:
     """Show what a model says, what that rests on, and what it is not."""
-    outcome, prediction = protocol.schema.outcome.name, answer.prediction
+    outcome, prediction = answer.outcome, answer.prediction
     contributions = dict(sorted(prediction.contributions.items(), key=lambda one: -abs(one[1])))
     document = {
         "model": standing["model"],

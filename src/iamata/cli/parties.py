@@ -41,6 +41,20 @@ def read_patient(home: Home, text: str, *, member: str) -> PatientId:
     return _read_party(home, text, PatientId, member=member, kind=OwnerKind.PATIENT)
 
 
+def spell_patient(place: Place, text: str, *, member: MemberId) -> str:
+    """Name a patient to a node: by a record's reference, or by the pseudonym that a wallet has there."""
+    if text.startswith(PATIENT_REFERENCE):
+        return text
+    return _read_party(place, text, PatientId, member=member, kind=OwnerKind.PATIENT)
+
+
+def need(text: str | None, said: str) -> str:
+    """Return what a home wants to be told and a node knows, or refuse."""
+    if text is None:
+        raise Refused(Reason.INPUT_INVALID, said)
+    return text
+
+
 def read_id(text: str, kind: type[IdT]) -> IdT:
     """Read an id of 26 letters and digits, or refuse."""
     require(re.match(RANDOM_PATTERN, text) is not None, Reason.INPUT_INVALID, f"{text!a} is no id")

@@ -5,11 +5,12 @@ from typing import Final
 
 from iamata.client.connection import Connection
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import Digest, MemberId, PatientId, RunId
+from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.ports import Finality
 from iamata.wire import bodies
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.documents import HandedIn
+from iamata.workflows.memberships import MembershipProof
 from iamata.workflows.messages import Release
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
@@ -85,6 +86,11 @@ class RemoteDesk:
     def accept_model(self, sender: MemberId, handed: HandedIn) -> None:  # noqa: ARG002  who signs is who sends
         """Hand in what our run came to."""
         self._connection.post("/v1/runs/models", bodies.Nothing, handed)
+
+    def prove_membership(self, dataset: DatasetId, leaf: bytes) -> MembershipProof:
+        """Ask whether a leaf is in a dataset of this member's; the proof is the asker's to check."""
+        body = bodies.MembershipBody(dataset=dataset, leaf=leaf)
+        return self._connection.post("/v1/memberships", MembershipProof, body)
 
     def show_document(self, digest: Digest) -> bytes:
         """Ask for a public document by its hash."""

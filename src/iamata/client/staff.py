@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 from iamata.client.connection import Connection
-from iamata.model.ids import AccessId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
+from iamata.consent.data_use import Conditions
+from iamata.learning.tables import Cell
+from iamata.model.ids import AccessId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.wire import bodies
+from iamata.workflows.model_uses import Answer
 
 
 class StaffClient:
@@ -58,3 +61,13 @@ class StaffClient:
         """Have the custodian told that the records are kept."""
         body = bodies.ConfirmationBody(custodian=custodian, receipts=tuple(receipts))
         self._connection.post("/v1/readings/receipts", bodies.Nothing, body)
+
+    def build_dataset(self, study: StudyId, conditions: Conditions) -> DatasetId:
+        """Have a dataset built out of the node's own vault."""
+        body = bodies.DatasetBody(study=study, conditions=conditions)
+        return self._connection.post("/v1/datasets", bodies.BuiltDataset, body).dataset
+
+    def predict(self, model: ModelId, patient: str, row: dict[str, Cell] | None) -> Answer:
+        """Have a model asked about a patient whom one treats."""
+        body = bodies.PredictionBody(model=model, patient=patient, row=row)
+        return self._connection.post("/v1/predictions", Answer, body)

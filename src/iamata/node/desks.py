@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import Digest, MemberId, PatientId, RunId
+from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.workflows import accesses, consents, disclosures, emergencies, enrolments, studies
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.documents import HandedIn, get_document
+from iamata.workflows.memberships import MembershipProof, prove_membership
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
 from iamata.workflows.question_runs import get_question
@@ -74,6 +75,10 @@ class LocalDesk:
     def accept_model(self, sender: MemberId, handed: HandedIn) -> None:
         """Take in what a site's run came to."""
         studies.accept_model(self._office, sender, handed)
+
+    def prove_membership(self, dataset: DatasetId, leaf: bytes) -> MembershipProof:
+        """Prove that a leaf is in a dataset of this member's, or that it is not."""
+        return prove_membership(self._office, dataset, leaf)
 
     def show_document(self, digest: Digest) -> bytes:
         """Return a public document by its hash."""

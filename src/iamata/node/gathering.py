@@ -13,7 +13,7 @@ from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.studying import fetch_protocol, read_file, share_protocol
-from iamata.workflows.cohort_reads import gather_cohort
+from iamata.workflows.cohort_reads import build_from_vault
 from iamata.workflows.datasets import build_dataset
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.office import Office
@@ -74,9 +74,7 @@ def build_from_records(
 ) -> DatasetId:
     """Build a site's dataset out of its vault, as the cohort in the protocol says."""
     share_protocol(home, study, protocol)
-    office = home.get_office(member)
-    gathered = gather_cohort(office, study, conditions)
-    return build_dataset(office, study, gathered.rows, conditions, read_under=gathered.consents)
+    return build_from_vault(home.get_office(member), study, conditions)
 
 
 def build_from_table(  # noqa: PLR0913  what a dataset is built from

@@ -9,11 +9,11 @@ from iamata.ledger.entries import Dataset, Model, OwnerKind
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, ModelId, PatientId
 from iamata.model.reasons import Reason, Refused
-from iamata.node.home import Home
+from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
+from iamata.wire.desk import Desk
 from iamata.workflows.lineages import list_answered, list_learned, trace
-from iamata.workflows.memberships import check_membership, list_leaves, prove_membership
-from iamata.workflows.office import Office
+from iamata.workflows.memberships import check_membership, list_leaves
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,20 +29,20 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """To questions, of all that were counted."""
 
 
-def list_memberships(home: Home, folder: Path) -> Iterator[Membership]:
+def list_memberships(place: Place, folder: Path) -> Iterator[Membership]:
     """List the datasets of a patient's custodians here, each with a proof that was checked."""
-    view, found, wallet = home.engine.snapshot(), trace(home.engine), load_wallet(folder)
+    view, found, wallet = place.engine.snapshot(), trace(place.engine), load_wallet(folder)
     for identity in wallet.identities:
-        is_patient = (identity.network, identity.kind) == (home.engine.network, OwnerKind.PATIENT)
-        if not is_patient or not home.has_desk(identity.member):
+        is_patient = (identity.network, identity.kind) == (place.engine.network, OwnerKind.PATIENT)
+        if not is_patient or not place.has_desk(identity.member):
             continue
-        office, patient = home.get_office(identity.member), PatientId(identity.id)
+        desk, patient = place.get_desk(identity.member), PatientId(identity.id)
         for dataset, study in found.datasets.items():
             entry = DATASETS.find(view, dataset)
             if entry is None or entry.custodian != identity.member:
                 continue
             leaves = list(list_leaves(wallet, patient, study))
-            answers = ask(home, office, dataset, leaves)
+            answers = ask(place, desk, dataset, leaves)
             yield Membership(
                 dataset=dataset,
                 entry=entry,
@@ -53,19 +53,17 @@ def list_memberships(home: Home, folder: Path) -> Iterator[Membership]:
             )
 
 
-def ask(home: Home, office: Office, dataset: DatasetId, leaves: Sequence[bytes]) -> list[bool]:
+def ask(place: Place, desk: Desk, dataset: DatasetId, leaves: Sequence[bytes]) -> list[bool]:
     """Ask a custodian about each leaf, and check what it says; one that lost its roll proves nothing."""
     answers: list[bool] = []
     for leaf in leaves:
         try:
-            proof = prove_membership(office, dataset, leaf)
+            proof = desk.prove_membership(dataset, leaf)
         except Refused as refused:
             if refused.reason is not Reason.UNKNOWN_DATASET:
                 raise
             return []
         answers.append(
-            check_membership(
-                proof, home.engine.genesis, dataset=dataset, custodian=office.member, leaf=leaf
-            )
+            check_membership(proof, place.engine.genesis, dataset=dataset, custodian=desk.member, leaf=leaf)
         )
     return answers

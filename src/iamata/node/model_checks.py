@@ -1,5 +1,7 @@
 """Models at a home: all that they are verified with is gathered, and a row to apply one to is read."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,44 +10,78 @@ import msgspec
 from iamata.columns.reading import read_table
 from iamata.learning.protocols import Protocol, read_protocol
 from iamata.learning.tables import Cell
+from iamata.ledger.blocks import StoredBlock
 from iamata.model.ids import Digest, ModelId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
-from iamata.workflows.lineages import get_model, get_study, is_answer
-from iamata.workflows.model_uses import (
-    Answer,
-    Application,
-    Studied,
-    apply_model,
-    apply_to_records,
-)
+from iamata.node.verification import replay_with_checker
+from iamata.ports import LedgerView
+from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.model_uses import Answer, Application, ask_model, fetch_model
 from iamata.workflows.model_verification import Evidence, Statement, verify_model
-from iamata.workflows.office import Office
 
 ROW_BYTES_MAX: Final = 1024 * 1024
 
 
 def verify_at_home(home: Home, model: ModelId, *, file: bytes | None) -> list[Statement]:
     """Check a model with the ledger and the openings of this home's members."""
-    view = home.engine.snapshot()
-    owner = get_study(view, get_model(view, model).study).owner
-
-    def find_document(digest: Digest) -> bytes | None:
-        try:
-            return fetch_document(home, digest, owner=owner)
-        except Refused:
-            return None
-
     evidence = Evidence(
-        view=view,
+        view=home.engine.snapshot(),
         read_log=lambda: (leaf for _, leaf in home.engine.events(0)),
         tell_block_ms=lambda height: tell_block_ms(home, height),
         custodies={member: office.custody for member, office in home.offices.items()},
-        find_document=find_document,
+        find_document=partial(find_document, home, model),
     )
     return verify_model(evidence, model, file=file)
+
+
+def verify_at_node(place: RemotePlace, model: ModelId, *, file: bytes | None) -> list[Statement]:
+    """Check a model with the blocks that a node shows, run again here from the genesis that one trusts.
+
+    What is read of the ledger afterwards is proven against just the state that they come to. The node holds
+    the openings, so what they would open is a site's word here.
+    """
+    view, times_ms = place.engine.snapshot(), {0: Instant(place.engine.genesis.created_ms)}
+    replay_up_to(place, view, times_ms)
+    evidence = Evidence(
+        view=view,
+        read_log=lambda: (leaf for _, leaf in place.engine.events(0)),
+        tell_block_ms=lambda height: times_ms[height],
+        custodies={},
+        find_document=partial(find_document, place, model),
+    )
+    return verify_model(evidence, model, file=file)
+
+
+def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Instant]) -> None:
+    """Run a node's blocks again as far as a view, or refuse where they do not come to its state."""
+    lineage, genesis = place.fetch_lineage()
+    require(genesis == place.engine.genesis, Reason.FAULT_FOUND, "the node shows another genesis")
+
+    def read() -> Iterator[StoredBlock]:
+        for block in place.engine.read_blocks():
+            if block.height > view.height:
+                return
+            times_ms[block.height] = Instant(block.time_ms)
+            yield block
+
+    geneses = (*(one.genesis for one in lineage.predecessors), genesis)
+    report = replay_with_checker(geneses, read(), None)
+    is_same = (report.blocks, report.app_hash) == (view.height, view.app_hash)
+    require(is_same, Reason.FAULT_FOUND, f"block {view.height}: its blocks come to another state")
+
+
+def find_document(place: Home | RemotePlace, model: ModelId, digest: Digest) -> bytes | None:
+    """Return a document of a model's, None where nobody who is asked here keeps it."""
+    view = place.engine.snapshot()
+    owner = get_study(view, get_model(view, model).study).owner
+    try:
+        return fetch_document(place, digest, owner=owner)
+    except Refused:
+        return None
 
 
 def tell_block_ms(home: Home, height: int) -> Instant:
@@ -59,28 +95,28 @@ def tell_block_ms(home: Home, height: int) -> Instant:
     raise Refused(Reason.HOME_CORRUPT, f"block {height} is missing")
 
 
-def fetch_model(home: Home, model: ModelId) -> Studied:
-    """Return a model's file and its study's protocol, from this home or from the study's owner."""
-    view = home.engine.snapshot()
-    entry = get_model(view, model)
-    require(not is_answer(model, entry.run), Reason.UNKNOWN_MODEL, "it is the answer to a question")
-    owner = get_study(view, entry.study).owner
-    file = fetch_document(home, entry.content, owner=owner)
-    return Studied(file=file, protocol=read_protocol(fetch_protocol(home, entry.study)))
-
-
-def ask_model(office: Office, wanted: Application, studied: Studied, row: Path | None) -> Answer:
+def apply_at_home(home: Home, wanted: Application, row: Path | None, *, member: str) -> Answer:
     """Ask a model about the row in a file if there is one, and about the vault's records otherwise."""
-    if row is None:
-        return apply_to_records(office, wanted, studied)
-    return apply_model(office, wanted, studied, read_row(row, studied.protocol))
+    office = home.get_office(member)
+    studied = fetch_model(
+        office, wanted.model, lambda owner, digest: home.get_desk(owner).show_document(digest)
+    )
+    cells = None if row is None else read_row(row, lambda: studied.protocol)
+    return ask_model(office, wanted, studied, cells)
 
 
-def read_row(path: Path, protocol: Protocol) -> dict[str, Cell]:
+def apply_at_node(place: RemotePlace, model: ModelId, patient: str, row: Path | None) -> Answer:
+    """Have one's own node ask a model."""
+    study = get_model(place.engine.snapshot(), model).study
+    cells = None if row is None else read_row(row, lambda: read_protocol(fetch_protocol(place, study)))
+    return place.staff.predict(model, patient, cells)
+
+
+def read_row(path: Path, find_protocol: Callable[[], Protocol]) -> dict[str, Cell]:
     """Read the one row to which a model is applied: an object of JSON, or a table with one row."""
     if path.suffix.lower() == ".json":
         return _read_object(path)
-    columns = read_table(path, [column.name for column in protocol.schema.columns])
+    columns = read_table(path, [column.name for column in find_protocol().schema.columns])
     lengths = {len(cells) for cells in columns.values()}
     require(lengths == {1}, Reason.TABLE_CLASHES, f"{path} holds not just one row")
     return {name: cells[0] for name, cells in columns.items()}

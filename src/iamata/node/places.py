@@ -8,10 +8,12 @@ from typing import Protocol
 
 from iamata.client.connection import Connection
 from iamata.client.desk import RemoteDesk
-from iamata.client.engine import RemoteEngine, fetch_genesis
+from iamata.client.engine import RemoteEngine, fetch_genesis, fetch_lineage
 from iamata.client.staff import StaffClient
 from iamata.crypto.ed25519 import SigningKey
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.ledger.genesis import Genesis
+from iamata.ledger.succession import Lineage
 from iamata.model.ids import MemberId, NetworkId, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import KeptLedger
@@ -70,6 +72,7 @@ class RemotePlace:
         self.entropy: Callable[[int], bytes] = os.urandom
         self.staff = StaffClient(connection)
         self._desk = RemoteDesk(connection, member)
+        self._connection = connection
 
     def author(self, key: SigningKey) -> Author:
         """Write with a person's or a patient's key."""
@@ -83,6 +86,10 @@ class RemotePlace:
         """Return the desk of the member whose node this is, or refuse."""
         require(member == self.member, Reason.UNKNOWN_MEMBER, f"this is the node of {self.member}")
         return self._desk
+
+    def fetch_lineage(self) -> tuple[Lineage, Genesis]:
+        """Fetch the networks that the node says its own goes on from, and its genesis."""
+        return fetch_lineage(self._connection)
 
     def find_in_emergency(self, custodian: MemberId, search: str) -> PatientId:
         """Find one patient at a custodian, which this node asks."""

@@ -204,7 +204,7 @@ def _compare_network(file: LedgerFile, genesis: Genesis) -> None:
 def replay_with_checker(
     lineage: Sequence[Genesis],
     blocks: Iterable[StoredBlock],
-    vouchings: Vouchings,
+    vouchings: Vouchings | None,
     *,
     begin: LedgerState | None = None,
 ) -> ReplayReport:

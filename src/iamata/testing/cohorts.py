@@ -7,10 +7,12 @@ import msgspec
 
 from iamata.consent.requests import RecordFacts
 from iamata.learning.cohorts import Cohort
-from iamata.model.ids import MemberId, PatientId
+from iamata.model.ids import PatientId
 from iamata.testing import offices
-from iamata.testing.learning import StudyWorld, write_protocol
+from iamata.testing.learning import write_protocol
 from iamata.vault.record import PreparedRecord
+from iamata.workflows.frozen_tables import PatientRows
+from iamata.workflows.office import Office
 
 
 def write_view(resource: str, **columns: str) -> dict[str, Any]:
@@ -72,9 +74,9 @@ def write_finding(code: str, day: str, **value: Any) -> dict[str, Any]:  # noqa:
     return {"resourceType": "Observation", "code": {"text": code}, "effectiveDateTime": day} | value
 
 
-def keep_records(world: StudyWorld, site: MemberId) -> None:
+def keep_records(office: Office, rows: PatientRows) -> None:
     """Give each patient records that the row follows from, and some that nobody may make use of."""
-    for patient, (row,) in world.rows[site].items():
+    for patient, (row,) in rows.items():
         normal = [
             {"resourceType": "Encounter", "period": {"start": "2020-03-01T08:00:00Z"}},
             write_finding("marker", "2020-01-01", valueQuantity={"value": row["marker"]}),
@@ -85,5 +87,5 @@ def keep_records(world: StudyWorld, site: MemberId) -> None:
             normal.append({"resourceType": "Condition", "onsetDateTime": "2020-09-01"})
         private = write_finding("marker", "2020-02-01", valueQuantity={"value": -4.5})
         for at, body in enumerate(normal):
-            offices.keep(world.offices[site], write_record(patient, at, ("N",), **body))
-        offices.keep(world.offices[site], write_record(patient, len(normal), ("R",), **private))
+            offices.keep(office, write_record(patient, at, ("N",), **body))
+        offices.keep(office, write_record(patient, len(normal), ("R",), **private))

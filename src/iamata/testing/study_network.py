@@ -40,6 +40,7 @@ from iamata.node.keyfiles import read_key
 from iamata.node.network import create_node_homes
 from iamata.stores.sqlite.home import KEYS_FOLDER
 from iamata.testing.certificates import make_certificate
+from iamata.testing.cohorts import keep_records
 from iamata.testing.nodes import RunningNode, introduce, take_any_port
 from iamata.wire import bodies
 from iamata.workflows import datasets, studies
@@ -239,4 +240,7 @@ class StudyNetwork:
         protocol = get_study(office.take_view(), self.study).protocol
         studies.fetch_protocol(office, self.study, home.get_desk(OWNER).show_document(protocol))
         table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
-        datasets.build_dataset(office, self.study, table, HEALTH)
+        if self.protocol.cohort is None:
+            datasets.build_dataset(office, self.study, table, HEALTH)
+        else:  # a dataset is then made of records, when somebody asks for it
+            keep_records(office, table)

@@ -4,14 +4,19 @@ from typing import Annotated, Final, dataclass_transform
 
 import msgspec
 
+from iamata.consent.data_use import Conditions
 from iamata.consent.permits import Obligation
+from iamata.crypto.mapproof import HASH_BYTES
 from iamata.learning.questions import QUESTION_BYTES_MAX
+from iamata.learning.schemas import COLUMNS_MAX, NAME_CHARACTERS_MAX
 from iamata.learning.secure_sum.messages import MESSAGE_BYTES_MAX, PHASES
+from iamata.learning.tables import Cell
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
 from iamata.ledger.receipts import Checkpoint, GrowthProof, Path, Receipt
 from iamata.model.ids import (
     AccessId,
+    DatasetId,
     Digest,
     KeyId,
     MemberId,
@@ -44,6 +49,7 @@ Jws = Annotated[str, msgspec.Meta(max_length=TRANSACTION_BYTES_MAX, pattern=r"^[
 ShortJws = Annotated[str, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX, pattern=r"^[A-Za-z0-9._-]*\Z")]
 """A signed statement that travels inside another one."""
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+ColumnName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 
 
@@ -413,3 +419,31 @@ class StartedRun(Body):
 
     run: RunId
     is_new: bool = True
+
+
+class MembershipBody(Body):
+    """Whether a leaf is in a dataset; which leaf is a patient's, only they and their custodian know."""
+
+    dataset: DatasetId
+    leaf: Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+
+
+class DatasetBody(Body):
+    """For which study this member's vault is to be read, and what may be done with its data."""
+
+    study: StudyId
+    conditions: Conditions
+
+
+class BuiltDataset(Body):
+    """The dataset that stands now."""
+
+    dataset: DatasetId
+
+
+class PredictionBody(Body):
+    """Which model is asked about whom; without a row, about the records that the caller may read."""
+
+    model: ModelId
+    patient: Annotated[str, msgspec.Meta(min_length=1, max_length=REFERENCE_LENGTH_MAX)]
+    row: Annotated[dict[ColumnName, Cell], msgspec.Meta(max_length=COLUMNS_MAX)] | None = None

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iamata.ledger.transaction import Possession, Signed
-from iamata.model.ids import Digest, MemberId, PatientId, RunId
+from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.documents import HandedIn
+from iamata.workflows.memberships import MembershipProof
 from iamata.workflows.messages import Release
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
@@ -63,6 +64,10 @@ class Desk(Protocol):
 
     def accept_model(self, sender: MemberId, handed: HandedIn) -> None:
         """Take in what a site's run came to."""
+        ...
+
+    def prove_membership(self, dataset: DatasetId, leaf: bytes) -> MembershipProof:
+        """Prove that a leaf is in a dataset of this member's, or that it is not."""
         ...
 
     def show_document(self, digest: Digest) -> bytes:

@@ -20,14 +20,14 @@ from iamata.fhir.views.compiling import CompiledView
 from iamata.learning.cohort_rows import make_row
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import Study
-from iamata.model.ids import ConsentId, PatientId, StudyId
+from iamata.model.ids import ConsentId, DatasetId, PatientId, StudyId
 from iamata.model.instants import compute_day
 from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.bulk_opening import FoundRow
 from iamata.vault.journal import JournalEntry, append_entries
 from iamata.vault.policies import read_policy, read_shared_policies
 from iamata.workflows.cohort_views import compile_views, find_records, get_cohort, run_views
-from iamata.workflows.datasets import decide_taking_part, get_study, require_buildable
+from iamata.workflows.datasets import build_dataset, decide_taking_part, get_study, require_buildable
 from iamata.workflows.deciding import list_living, write_read
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.messages import ReadDetails
@@ -58,6 +58,12 @@ class Permitted(msgspec.Struct, frozen=True):
     permit: Permit
     consent: ConsentId
     found: list[FoundRow]
+
+
+def build_from_vault(office: Office, study_id: StudyId, conditions: Conditions) -> DatasetId:
+    """Build a site's dataset for a study out of its vault, as the cohort in the protocol says."""
+    gathered = gather_cohort(office, study_id, conditions)
+    return build_dataset(office, study_id, gathered.rows, conditions, read_under=gathered.consents)
 
 
 def gather_cohort(office: Office, study_id: StudyId, conditions: Conditions) -> Cohorted:

@@ -1,6 +1,7 @@
 """Public documents of studies, by their hash: protocols, models, cards. Who has the hash can check them."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Annotated, Final
 
 import msgspec
@@ -45,6 +46,19 @@ def get_document(custody: Custody, digest: Digest) -> bytes:
     if opening is None or opening.kind != DOCUMENT or name_document(opening.payload) != digest:
         raise Refused(Reason.NOT_FOUND, "a document")
     return opening.payload
+
+
+def fetch_document(custody: Custody, digest: Digest, show: Callable[[Digest], bytes]) -> bytes:
+    """Return a document that is kept here; another is asked for, checked, and kept from now on."""
+    try:
+        return get_document(custody, digest)
+    except Refused as refused:
+        if refused.reason is not Reason.NOT_FOUND:
+            raise
+    raw = show(digest)
+    require(name_document(raw) == digest, Reason.BODY_CHANGED, "a document")
+    keep_document(custody, raw)
+    return raw
 
 
 class HandedIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

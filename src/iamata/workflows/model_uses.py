@@ -4,8 +4,9 @@ What a model says is no diagnosis. The patient sees that it was asked, by whom a
 are made of the patient's records as the study's cohort says, or come with the question as a row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -17,11 +18,11 @@ from iamata.learning.cohorts import Cohort
 from iamata.learning.estimators.model_files import Model as ModelFile
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.predictions import Prediction
-from iamata.learning.protocols import Protocol, name_document
+from iamata.learning.protocols import Protocol, name_document, read_protocol
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import Cell, parse_table
 from iamata.ledger.entries import Model, ModelStatus
-from iamata.model.ids import Commitment, ModelId, PatientId, PersonId
+from iamata.model.ids import Commitment, Digest, MemberId, ModelId, PatientId, PersonId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, require
 from iamata.ports import LedgerView
@@ -31,7 +32,8 @@ from iamata.vault.opening import ListedRecord
 from iamata.workflows.cohort_views import compile_views, find_records, get_cohort, run_views
 from iamata.workflows.datasets import list_asked
 from iamata.workflows.deciding import Reading, decide_read, describe_read, list_living, write_read
-from iamata.workflows.lineages import get_model
+from iamata.workflows.documents import fetch_document
+from iamata.workflows.lineages import get_model, get_study, is_answer
 from iamata.workflows.office import Office
 
 IN_USE: Final = (ModelStatus.CURRENT, ModelStatus.STALE)
@@ -71,11 +73,36 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a model says of a patient, and what it was told of them."""
 
+    outcome: str
+    """What is predicted, by its name in the protocol."""
     prediction: Prediction
     inputs: dict[str, Cell]
     """By column; None where nothing is known."""
     origin: Origin | None = None
     """None where the row came with the question."""
+
+
+def fetch_model(office: Office, model: ModelId, show: Callable[[MemberId, Digest], bytes]) -> Studied:
+    """Return a model that is in use with its protocol, as kept here or as the study's owner shows them."""
+    view = office.take_view()
+    entry = get_model(view, model)
+    require(not is_answer(model, entry.run), Reason.UNKNOWN_MODEL, "it is the answer to a question")
+    require_in_use(entry)
+    study = get_study(view, entry.study)
+    file, protocol = (
+        fetch_document(office.custody, digest, partial(show, study.owner))
+        for digest in (entry.content, study.protocol)
+    )
+    return Studied(file=file, protocol=read_protocol(protocol))
+
+
+def ask_model(
+    office: Office, wanted: Application, studied: Studied, row: Mapping[str, Cell] | None
+) -> Answer:
+    """Ask a model about a row where one is given, and about the patient's records otherwise."""
+    if row is None:
+        return apply_to_records(office, wanted, studied)
+    return apply_model(office, wanted, studied, row)
 
 
 def apply_model(office: Office, wanted: Application, studied: Studied, row: Mapping[str, Cell]) -> Answer:
@@ -88,7 +115,8 @@ def apply_model(office: Office, wanted: Application, studied: Studied, row: Mapp
     permits = _decide_classes(office, view, reading, studied.protocol)
     prediction = _predict(model, row)
     _journal_use(office, view, reading, permits, wanted.model)
-    return Answer(prediction=prediction, inputs={one.name: row[one.name] for one in model.schema.columns})
+    inputs = {one.name: row[one.name] for one in model.schema.columns}
+    return Answer(outcome=model.schema.outcome.name, prediction=prediction, inputs=inputs)
 
 
 def apply_to_records(office: Office, wanted: Application, studied: Studied) -> Answer:
@@ -118,6 +146,7 @@ def apply_to_records(office: Office, wanted: Application, studied: Studied) -> A
     inputs = make_features(cohort, rows, index)
     records = sum(len(permit.records) for permit in permits)
     return Answer(
+        outcome=model.schema.outcome.name,
         prediction=_predict(model, inputs),
         inputs=inputs,
         origin=_describe_origin(cohort, index, today=today, records=records),

@@ -1,6 +1,8 @@
 """A study from its proposal to its models, on the owner's and the reviewers' side."""
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +23,7 @@ from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import FailRun
 from iamata.ledger.transactions.studies import ProposeStudy, ReviewStudy, RevokePermit
-from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
+from iamata.model.ids import Digest, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
@@ -30,6 +32,7 @@ from iamata.workflows.author import Author
 from iamata.workflows.cohort_views import compile_views
 from iamata.workflows.documents import (
     HandedIn,
+    fetch_document,
     get_document,
     get_handed_in,
     get_protocol,
@@ -103,6 +106,14 @@ def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
     require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
     read_protocol(document)
     keep_document(office.custody, document)
+
+
+def fetch_missing_protocol(
+    office: Office, study_id: StudyId, show: Callable[[MemberId, Digest], bytes]
+) -> None:
+    """Take in a study's protocol from its owner, where it is not kept here."""
+    study = get_study(office.take_view(), study_id)
+    read_protocol(fetch_document(office.custody, study.protocol, partial(show, study.owner)))
 
 
 def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grounds: str) -> bytes:

@@ -20,6 +20,7 @@ from iamata.learning.protocols import (
     check_budget,
     learn,
     name_document,
+    read_protocol,
     split_site,
 )
 from iamata.learning.protocols import Protocol as ProtocolFile
@@ -36,7 +37,7 @@ from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import journal_use
-from iamata.workflows.documents import HandedIn, get_protocol, keep_document
+from iamata.workflows.documents import HandedIn, fetch_document, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, Exchange, insist
 from iamata.workflows.frozen_tables import get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
@@ -319,15 +320,7 @@ def derive_noise_secret(office: Office) -> bytes:
 
 def fetch_protocol(office: Office, study: Study, carrier: Carrier) -> ProtocolFile:
     """Return a study's protocol, from the owner where it is not kept here; it is what its hash says."""
-    try:
-        return get_protocol(office.custody, study)
-    except Refused as refused:
-        if refused.reason is not Reason.NOT_FOUND:
-            raise
-    document = carrier.show_document(study.protocol)
-    require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
-    keep_document(office.custody, document)
-    return get_protocol(office.custody, study)
+    return read_protocol(fetch_document(office.custody, study.protocol, carrier.show_document))
 
 
 def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, rounds: bytes) -> None:

@@ -31,7 +31,7 @@ SHOTS: Final = write_view("Immunization", day="recorded")
 def world() -> StudyWorld:
     """Set up a study with a cohort, whose first site has records."""
     world = StudyWorld(patients=PATIENTS, protocol=COHORT)
-    keep_records(world, SITES[0])
+    keep_records(world.offices[SITES[0]], world.rows[SITES[0]])
     return world
 
 

@@ -27,7 +27,7 @@ class Practice:
 
     def __init__(self) -> None:
         self.world = StudyWorld(patients=PATIENTS, protocol=COHORT)
-        keep_records(self.world, SITE)
+        keep_records(self.world.offices[SITE], self.world.rows[SITE])
         for site in SITES:
             self.world.build(site)
         self.model = self.world.learn()
