@@ -58,10 +58,18 @@ def parse_table(schema: Schema, columns: Mapping[str, Sequence[Cell]], patients:
     require(len(patients) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, f"more than {ROWS_MAX} rows")
     for name in (*(column.name for column in schema.columns), schema.outcome.name):
         require(name in columns, Reason.TABLE_CLASHES, f"no column {name}")
+        _require_plain(name, columns[name])
         require(len(columns[name]) == len(patients), Reason.TABLE_CLASHES, f"length of {name}")
     parsed = {column.name: _parse_column(column, columns[column.name]) for column in schema.columns}
     outcome = _parse_outcome(schema.outcome, columns[schema.outcome.name])
     return Table(schema, parsed, outcome, tuple(patients))
+
+
+def _require_plain(name: str, cells: Sequence[Cell]) -> None:
+    """Refuse truth values: they would count as 1 and 0 here, and could not be kept as a row's cell."""
+    require(
+        not any(isinstance(cell, bool) for cell in cells), Reason.TABLE_CLASHES, f"{name}: true or false"
+    )
 
 
 def _parse_column(column: Column, cells: Sequence[Cell]) -> Floats:

@@ -5,6 +5,7 @@ only the nodes speak to each other, over TLS where there is an openssl to make a
 """
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from iamata.model.ids import (
     encode_digest,
 )
 from iamata.model.instants import Day, compute_day
+from iamata.model.reasons import Reason, Refused
 from iamata.node.configuration import Tls, read_configuration, write_configuration
 from iamata.node.demo_study import Participant, draw_participant, let_agree
 from iamata.node.home import MEMBERS_FOLDER, SIGNING_KEY, Home, load_genesis, open_home
@@ -56,6 +58,24 @@ DAYS: Final = 365
 LOOK_S: Final = 0.02
 PATIENCE_S: Final = 120.0
 TOGETHER: Final = 200
+
+
+@dataclasses.dataclass
+class Wanted:
+    """A study, and what each hospital brings to it: rows of the first of its patients, in their order."""
+
+    protocol: Protocol
+    rows: Mapping[str, Sequence[Row]]
+    budget_micro: int = 0
+
+
+@dataclasses.dataclass
+class Granted:
+    """A study with a permit."""
+
+    study: StudyId
+    refusals: dict[MemberId, Reason] = dataclasses.field(default_factory=dict)
+    """For which reason a hospital has no dataset for it."""
 
 
 class StudyNetwork:
@@ -88,12 +108,35 @@ class StudyNetwork:
         if openssl is not None:
             self._certify([folder / one for one in kinds], openssl)
         with open_home(folder / OWNER) as home:
-            self.researcher, self.study = self._get_permit(home)
+            self.researcher = self._register(home, home.get_office(OWNER).author, OWNER, Role.RESEARCHER)
+            self._reviewers = self._register_reviewers(home)
+            self.study = self._get_permit(home, protocol)
         with RunningNode(folder / OWNER) as node:
             for site in self.sites:
                 introduce(folder / site, peers={OWNER: node.url}, leader=node.url)
                 with open_home(folder / site) as home:
-                    self._settle(home, home.get_office(site), rows[site])
+                    self._settle(home, home.get_office(site), len(rows[site]))
+                    self._build(home, site, self.study, rows[site])
+
+    def add(self, wanted: Mapping[str, "Wanted"]) -> dict[str, "Granted"]:
+        """Get permits for more studies of the same patients, and let each hospital build its datasets."""
+        with open_home(self.folder / OWNER) as home:
+            granted = {
+                name: Granted(self._get_permit(home, one.protocol, budget_micro=one.budget_micro))
+                for name, one in wanted.items()
+            }
+            height = home.engine.snapshot().height
+        with RunningNode(self.folder / OWNER) as node:
+            for site in self.sites:
+                introduce(self.folder / site, peers={OWNER: node.url}, leader=node.url)
+                with open_home(self.folder / site) as home:
+                    home.get_office(site).await_height(height)
+                    for name, one in granted.items():
+                        try:
+                            self._build(home, site, one.study, wanted[name].rows[site])
+                        except Refused as refused:
+                            one.refusals[site] = refused.reason
+        return granted
 
     @contextlib.contextmanager
     def running(self, *, owner_at: str | None = None) -> Iterator[list[RunningNode]]:
@@ -106,16 +149,18 @@ class StudyNetwork:
                 nodes.append(stack.enter_context(RunningNode(self.folder / site)))
             yield nodes
 
-    def train(self, *, supersedes: ModelId | None = None) -> tuple[RunId, ModelId]:
+    def train(
+        self, *, study: StudyId | None = None, supersedes: ModelId | None = None
+    ) -> tuple[RunId, ModelId]:
         """Let the researcher start a run at the owner's node, and await that its model is on record."""
-        run = self.start(supersedes=supersedes)
+        run = self.start(study=study, supersedes=supersedes)
         return run, self.await_model(run)
 
-    def start(self, *, supersedes: ModelId | None = None) -> RunId:
+    def start(self, *, study: StudyId | None = None, supersedes: ModelId | None = None) -> RunId:
         """Let the researcher start a run at the owner's node."""
         connection = self._connect()
         try:
-            body = bodies.RunBody(study=self.study, supersedes=supersedes)
+            body = bodies.RunBody(study=study or self.study, supersedes=supersedes)
             return connection.post("/v1/runs", bodies.StartedRun, body).run
         finally:
             connection.close()
@@ -203,44 +248,50 @@ class StudyNetwork:
             changed = msgspec.structs.replace(configuration, tls=files, authorities=files.certificate)
             write_configuration(home, changed)
 
-    def _get_permit(self, home: Home) -> tuple[SigningKey, StudyId]:
-        office = home.get_office(OWNER)
-        key, _ = self._register(home, office.author, OWNER, Role.RESEARCHER)
-        document = msgspec.json.encode(self.protocol)
+    def _get_permit(self, home: Home, protocol: Protocol, *, budget_micro: int = 0) -> StudyId:
+        document = msgspec.json.encode(protocol)
         today = compute_day(home.clock())
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
             purpose=EhdsPurpose.RESEARCH,
             sites=self.sites,
             until_day=Day(today + DAYS),
+            budget_micro=budget_micro,
         )
-        study = studies.propose_study(office, home.author(key), document, proposal)
+        office, researcher = home.get_office(OWNER), home.author(self.researcher)
+        study = studies.propose_study(office, researcher, document, proposal)
+        for key in self._reviewers:
+            studies.review_study(home.author(key), study, is_approval=True, grounds="Sound")
+        return study
+
+    def _register_reviewers(self, home: Home) -> list[SigningKey]:
+        reviewers = []
         for member in (self.sites[0], REGULATOR):
             seed = read_key(self.folder / member / MEMBERS_FOLDER / member / KEYS_FOLDER / SIGNING_KEY)
             node = home.author(SigningKey.from_seed(seed))
-            reviewer, _ = self._register(home, node, member, Role.REVIEWER)
-            studies.review_study(home.author(reviewer), study, is_approval=True, grounds="Sound")
-        return key, study
+            reviewers.append(self._register(home, node, member, Role.REVIEWER))
+        return reviewers
 
-    def _register(
-        self, home: Home, node: Author, member: MemberId, role: Role
-    ) -> tuple[SigningKey, PersonId]:
+    def _register(self, home: Home, node: Author, member: MemberId, role: Role) -> SigningKey:
         key, person = SigningKey.from_seed(os.urandom(SEED_BYTES)), PersonId(node.make_id())
         possession = home.author(key).prove_possession(OwnerKind.PERSON, person, member=member)
         sign_in = Commitment(encode_digest(os.urandom(SEED_BYTES)))
         node.submit(RegisterPerson, person=person, possession=possession, roles=(role,), sign_in=sign_in)
-        return key, person
+        return key
 
-    def _settle(self, home: Home, office: Office, rows: Sequence[Row]) -> None:
-        site = office.member
-        people = [draw_participant(office.author) for _ in rows]
-        self.patients[site] = people
+    def _settle(self, home: Home, office: Office, count: int) -> None:
+        people = [draw_participant(office.author) for _ in range(count)]
+        self.patients[office.member] = people
         for start in range(0, len(people), TOGETHER):
             let_agree(home, office, people[start : start + TOGETHER], recipient=OWNER)
-        protocol = get_study(office.take_view(), self.study).protocol
-        studies.fetch_protocol(office, self.study, home.get_desk(OWNER).show_document(protocol))
+
+    def _build(self, home: Home, site: MemberId, study: StudyId, rows: Sequence[Row]) -> None:
+        office = home.get_office(site)
+        protocol = get_study(office.take_view(), study).protocol
+        studies.fetch_protocol(office, study, home.get_desk(OWNER).show_document(protocol))
+        people = self.patients[site][: len(rows)]
         table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
         if self.protocol.cohort is None:
-            datasets.build_dataset(office, self.study, table, HEALTH)
+            datasets.build_dataset(office, study, table, HEALTH)
         else:  # a dataset is then made of records, when somebody asks for it
             keep_records(office, table)

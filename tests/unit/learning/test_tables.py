@@ -53,6 +53,8 @@ def test_a_schema_that_no_table_could_have_is_refused(
         (Numeric(name="age", low=0, high=120, outside="clip"), float("-inf"), Reason.VALUE_OUT_OF_BOUNDS),
         (AGE, "old", Reason.TABLE_CLASHES),
         (AGE, [1], Reason.TABLE_CLASHES),
+        (AGE, True, Reason.TABLE_CLASHES),
+        (SEX, False, Reason.TABLE_CLASHES),
         (Numeric(name="age", low=0, high=120, missing="refuse"), None, Reason.VALUE_MISSING),
         (Numeric(name="age", low=0, high=120, missing="refuse"), float("nan"), Reason.VALUE_MISSING),
         (Numeric(name="age", low=0, high=9, missing="refuse", outside="missing"), 10, Reason.VALUE_MISSING),
