@@ -27,6 +27,7 @@ from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.private import PrivateSettings, fit_private, require_public
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
+from iamata.learning.evaluation.subgroups import check_groups
 from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
 from iamata.learning.questions import Asked
@@ -75,7 +76,7 @@ class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Bayes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bayes"):
     """Naive Bayes, to compare with."""
 
-    smoothing: float = 1.0
+    smoothing: Annotated[float, msgspec.Meta(gt=0)] = 1.0
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="private"):
@@ -127,7 +128,8 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a site's records become rows; without it, each site brings a table."""
 
     def __post_init__(self) -> None:
-        """Refuse a cohort that makes other rows than the schema's."""
+        """Refuse groups that the schema does not have, and a cohort that makes other rows."""
+        check_groups(self.evaluation.groups, self.schema)
         if self.cohort is not None:
             check_cohort(self.cohort, self.schema)
 

@@ -19,7 +19,7 @@ Missing: TypeAlias = Literal["indicator", "mean", "refuse"]
 """A missing value becomes the mean, or no category, with or without a column that says so; or a refusal."""
 
 
-class Numeric(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
+class Numeric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="numeric"):
     """A column of numbers within public bounds, in the unit that the study's protocol names."""
 
     name: str
@@ -30,7 +30,7 @@ class Numeric(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
     missing: Missing = "indicator"
 
 
-class Categorical(msgspec.Struct, frozen=True, kw_only=True, tag="categorical"):
+class Categorical(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="categorical"):
     """A column of words out of a public list; the first is what the others are compared with."""
 
     name: str
@@ -42,7 +42,7 @@ class Categorical(msgspec.Struct, frozen=True, kw_only=True, tag="categorical"):
 Column: TypeAlias = Numeric | Categorical
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is predicted: yes or no (1 or 0), a count, or a number; the latter two within public bounds."""
 
     name: str
@@ -51,7 +51,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     high: float = 1.0
 
 
-class Schema(msgspec.Struct, frozen=True, kw_only=True):
+class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table's columns and its outcome. Columns that are no feature may still name subgroups."""
 
     columns: tuple[Column, ...]

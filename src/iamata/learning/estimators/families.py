@@ -6,7 +6,7 @@ Nelder 1989, section 2.5). Loss is the negative log-likelihood without what the 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
@@ -52,4 +52,5 @@ POISSON: Final = Family("poisson", "count", _exp, _exp, lambda eta, y: _exp(eta)
 LINEAR: Final = Family(
     "linear", "number", lambda eta: eta, np.ones_like, lambda eta, y: 0.5 * (y - eta) * (y - eta)
 )
+FamilyName: TypeAlias = Literal["logistic", "poisson", "linear"]
 FAMILIES: Final = {family.name: family for family in (LOGISTIC, POISSON, LINEAR)}

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -22,18 +22,18 @@ LOSS_MAX: Final = 64.0
 """A row's largest loss: beyond it a forecast is so sure and so wrong that how much no longer matters."""
 
 
-class Boosting(msgspec.Struct, frozen=True, kw_only=True):
+class Boosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a study fixes beforehand."""
 
-    trees_max: int = 100
-    learning_rate: float = 0.1
-    bins_max: int = 32
+    trees_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
+    bins_max: Annotated[int, msgspec.Meta(ge=2)] = 32
     growth: Growth = Growth()
-    validation: float = 0.1
+    validation: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.1
     """The part of the patients that is kept back; 0 grows all trees."""
-    patience: int = 10
+    patience: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
     """How many trees may fail to help those kept back before boosting stops."""
-    seed: str = ""
+    seed: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

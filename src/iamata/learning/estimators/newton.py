@@ -7,13 +7,13 @@ canonical links is iteratively reweighted least squares; a step that does not he
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
 
 from iamata.learning.estimators.design import Moments, Term, build_matrix, standardise
-from iamata.learning.estimators.families import FAMILIES, LINEAR, Family
+from iamata.learning.estimators.families import FAMILIES, LINEAR, Family, FamilyName
 from iamata.learning.estimators.solving import decompose, invert_factored, solve_factored
 from iamata.learning.programmes import SHARE_MAX, Given, Part, Programme, Query, Site, Values, choose_bits
 from iamata.learning.schemas import Outcome, Schema
@@ -45,12 +45,12 @@ class LinearFit(msgspec.Struct, frozen=True, kw_only=True):
     """Exchanges, the one for mean and spread included."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a study fixes beforehand."""
 
-    family: str = "logistic"
-    l2: float = 1.0
-    rounds_max: int = 25
+    family: FamilyName = "logistic"
+    l2: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    rounds_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 25
 
 
 def fit_linear(schema: Schema, settings: Settings) -> Programme[LinearFit]:

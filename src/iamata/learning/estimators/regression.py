@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from iamata.learning.estimators.classifying import Classifier
+from iamata.learning.estimators.families import FamilyName
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.parameters import Parameters
@@ -16,7 +17,7 @@ from iamata.learning.tables import Floats, Table
 class _Regression(Parameters):
     """What the three have in common: how they are fitted, and what they say afterwards."""
 
-    family: ClassVar[str]
+    family: ClassVar[FamilyName]
     model_: LinearModel
 
     def __init__(self, *, l2: float = 1.0, rounds_max: int = 25) -> None:

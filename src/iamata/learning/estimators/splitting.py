@@ -5,7 +5,7 @@ the first: by the schema's order of columns, then missing right before missing l
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -19,13 +19,15 @@ GAIN_MIN: Final = 1e-6
 NEVER: Final = -1.0
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True):
+class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What limits a tree, fixed with the study."""
 
-    depth_max: int = 4
-    l2: float = 1.0
-    rows_min: int = 20
-    """The rows that a leaf needs. It is also what keeps a leaf from being about anybody."""
+    depth_max: Annotated[int, msgspec.Meta(ge=1)] = 4
+    l2: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    rows_min: Annotated[int, msgspec.Meta(ge=10)] = 20
+    """The rows that a leaf needs. It is also what keeps a leaf from being about anybody: a study asks for
+    ten or more.
+    """
 
 
 @dataclass(frozen=True)

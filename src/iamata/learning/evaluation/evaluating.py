@@ -7,7 +7,7 @@ sites themselves learn the summed cells, in which a count may be 1; no cell says
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -31,15 +31,25 @@ Predict = Callable[[Table], Floats]
 """Gives the probability of yes of each row."""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is looked at, fixed before the first look."""
 
-    cells: int = 4_096
-    thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    cells: Annotated[int, msgspec.Meta(ge=2)] = 4_096
+    thresholds: tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...] = (
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+        0.6,
+        0.7,
+        0.8,
+        0.9,
+    )
     groups: tuple[Group, ...] = ()
-    calibration_groups: int = 10
-    rows_min: int = 10
-    """Fewer rows of either outcome than this are not shown."""
+    calibration_groups: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
+    rows_min: Annotated[int, msgspec.Meta(ge=10)] = 10
+    """Fewer rows of either outcome than this are not shown; a study may ask for more than ten."""
 
 
 class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):

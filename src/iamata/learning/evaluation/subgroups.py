@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iamata.learning.programmes import Site
-from iamata.learning.schemas import Schema
+from iamata.learning.schemas import Numeric, Schema
 from iamata.model.reasons import Reason, require
 
 
-class ByCategory(msgspec.Struct, frozen=True, kw_only=True, tag="category"):
+class ByCategory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="category"):
     """The rows of one category."""
 
     column: str
@@ -31,7 +31,7 @@ class ByCategory(msgspec.Struct, frozen=True, kw_only=True, tag="category"):
         return np.equal(site.table.columns[self.column], categories.index(self.category))
 
 
-class ByBand(msgspec.Struct, frozen=True, kw_only=True, tag="band"):
+class ByBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="band"):
     """The rows whose number is at least `low` and less than `high`."""
 
     column: str
@@ -50,7 +50,7 @@ class ByBand(msgspec.Struct, frozen=True, kw_only=True, tag="band"):
         return (values >= self.low) & (values < self.high)
 
 
-class BySite(msgspec.Struct, frozen=True, kw_only=True, tag="site"):
+class BySite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="site"):
     """The rows of one site."""
 
     number: int
@@ -66,6 +66,20 @@ class BySite(msgspec.Struct, frozen=True, kw_only=True, tag="site"):
 
 
 Group: TypeAlias = ByCategory | ByBand | BySite
+
+
+def check_groups(groups: Sequence[Group], schema: Schema) -> None:
+    """Refuse groups that no site could tell: of a column or a category that the schema has not."""
+    for group in groups:
+        match group:
+            case ByCategory(column=column, category=category):
+                is_known = category in schema.list_categories(column)
+                require(is_known, Reason.SCHEMA_INVALID, f"no category {category} of {column}")
+            case ByBand(column=column, low=low, high=high):
+                is_number = isinstance(schema.get_column(column), Numeric)
+                require(is_number and low < high, Reason.SCHEMA_INVALID, f"a band of {column}")
+            case BySite(number=number):
+                require(number >= 0, Reason.SCHEMA_INVALID, "a site's number")
 
 
 def list_by_category(schema: Schema, column: str) -> Iterator[ByCategory]:
