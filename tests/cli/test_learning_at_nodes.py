@@ -6,13 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from asking_story import RATE, SCHEMA
 from iamata.engines.embedded.engine import read_clock_ms
+from iamata.learning.protocols import Questions
 from iamata.model.instants import compute_day, format_day
 from iamata.notebook import open_node
 from iamata.testing.learning import draw_rows, write_protocol
 from iamata.testing.stage import Answer, call
 from iamata.testing.study_network import OWNER, StudyNetwork
 
+EPSILON_MICRO = 4_000_000
 SITES = ("hospital-a", "hospital-b", "hospital-c")
 
 
@@ -61,3 +64,34 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
     assert verified["holds"]
     grounds = {one["name"]: one["ground"] for one in verified["statements"]}
     assert grounds["consents"] == "attested"  # each hospital opens its own
+
+
+@pytest.mark.slow
+def test_a_question_is_asked_at_a_node_once_and_answered_again_for_nothing(tmp_path: Path) -> None:
+    rows = {site: draw_rows(30, seed) for seed, site in enumerate(SITES)}
+    protocol = write_protocol(schema=SCHEMA, estimator=Questions(epsilon_micro=EPSILON_MICRO))
+    network = StudyNetwork(tmp_path / "net", protocol, rows)
+    wallet = tmp_path / "rosa"
+    staff = ("--member", OWNER, "--wallet", wallet, "--role", "researcher")
+    ask("person", "register", "--home", tmp_path / "net" / OWNER, *staff)
+    rate = tmp_path / "rate.json"
+    rate.write_text(RATE)
+
+    with network.running():
+        at = (network.study, "--node", network.url, "--wallet", wallet, "--json")
+        never = "smokes=no"
+        counted = ask("study", "count", *at, "--where", never).document
+        again = ask("study", "count", *at, "--where", never).document
+        refused = [call("study", "count", *at, "--where", one) for one in ("weight>=1", "marker>=9")]
+        rated = ask("study", "ask", network.study, rate, *at[1:]).document
+        refused.append(call("study", "count", *at, "--where", "smokes=yes"))
+        listed = ask("study", "answers", *at).document["answers"]
+
+    exact = sum(row["smokes"] == "no" for each in rows.values() for row in each)
+    assert abs(counted["result"]["value"] - exact) < 8 * counted["deviation"]
+    assert again == counted | {"is_new": False}
+    assert [one["answer"] for one in listed] == [counted["answer"], rated["answer"]]
+    said = [json.loads(one.err) for one in refused]
+    assert [one["reason"] for one in said] == ["QUESTION_INVALID"] * 2 + ["BUDGET_EXHAUSTED"]
+    assert "weight" in said[0]["detail"]
+    assert "between -5 and 5" in said[1]["detail"]

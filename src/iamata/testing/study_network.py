@@ -55,6 +55,8 @@ OWNER: Final = MemberId("institute")
 REGULATOR: Final = MemberId("regulator")
 HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)
 DAYS: Final = 365
+RUNS_GRANTED: Final = 2
+"""Of a study with a budget."""
 LOOK_S: Final = 0.02
 PATIENCE_S: Final = 120.0
 TOGETHER: Final = 200
@@ -110,7 +112,8 @@ class StudyNetwork:
         with open_home(folder / OWNER) as home:
             self.researcher = self._register(home, home.get_office(OWNER).author, OWNER, Role.RESEARCHER)
             self._reviewers = self._register_reviewers(home)
-            self.study = self._get_permit(home, protocol)
+            budget = protocol.spends_micro * RUNS_GRANTED
+            self.study = self._get_permit(home, protocol, budget_micro=budget)
         with RunningNode(folder / OWNER) as node:
             for site in self.sites:
                 introduce(folder / site, peers={OWNER: node.url}, leader=node.url)
