@@ -109,6 +109,7 @@ def test_each_patient_is_counted_once_by_any_row_of_theirs(rows: list[Any]) -> N
 def test_nobody_changes_the_counts_by_more_than_the_noise_is_made_for(
     rows: list[Any], question: Question
 ) -> None:
+    """SUM-ASK-4."""
     table = make_table(rows)
     asked = canonicalise(question, SCHEMA)
 
@@ -139,6 +140,7 @@ def test_the_honest_half_s_noise_is_enough_by_dp_accounting(
 
 @pytest.mark.parametrize("question", [COUNT, RATE, RATIO])
 def test_an_interval_holds_the_noise_as_often_as_it_says(question: Question) -> None:
+    """SUM-ASK-5."""
     asked = canonicalise(question, SCHEMA)
     deviation = foresee_deviation(write_query(asked, RHO), sites=3)
     exact = [900, 600, 300, 1500][: 1 if asked.measure == "count" else 2 * len(asked.groups)]

@@ -136,6 +136,7 @@ def meets(row: dict[str, Any], condition: Condition) -> bool:
 
 
 def test_conditions_on_one_column_are_joined_and_open_ends_closed_by_the_public_bounds() -> None:
+    """SUM-ASK-1."""
     written = Count(
         of=(Condition(column="age", at_least=18), SMOKES, Condition(column="age", below=65.0), ILL)
     )

@@ -118,7 +118,7 @@ def test_an_answer_is_on_the_ledger_under_its_run_s_name_and_is_no_model(world: 
 
 
 def test_nobody_starts_a_second_run_for_a_question_past_the_workflow(world: StudyWorld) -> None:
-    """Not the ledger, which knows the name; and no site, whatever other name somebody makes up."""
+    """SUM-ASK-3: not the ledger, which knows the name; and no site, whatever name somebody makes up."""
     run, _ = ask(world, Count(of=(ILL,)))
     entry = RUNS.find(world.world.engine.snapshot(), run)
     assert entry is not None
