@@ -62,7 +62,7 @@ def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Insta
     require(genesis == place.engine.genesis, Reason.FAULT_FOUND, "the node shows another genesis")
 
     def read() -> Iterator[StoredBlock]:
-        for block in place.engine.read_blocks():
+        for block in read_from_first(place):
             if block.height > view.height:
                 return
             times_ms[block.height] = Instant(block.time_ms)
@@ -72,6 +72,22 @@ def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Insta
     report = replay_with_checker(geneses, read(), None)
     is_same = (report.blocks, report.app_hash) == (view.height, view.app_hash)
     require(is_same, Reason.FAULT_FOUND, f"block {view.height}: its blocks come to another state")
+
+
+def read_from_first(place: RemotePlace) -> Iterator[StoredBlock]:
+    """Read a node's blocks, or refuse one whose ledger began with a snapshot: that is no fault of its."""
+    blocks = place.engine.read_blocks()
+    try:
+        first = next(blocks, None)
+    except Refused as refused:
+        if refused.reason is not Reason.FAULT_FOUND:
+            raise
+        raise Refused(
+            Reason.NOT_FOUND, "the first blocks are not here; ask a node that has them"
+        ) from refused
+    if first is not None:
+        yield first
+        yield from blocks
 
 
 def find_document(place: Home | RemotePlace, model: ModelId, digest: Digest) -> bytes | None:

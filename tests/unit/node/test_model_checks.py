@@ -10,7 +10,7 @@ import pytest
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.succession import Lineage
-from iamata.model.reasons import Reason, Refused
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node.model_checks import replay_up_to
 from iamata.node.places import RemotePlace
 from iamata.testing.surface import read_blocks
@@ -33,8 +33,10 @@ class Shown:
         return self
 
     def read_blocks(self) -> Iterator[StoredBlock]:
-        """Show the blocks."""
-        return iter(self.blocks)
+        """Show the blocks, each in its place."""
+        for height, block in enumerate(self.blocks, start=1):
+            require(block.height == height, Reason.FAULT_FOUND, f"block {height} is missing")
+            yield block
 
     def fetch_lineage(self) -> tuple[Lineage, Genesis]:
         """Show where the network comes from."""
@@ -78,16 +80,23 @@ def test_blocks_that_come_to_the_state_are_believed_and_later_ones_not_waited_fo
     ("change", "detail"),
     [
         (lambda blocks: blocks[:-1], "its blocks come to another state"),
-        (lambda blocks: blocks[1:], "it is missing"),
+        (lambda blocks: [*blocks[:1], *blocks[2:]], "block 2 is missing"),
         (tamper, "is not what its transactions do"),
     ],
-    ids=["too few", "not the first", "a changed leaf"],
+    ids=["too few", "a gap", "a changed leaf"],
 )
 def test_blocks_that_come_to_anything_else_are_a_fault(world: World, change: Change, detail: str) -> None:
     with pytest.raises(Refused, match=detail) as refused:
         replay(world, change)
 
     assert refused.value.reason is Reason.FAULT_FOUND
+
+
+def test_a_node_without_the_first_blocks_is_asked_in_vain_and_not_accused(world: World) -> None:
+    with pytest.raises(Refused, match="ask a node that has them") as refused:
+        replay(world, lambda blocks: blocks[1:])
+
+    assert refused.value.reason is Reason.NOT_FOUND
 
 
 def test_another_genesis_than_the_trusted_one_is_a_fault(world: World) -> None:
