@@ -39,6 +39,13 @@ def test_the_same_question_in_other_words_is_answered_for_nothing(asked: AskingS
     assert again == first | {"is_new": False}
 
 
+def test_a_question_whose_home_was_closed_too_early_is_answered_by_the_same_run(asked: AskingStory) -> None:
+    said = asked.moments["too few"]
+
+    assert (said["run"], said["is_new"]) == (asked.moments["begun"]["run"], False)
+    assert said["budget_left"] == 3.5
+
+
 def test_a_rate_tells_its_counts_and_costs_as_much(asked: AskingStory) -> None:
     said = asked.heard["study ask"]
     everybody = read_exactly(asked)

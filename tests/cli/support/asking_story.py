@@ -5,10 +5,15 @@ from typing import Any, Final
 import msgspec
 
 from iamata.learning.protocols import Questions
+from iamata.learning.questions import Condition, Count, Question
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.model.ids import PersonId, StudyId
+from iamata.node.home import open_home
+from iamata.stores.wallets import load_wallet
 from iamata.testing.learning import write_protocol
 from iamata.testing.stage import Answer
 from iamata.testing.study_stage import HOSPITALS, StudyStage
+from iamata.workflows import questions
 
 PATIENTS: Final = {"east": 30, "north": 40, "south": 30}
 EPSILON_MICRO: Final = 3_000_000
@@ -84,6 +89,7 @@ class AskingStory:
         answer = self.count(study, "marker>=0", "smokes=yes,no")
         self.heard["study count"] = answer.document
         self.moments["again"] = self.count(study, "smokes=no,yes", "marker>=0").document
+        self.begin(study, Count(of=(Condition(column="marker", at_least=2.5),)))
         self.moments["too few"] = self.count(study, "marker>=2.5").document
         rate = self.stage.folder / "rate.json"
         rate.write_text(RATE)
@@ -92,6 +98,14 @@ class AskingStory:
         ratio.write_text(RATIO)
         self.refused["too dear"] = self.stage("study", "ask", study, ratio, *self.rosa, "--json")
         self.moments["for people"] = {"out": self.stage("study", "ask", study, rate, *self.rosa).out}
+
+    def begin(self, study: str, question: Question) -> None:
+        """Ask at a home that is closed before any site has answered, as by a power cut."""
+        (identity,) = load_wallet(self.stage.wallet("rosa")).identities
+        with open_home(self.stage.home) as home:
+            office = home.get_office(identity.member)
+            begun = questions.ask(office, StudyId(study), PersonId(identity.id), question)
+        self.moments["begun"] = {"run": begun.run}
 
     def check(self, study: str) -> None:
         """Look at the answers from all sides."""
