@@ -36,8 +36,8 @@ OPEN: Final = Schema(
 )
 EPSILON_MICRO: Final = 1_000_000
 REWRITTEN: Final = """
-from iamata.workflows import training
-training.compute_code_digest = lambda: "A" * 43
+from iamata.workflows import run_rounds
+run_rounds.compute_code_digest = lambda: "A" * 43
 from iamata.cli.main import main
 main()
 """

@@ -23,7 +23,7 @@ from iamata.node.places import RemotePlace
 from iamata.node.running_studies import train_at_node
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.lineages import get_model, get_study
-from iamata.workflows.training import Round
+from iamata.workflows.run_rounds import Round
 
 
 def add_to(app: typer.Typer) -> None:

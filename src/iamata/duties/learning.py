@@ -20,7 +20,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows import studies, training, withdrawals
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
-from iamata.workflows.training import Round
+from iamata.workflows.run_rounds import Round
 
 LOOK_S: Final = 0.25
 """How often the log is looked at; its size alone while nothing happens."""

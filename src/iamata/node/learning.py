@@ -17,7 +17,7 @@ from iamata.workflows import questions, studies, training
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.questions import Begun
-from iamata.workflows.training import Round
+from iamata.workflows.run_rounds import Round
 
 Tell: TypeAlias = Callable[[MemberId, Round], None]
 """Hears how far each site has come."""

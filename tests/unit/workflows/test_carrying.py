@@ -27,6 +27,7 @@ from iamata.workflows import relaying, studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
 from iamata.workflows.relaying import ROUNDS_KEPT, Relays
+from iamata.workflows.run_rounds import require_authorised
 
 SITE: Final = SITES[0]
 ATTEMPTS: Final = 10
@@ -107,7 +108,7 @@ def test_runs_that_failed_leave_room_for_others(told: StudyWorld, monkeypatch: p
 
 def make_round(told: StudyWorld, run: RunId, transcript: bytes = START) -> tuple[Plan, list[Site]]:
     """Let every site enter one round of a run."""
-    authorised = training.require_authorised(told.offices[SITE], told.offices[SITE].take_view(), run)
+    authorised = require_authorised(told.offices[SITE], told.offices[SITE].take_view(), run)
     plan = plan_round(
         Query("count", (Part("rows", 1),), lambda *_: {}),
         network=told.world.engine.network,

@@ -312,7 +312,7 @@ def test_code_that_changed_after_the_review_does_not_run(monkeypatch: pytest.Mon
     for site in SITES:
         world.build(site)
     run_id = world.start()
-    monkeypatch.setattr("iamata.workflows.training.compute_code_digest", lambda: "another")
+    monkeypatch.setattr("iamata.workflows.run_rounds.compute_code_digest", lambda: "another")
 
     came = world.train(run_id)
 

@@ -35,6 +35,7 @@ from iamata.testing.rounds import make_keys, make_plan, make_seed
 from iamata.workflows import training
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import make_table
+from iamata.workflows.run_rounds import Summing
 
 EPSILON_MICRO = 4_000_000
 OPEN = Schema(
@@ -240,7 +241,7 @@ def test_a_query_that_shows_more_than_was_granted_does_not_leave(
     rows = make_table(world.rows[SITES[0]], protocol.schema)
     authorised: Any = None
     kept: Any = None
-    summing = training.Summing(
+    summing = Summing(
         world.offices[SITES[0]],
         RunId(compute_random_id(bytes(16))),
         authorised,
