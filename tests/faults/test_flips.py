@@ -9,18 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import msgspec
 import pytest
 
 from iamata.ledger.entries import Role
 from iamata.model.reasons import Reason, Refused
-from iamata.node import demo, demo_study, wallets
+from iamata.node import wallets
 from iamata.node.home import open_home
 from iamata.node.verification import verify_home
+from iamata.testing.short_story import tell_short_story
 
 SEED: Final = 20_261_124
-PATIENTS: Final = 10
-PARTICIPANTS: Final = 20
 FLIPS: Final = {
     "ledger.db": 60,
     "records.db": 60,
@@ -49,11 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep the home in which the demo's story was told, with a wallet that holds terms, closed."""
     path = tmp_path_factory.mktemp("flips") / "home"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SAMPLE_PATIENTS", PATIENTS)
-        patch.setattr(demo_study, "PATIENTS", PARTICIPANTS)
-        everybody = msgspec.structs.replace(demo_study.PROTOCOL, holdout_percent=0)
-        patch.setattr(demo_study, "PROTOCOL", everybody)  # of so few nobody can be kept out
-        demo.run_demo(path, records=None, tell=lambda _: None)
+        tell_short_story(path, patch.setattr)
     yield path
     shutil.rmtree(path)
 

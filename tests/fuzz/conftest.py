@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from iamata.node import demo, demo_study
 from iamata.node.exports import write_export
 from iamata.node.home import open_home
+from iamata.testing.short_story import tell_short_story
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +14,7 @@ def fuzz_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a home in which the demo's story was told, and its export beside it. Read only."""
     path = tmp_path_factory.mktemp("fuzz") / "home"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SAMPLE_PATIENTS", 10)
-        patch.setattr(demo_study, "PATIENTS", 20)
-        everybody = msgspec.structs.replace(demo_study.PROTOCOL, holdout_percent=0)
-        patch.setattr(demo_study, "PROTOCOL", everybody)  # of so few nobody can be kept out
-        demo.run_demo(path, records=None, tell=lambda _: None)
+        tell_short_story(path, patch.setattr)
     with open_home(path) as home:
         write_export(path.with_name("export"), home.engine.genesis, home.engine.read_blocks())
     return path

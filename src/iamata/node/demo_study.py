@@ -1,25 +1,27 @@
 """The demo goes on: a study across the three hospitals, a model, ten who leave, and a model without them.
 
-Each hospital has a registry of patients with keys of their own. A researcher of Lake Hospital asks;
-reviewers elsewhere grant the permit; what is summed is masked; nobody's row leaves home.
+Each hospital knows patients with keys of their own. A researcher of Lake Hospital asks; reviewers elsewhere
+grant the permit; rows are made of records in the vault; what is summed is masked; nobody's row leaves home.
 """
 
 import dataclasses
 import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
+from iamata.consent.data_use import Conditions, Permission
 from iamata.consent.purposes import RESEARCH
 from iamata.consent.terms import Ruling, Terms
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
+from iamata.intake.progress import Progress
 from iamata.learning.evaluation.evaluating import Evaluation
-from iamata.learning.protocols import Protocol, Regression, is_kept_out
-from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.learning.protocols import is_kept_out
 from iamata.ledger.entries import EhdsPurpose, ModelStatus, OwnerKind, Role
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.consents import GrantConsent, WithdrawConsent
@@ -28,24 +30,26 @@ from iamata.model.ids import ConsentId, MemberId, ModelId, PatientId, PersonId, 
 from iamata.model.instants import Day, Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.node import studying, wallets
-from iamata.node.demo_stage import NORTH_REVIEWER, REGULATOR, SAMPLE_SEED, A, B, C, Stage, Story, hold
+from iamata.node.demo_cohort import AGE_MIN, PROTOCOL, draw_charts, write_charts
+from iamata.node.demo_stage import NORTH_REVIEWER, REGULATOR, A, B, C, Stage, Story, hold
+from iamata.node.gathering import build_from_records
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
+from iamata.node.importing import import_files
 from iamata.node.model_checks import verify_at_home
-from iamata.sample.registry import OUTCOME, draw_registry
+from iamata.sample.generating import Part
 from iamata.stores.wallets import load_wallet
-from iamata.workflows import datasets, studies, withdrawals
+from iamata.workflows import studies, withdrawals
 from iamata.workflows.author import Author, settle
 from iamata.workflows.consents import keep_terms_of
 from iamata.workflows.documents import get_handed_in
-from iamata.workflows.frozen_tables import PatientRows
 from iamata.workflows.lineages import get_model
 from iamata.workflows.model_verification import Ground
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import salt_terms, sign_grant
 
-PATIENTS: Final = 60
-"""In each hospital's registry."""
+PATIENTS: Final = 80
+"""Of each hospital, in the study."""
 LEAVING: Final = 10
 DAYS: Final = 365
 RESEARCHER: Final = "lake-researcher"
@@ -55,25 +59,6 @@ OWNER: Final = C
 SITES: Final = tuple(sorted((A, B, C)))
 LEFT: Final = B
 """Where patients leave."""
-
-PROTOCOL: Final = Protocol(
-    title="Who has high blood pressure",
-    question="Do age, weight, pressure, sex and smoking tell who has high blood pressure?",
-    purpose=ResearchPurpose(is_health=True),
-    schema=Schema(
-        columns=(
-            Numeric(name="age", low=0.0, high=120.0),
-            Categorical(name="sex", categories=("female", "male")),
-            Numeric(name="bmi", low=10.0, high=80.0),
-            Numeric(name="systolic", low=50.0, high=260.0),
-            Categorical(name="smoked", categories=("no", "yes")),
-        ),
-        outcome=Outcome(name=OUTCOME),
-    ),
-    classes=("Condition", "Observation"),
-    estimator=Regression(),
-    holdout_percent=40,  # of 60 patients, so that no hospital keeps out fewer than ten
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,10 +73,14 @@ class Participant:
 def tell_study(story: Story, stage: Stage) -> None:
     """Tell of the study from the question to the model without those who left, each model verified."""
     study = get_permit(story, stage)
-    tables = {site: commit_table(stage, study, site, number) for number, site in enumerate(SITES)}
+    tables = {
+        site: commit_table(stage, study, site, parts)
+        for site, parts in zip(SITES, draw_charts(len(SITES), PATIENTS), strict=True)
+    }
     story.tell(
-        f"{PATIENTS} patients of each hospital, with keys of their own, agree to research by {OWNER}, and "
-        "each commits to the table of its own; who is in it, the ledger does not say."
+        f"{PATIENTS} patients of each hospital, {AGE_MIN} or older and with keys of their own, agree to "
+        f"research by {OWNER}. Each hospital makes a row of each one's records, as the protocol says, and "
+        "commits to its table; who is in it, the ledger does not say."
     )
     first, worth = learn(story, stage, study, supersedes=None)
     trained = [one for one in tables[LEFT] if not is_kept_out(PROTOCOL, one.patient)]
@@ -144,23 +133,30 @@ def get_permit(story: Story, stage: Stage) -> StudyId:
     return study
 
 
-def commit_table(stage: Stage, study: StudyId, site: MemberId, number: int) -> list[Participant]:
-    """Let a hospital's patients enrol with keys of their own and agree, and it post their rows."""
-    rows = list(draw_registry(SAMPLE_SEED, first=number * PATIENTS, count=PATIENTS))
-    with stage.working_at(site) as home:
+def commit_table(stage: Stage, study: StudyId, site: MemberId, parts: Sequence[Part]) -> list[Participant]:
+    """Let a hospital's patients enrol with their keys and agree, and it make rows of their records."""
+    with stage.working_at(site) as home, tempfile.TemporaryDirectory() as folder:
         office = home.get_office(site)
-        people = [draw_participant(office.author) for _ in rows]
+        names = list(write_charts(Path(folder), parts))
+        people = [draw_participant(office.author, office.compute_pseudonym(name)) for name in names]
         let_agree(home, office, people, recipient=OWNER)
-        studies.fetch_protocol(office, study, studying.fetch_protocol(home, study))
-        table: PatientRows = {one.patient: [row] for one, row in zip(people, rows, strict=True)}
-        datasets.build_dataset(office, study, table, Conditions(permission=Permission.HEALTH_RESEARCH))
+        report = import_files(office, [Path(folder)], progress=Progress(), tell=lambda _: None)
+        hold(not report.problems, "a record could not be read")
+        build_from_records(
+            home,
+            study,
+            member=site,
+            conditions=Conditions(permission=Permission.HEALTH_RESEARCH),
+            protocol=studying.fetch_protocol(home, study),
+        )
     return people
 
 
-def draw_participant(chance: Author) -> Participant:
-    """Draw a patient's ids and key."""
-    patient, consent = PatientId(chance.make_id()), ConsentId(chance.make_id())
-    return Participant(patient, consent, SigningKey.from_seed(os.urandom(SEED_BYTES)))
+def draw_participant(chance: Author, patient: PatientId | None = None) -> Participant:
+    """Draw a patient's key and consent, and a pseudonym where the patient has none."""
+    consent = ConsentId(chance.make_id())
+    key = SigningKey.from_seed(os.urandom(SEED_BYTES))
+    return Participant(patient or PatientId(chance.make_id()), consent, key)
 
 
 def let_agree(home: Home, office: Office, people: Sequence[Participant], *, recipient: MemberId) -> None:

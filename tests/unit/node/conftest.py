@@ -4,15 +4,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from iamata.model.ids import MemberId
-from iamata.node import demo, demo_study
+from iamata.testing.short_story import tell_short_story
 from iamata.testing.successors import go_on
-
-PATIENTS = 10
-PARTICIPANTS = 20
 
 
 @pytest.fixture(scope="session")
@@ -20,11 +16,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the home after the story. Read only."""
     path = tmp_path_factory.mktemp("told") / "home"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "SAMPLE_PATIENTS", PATIENTS)
-        patch.setattr(demo_study, "PATIENTS", PARTICIPANTS)
-        everybody = msgspec.structs.replace(demo_study.PROTOCOL, holdout_percent=0)
-        patch.setattr(demo_study, "PROTOCOL", everybody)  # of so few nobody can be kept out
-        demo.run_demo(path, records=None, tell=lambda _: None)
+        tell_short_story(path, patch.setattr)
     yield path
     shutil.rmtree(path)
 
