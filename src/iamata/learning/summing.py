@@ -39,7 +39,8 @@ def plan_round(  # noqa: PLR0913  all that a round is bound to
     """Plan the round of a query: the same at every site that has come this far in the run.
 
     Run and datasets are in the query's name, so that no round of another run is the same question; what
-    was summed before is in the nonce, so that a round has its one place in the run.
+    was summed before is in the nonce, so that a round has its one place in the run. All sites must remain:
+    a run ends without one anyway, and a relay that left out some would help those that lie to the others'.
     """
     named = hashlib.sha256(b"iamata/1/run-query\x00" + run.encode("ascii"))
     named.update("\x00".join(datasets).encode("ascii") + b"\x00" + query.digest())
@@ -51,7 +52,7 @@ def plan_round(  # noqa: PLR0913  all that a round is bound to
         query=Digest(encode_digest(named.digest())),
         parts=(Part(length=query.length, scale_bits=0, magnitude_max=SHARE_MAX),),
         seats=seats,
-        threshold=compute_threshold(len(seats)),
+        threshold=len(seats),
     )
 
 
@@ -61,12 +62,12 @@ def compute_noise_variance(query: Query, plan: Plan) -> Fraction | None:
     The number of rows travels in front of the query's values, and a patient changes it by at most 1 where
     patients are counted: so it is hidden by the same noise.
     """
-    return _compute_noise_variance(query, plan.threshold)
+    return _compute_noise_variance(query, len(plan.seats))
 
 
 def foresee_deviation(query: Query, *, sites: int) -> float:
     """Compute the standard deviation of the noise that so many sites together add to each value."""
-    variance = _compute_noise_variance(query, compute_threshold(sites))
+    variance = _compute_noise_variance(query, sites)
     return math.sqrt(0 if variance is None else variance * sites)
 
 
@@ -97,12 +98,12 @@ def extend_run(transcript: bytes, total: Sum) -> bytes:
     return hashlib.sha256(b"iamata/1/run-transcript\x00" + transcript + total.transcript).digest()
 
 
-def _compute_noise_variance(query: Query, threshold: int) -> Fraction | None:
+def _compute_noise_variance(query: Query, sites: int) -> Fraction | None:
     if query.noise is None:
         return None
     return compute_variance(
         sensitivity=Fraction(query.noise.sensitivity) + 1,
         rho=Fraction(query.noise.rho),
-        honest=count_honest(threshold),
+        honest=count_honest(compute_threshold(sites)),
         length=query.length + 1,
     )
