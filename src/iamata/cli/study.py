@@ -20,7 +20,7 @@ from iamata.cli.learning import (
     tell_time,
 )
 from iamata.cli.options import ForOption, WalletOption, YesOption
-from iamata.cli.output import confirm, say, show, spell_table
+from iamata.cli.output import confirm, note, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
 from iamata.engines.embedded.engine import read_clock_ms
@@ -32,7 +32,7 @@ from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
-from iamata.node.places import Place
+from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, keep_grounds, read_file
 from iamata.node.studying import propose as propose_at
 from iamata.stores.wallets import load_wallet
@@ -44,8 +44,14 @@ from iamata.workflows.questions import list_answers
 DUO_PATTERN: str = r"DUO:[0-9]{7}\Z"
 BUDGET_MAX: float = 1_000.0
 PROHIBITED: str = (
-    "No decision to the detriment of a person or a group, no exclusion from insurance or credit, no "
-    "advertising or marketing, no harmful product, nothing against the law (EHDS, article 54)."
+    "Prohibited (EHDS, article 54):\n"
+    "1. decisions to the detriment of a person or a group, with legal, social or economic effect;\n"
+    "2. decisions on job offers, on less favourable terms for goods or services, on exclusion from "
+    "insurance or credit, or on premiums and conditions for them;\n"
+    "3. advertising or marketing;\n"
+    "4. products or services that harm: addictive drugs and other addictive products, alcohol, tobacco, "
+    "weapons;\n"
+    "5. what national law or ethics forbid."
 )
 
 app = make_noun("Studies: what is to be learned from consented records, and what came of it.")
@@ -85,13 +91,14 @@ def propose(
     proposal = studies.Proposal(
         uses=read_uses(uses),
         purpose=purpose,
-        sites=tuple(sorted({read_member(one.strip()): None for one in sites.split(",")})),
+        sites=tuple(sorted(read_member(one.strip()) for one in sites.split(","))),
         until_day=read_last_day(until),
         budget_micro=round(budget * MICRO),
     )
     document = read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
+    studies.check_protocol(document, proposal)
     say(PROHIBITED)
-    confirm("Declare that none of this is meant, and propose the study?", is_agreed=yes)
+    confirm("Declare that none of these five is meant, and propose the study?", is_agreed=yes)
     with open_place(home, node, wallet) as place:
         chosen, author = sign_for_person(place, wallet, member)
         study = propose_at(place, author, document, proposal, owner=chosen)
@@ -151,6 +158,8 @@ def review(
     chosen, why = read_id(study, StudyId), read_grounds(grounds)
     with open_place(home, node, wallet) as place:
         reviewer, author = sign_for_person(place, wallet, member)
+        if approve:
+            check_whole(place, chosen)
         salt = studies.review_study(author, chosen, is_approval=approve, grounds=why)
         keep_salt(place, reviewer, salt, why)
         row = describe_study(chosen, get_study(place.engine.snapshot(), chosen))
@@ -180,6 +189,18 @@ def revoke(
     show(
         row | {"salt": encode_digest(salt)}, [f"Study {chosen} is {row['status']}: no run begins any more."]
     )
+
+
+def check_whole(place: Home | RemotePlace, study: StudyId) -> None:
+    """Hold a study's uses against its protocol before one approves of it; say so where it is not here."""
+    try:
+        document = fetch_protocol(place, study)
+    except Refused as refused:
+        if refused.reason is not Reason.NOT_FOUND:
+            raise
+        note("The protocol is not kept here, so its purpose was not held against the study's uses.")
+        return
+    studies.check_study(get_study(place.engine.snapshot(), study), document)
 
 
 def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:

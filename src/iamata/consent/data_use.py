@@ -158,6 +158,37 @@ def match_use(
     return Match(Verdict.ABSTAIN if Verdict.ABSTAIN in verdicts else Verdict.DENY, findings)
 
 
+def check_uses(uses: Sequence[str], purpose: ResearchPurpose, *, until_day: Day) -> None:
+    """Refuse codes under which data would not allow the purpose for which a study asks.
+
+    One code says what kind of research is meant (a permission); the others, what it keeps to. What a
+    purpose promises no longer than to some day is not asked for until a later `until_day`.
+    """
+    permissions = [Permission(one) for one in uses if one in set(Permission)]
+    modifiers = tuple(one for one in uses if one in set(Modifier))
+    strange = ", ".join(one for one in uses if one not in (*permissions, *modifiers))
+    require(not strange, Reason.PURPOSE_NOT_PERMITTED, f"{strange}: neither permission nor modifier in DUO")
+    require(len(permissions) == 1, Reason.PURPOSE_NOT_PERMITTED, "the uses name one permission of DUO")
+    is_for_diseases = permissions[0] is Permission.DISEASE_RESEARCH
+    is_named = bool(purpose.diseases) or not is_for_diseases
+    require(is_named, Reason.PURPOSE_NOT_PERMITTED, "the purpose names no disease")
+    if purpose.until_day is not None:
+        require(until_day <= purpose.until_day, Reason.PURPOSE_NOT_PERMITTED, "the purpose ends earlier")
+    declared = Conditions(
+        permission=permissions[0],
+        diseases=purpose.diseases if is_for_diseases else (),
+        modifiers=tuple(one for one in modifiers if one in _PROMISES or one in _PREDICATES),
+        countries=(purpose.country,),
+        users=(purpose.user,),
+        projects=(purpose.project,),
+        institutions=(purpose.institution,),
+        until_day=purpose.until_day,
+    )
+    match = match_use(declared, msgspec.structs.replace(purpose, concerns=()))
+    refusals = "; ".join(one.reason for one in match.findings if one.verdict is not Verdict.APPROVE)
+    require(not refusals, Reason.PURPOSE_NOT_PERMITTED, f"under the uses that are named, {refusals}")
+
+
 def _judge_kinds(
     conditions: Conditions, purpose: ResearchPurpose, ancestors: Ancestors
 ) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from iamata.consent.data_use import Conditions, Verdict, match_use
+from iamata.consent.data_use import Conditions, Verdict, check_uses, match_use
 from iamata.consent.decide import decide
 from iamata.consent.policy import Policy
 from iamata.consent.purposes import RESEARCH
@@ -70,6 +70,7 @@ def require_buildable(
     """Refuse by the ledger's own rules, before anything is read, frozen, or told in a patient's journal."""
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
+    check_uses(study.uses, protocol.purpose, until_day=study.until_day)
     match = match_use(conditions, protocol.purpose)
     # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
     refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)

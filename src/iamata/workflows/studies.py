@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from iamata.consent.data_use import check_uses
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.protocols import (
@@ -17,8 +18,9 @@ from iamata.learning.protocols import (
     read_protocol,
 )
 from iamata.learning.questions import name_answer
+from iamata.learning.secure_sum.plans import SITES_MIN
 from iamata.learning.sizes import check_size
-from iamata.ledger.entries import EhdsPurpose, Run, RunStatus
+from iamata.ledger.entries import EhdsPurpose, Run, RunStatus, Study
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import FailRun
@@ -72,6 +74,10 @@ def propose_study(office: Office, researcher: Author, protocol: bytes, proposal:
 def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     """Refuse what no site could begin with, before a run has spent anything on it."""
     read = read_protocol(protocol)
+    is_each_once = len(set(proposal.sites)) == len(proposal.sites)
+    require(is_each_once, Reason.INPUT_INVALID, "a site is named twice")
+    require(len(proposal.sites) >= SITES_MIN, Reason.INPUT_INVALID, f"fewer than {SITES_MIN} sites")
+    check_uses(proposal.uses, read.purpose, until_day=proposal.until_day)
     check_budget(read, proposal.budget_micro)
     if read.cohort is not None:
         compile_views(read)
@@ -114,6 +120,12 @@ def fetch_missing_protocol(
     """Take in a study's protocol from its owner, where it is not kept here."""
     study = get_study(office.take_view(), study_id)
     read_protocol(fetch_document(office.custody, study.protocol, partial(show, study.owner)))
+
+
+def check_study(study: Study, document: bytes) -> None:
+    """Refuse a protocol that the ledger does not name, or whose purpose its uses do not hold."""
+    require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
+    check_uses(study.uses, read_protocol(document).purpose, until_day=study.until_day)
 
 
 def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grounds: str) -> bytes:

@@ -55,10 +55,19 @@ class LearningStory:
         self.heard["study review"] = self.stage.review(study)
         rosa = ("--wallet", self.stage.wallet("rosa"))
         self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
-        propose = ("study", "propose", self.stage.protocol, *rosa, "--sites", SITE, "--yes", "--json")
+        propose = ("study", "propose", self.stage.protocol, *rosa, "--yes", "--json")
+        here = ("--sites", ",".join(HOSPITALS))
         late = ("--purpose", "research", "--until", "2199-01-01")
-        self.refused["used for what is no code"] = self.stage(*propose, *late, "--use", "health")
-        self.refused["asked for too long"] = self.stage(*propose, *late, "--use", "DUO:0000006")
+        self.refused["used for what is no code"] = self.stage(*propose, *here, *late, "--use", "health")
+        self.refused["asked for too long"] = self.stage(*propose, *here, *late, "--use", "DUO:0000006")
+        for name, sites, use in (
+            ("at one site", SITE, "DUO:0000006"),
+            ("at a site twice", "east,east,north,south", "DUO:0000006"),
+            ("for ancestry by its uses", ",".join(HOSPITALS), "DUO:0000011"),
+            ("for what is no use", ",".join(HOSPITALS), "DUO:0000001"),
+        ):
+            asked = ("--sites", sites, "--use", use, "--purpose", "research", "--until", early["until"])
+            self.refused[f"asked {name}"] = self.stage(*propose, *asked)
         self.ask("study list")
         return study
 
