@@ -40,6 +40,7 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
     ("moment", "code", "reason", "detail"),
     [
         ("built without a permit", 3, "PERMIT_NOT_ACTIVE", ""),
+        ("trained without a permit", 3, "PERMIT_NOT_ACTIVE", ""),
         ("trained on nothing", 5, "DATASET_NOT_ACTIVE", "no site"),
         ("used for what is no code", 2, "INPUT_INVALID", "no DUO code"),
         ("asked for too long", 2, "INPUT_INVALID", "a permit lasts until"),
@@ -162,8 +163,15 @@ def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: Lea
         said["contributions"], key=lambda one: -abs(said["contributions"][one])
     )
     assert "no medical device" in said["notice"]
-    purposes = [one["purpose"] for one in learned.moments["looked"]["accesses"]]
-    assert purposes == ["HRESCH", "HRESCH", "TREAT"]  # the dataset, the run, the doctor
+    looked = learned.moments["looked"]["accesses"]
+    assert [one["purpose"] for one in looked] == ["HRESCH", "HRESCH", "TREAT"]
+    uses = [use for one in looked for use in one["uses"]]
+    assert [one["kind"] for one in uses] == ["dataset", "run", "model"]
+    assert {one["study"] for one in uses} == {learned.heard["study show"]["study"]}
+    assert uses[2]["id"] == said["model"]
+    assert [one["records"] for one in looked] == [0, 0, 0]  # the row came in a file
+    told = learned.moments["looked"]["told"]
+    assert f"your row at north in model {said['model']} of study {uses[2]['study']}" in told
 
 
 def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned: LearningStory) -> None:

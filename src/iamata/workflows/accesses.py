@@ -42,6 +42,9 @@ SHOWN: Final = (
 BREAK_GLASS: Final = "BTG"
 """The purpose (v3-ActReason) of every search by demographics."""
 
+USES: Final = ("dataset", "run", "model")
+"""What a patient's row or record is used in, as `used` names it: KIND/ID."""
+
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
@@ -72,6 +75,9 @@ class CheckedAccess(msgspec.Struct, frozen=True, kw_only=True):
     purpose: str
     basis: str
     records: int
+    """How many records were read, or left."""
+    used: tuple[str, ...] = ()
+    """In which dataset, run or model they, or the patient's row, were used: KIND/ID."""
     is_proven: bool
     """The ledger binds the custodian to this entry."""
     is_released: bool
@@ -201,6 +207,7 @@ def check_disclosure(proof: AccessProof, proofs: Sequence[AccessProof], claims: 
 def check_read(proof: AccessProof, claims: Claims) -> CheckedAccess:
     """Check a read by the custodian's own staff, or of a copy that left as another patient's."""
     details = read_details(proof.payload, ReadDetails)
+    used = tuple(one for one in details.records if one.partition("/")[0] in USES)
     return CheckedAccess(
         kind=JournalKind.READ,
         at_ms=proof.header.time_ms,
@@ -210,7 +217,8 @@ def check_read(proof: AccessProof, claims: Claims) -> CheckedAccess:
         person=details.person,
         purpose=details.purpose,
         basis=details.basis,
-        records=len(details.records),
+        records=len(details.records) - len(used),
+        used=used,
         is_proven=is_anchored(proof, claims),
         is_released=True,
         is_confirmed=True,

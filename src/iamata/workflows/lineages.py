@@ -144,6 +144,22 @@ def get_study(view: LedgerView, study: StudyId) -> Study:
     return entry
 
 
+def find_study_of(view: LedgerView, used: str) -> StudyId | None:
+    """Find for which study a dataset, run or model (KIND/ID) was made; None where the ledger has none."""
+    kind, _, name = used.partition("/")
+    entry: Dataset | Model | Run | None = None
+    match kind:
+        case "dataset":
+            entry = DATASETS.find(view, name)
+        case "run":
+            entry = RUNS.find(view, name)
+        case "model":
+            entry = MODELS.find(view, name)
+        case _:
+            pass
+    return None if entry is None else entry.study
+
+
 def get_dataset(view: LedgerView, dataset: DatasetId) -> Dataset:
     """Return a dataset, or refuse."""
     entry = DATASETS.find(view, dataset)

@@ -32,6 +32,7 @@ from iamata.ports import LedgerView
 from iamata.workflows.answer_cards import write_answer_card
 from iamata.workflows.author import Author
 from iamata.workflows.cohort_views import compile_views
+from iamata.workflows.datasets import is_permitted
 from iamata.workflows.documents import (
     HandedIn,
     fetch_document,
@@ -161,6 +162,7 @@ def start_run(
     study = get_study(view, study_id)
     protocol = get_protocol(office.custody, study)
     require(not protocol.is_for_questions, Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_TRAINING)
+    require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     datasets, run = list_standing(office, view, study), RunId(office.author.make_id())
     undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     submit_run(office, study_id, researcher, run=run, datasets=datasets)

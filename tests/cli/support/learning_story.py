@@ -49,11 +49,12 @@ class LearningStory:
         """Propose a study and let two members' reviewers grant its permit."""
         study = self.stage.propose()
         self.refused["built without a permit"] = self.build(study, self.stage.table(SITE))
+        rosa = ("--wallet", self.stage.wallet("rosa"))
+        self.refused["trained without a permit"] = self.stage("study", "train", study, *rosa, "--json")
         early = self.ask("study show", study)
         self.moments["proposed"] = early
         self.heard["study propose"] = {key: early[key] for key in early if key not in LISTS}
         self.heard["study review"] = self.stage.review(study)
-        rosa = ("--wallet", self.stage.wallet("rosa"))
         self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
         propose = ("study", "propose", self.stage.protocol, *rosa, "--yes", "--json")
         here = ("--sites", ",".join(HOSPITALS))
@@ -135,6 +136,7 @@ class LearningStory:
         )
         patient = ("--wallet", self.stage.patient_wallet(SITE, 0))
         self.moments["looked"] = self.stage.ask("wallet", "accesses", *patient)
+        self.moments["looked"]["told"] = self.stage("wallet", "accesses", *patient).out
         self.moments["in it"] = self.stage.ask("wallet", "studies", *patient)
 
     def refuse_uses(self, model: str) -> None:
