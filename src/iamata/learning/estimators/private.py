@@ -89,7 +89,7 @@ def compute_direction(given: Given, site: Site) -> Values:
     """Add up the clipped rows of a site, those with yes less those with no."""
     rows, weights = _clip(given, site)
     signed = rows * (weights * (site.table.outcome - 0.5))[:, None]
-    return {"gradient": round_rows(signed, BITS).sum(axis=0)}
+    return {"gradient": _add_up(signed, site)}
 
 
 def compute_description(given: Given, site: Site) -> Values:
@@ -99,7 +99,7 @@ def compute_description(given: Given, site: Site) -> Values:
     score = np.clip(along * 2.0 / float(str(given["norm_max"])), -1.0, 1.0)
     signed = site.table.outcome - 0.5
     columns = np.column_stack([np.ones_like(score), score, score * score, signed, signed * score])
-    return {"classes": round_rows(columns * weights[:, None], BITS).sum(axis=0)}
+    return {"classes": _add_up(columns * weights[:, None], site)}
 
 
 def scale_sensitivity(norm: float, length: int) -> float:
@@ -111,6 +111,15 @@ def require_public(column: Column) -> None:
     """Refuse a column by which a single value could stop the run, and so show itself."""
     is_open = column.missing != "refuse" and column.outside != "refuse"
     require(is_open, Reason.SCHEMA_INVALID, f"{column.name}: a refusal would show a value")
+
+
+def _add_up(rows: Floats, site: Site) -> Floats:
+    """Add up what each patient adds, rounded once for each: so their many rows shift no more than one."""
+    names, places = np.unique(np.array(site.table.patients, dtype=str), return_inverse=True)
+    added = np.zeros((len(names), rows.shape[1]))
+    np.add.at(added, places, rows)
+    total: Floats = round_rows(added, BITS).sum(axis=0)
+    return total
 
 
 def _clip(given: Given, site: Site) -> tuple[Floats, Floats]:

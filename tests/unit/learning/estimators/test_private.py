@@ -17,6 +17,7 @@ from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.learning.tables import Integers, Table, parse_table
 from iamata.model.reasons import Reason, Refused
 
+ROWS = 10_000
 MakeTable = Callable[..., Table]
 SCHEMA = Schema(
     columns=(
@@ -30,18 +31,18 @@ ROW = st.tuples(
     st.floats(-1e3, 1e3),
     st.none() | st.floats(-1e3, 1e3),
     st.sampled_from(["a", "b", "c", "", "x"]),
-    st.booleans(),
+    st.sampled_from([0, 1]),
 )
 
 
-def build(rows: Sequence[tuple[float, float | None, str, bool]], patients: Sequence[str]) -> Table:
+def build(rows: Sequence[tuple[float, float | None, str, int]], patients: Sequence[str]) -> Table:
     age, dose, ward, outcome = zip(*rows, strict=True)
     return parse_table(SCHEMA, {"age": age, "dose": dose, "ward": ward, "y": outcome}, patients)
 
 
 @given(st.lists(ROW, min_size=1, max_size=6), st.lists(ROW, min_size=1, max_size=4))
 def test_no_patient_changes_a_sum_by_more_than_the_query_says(
-    others: list[tuple[float, float | None, str, bool]], own: list[tuple[float, float | None, str, bool]]
+    others: list[tuple[float, float | None, str, int]], own: list[tuple[float, float | None, str, int]]
 ) -> None:
     whole = build([*others, *own], [*(f"p{n}" for n in range(len(others))), *("me" for _ in own)])
     without = whole.without({"me"})
@@ -60,6 +61,22 @@ def test_no_patient_changes_a_sum_by_more_than_the_query_says(
             query = running.send(decode_sum(query, with_me))
         except StopIteration:
             return
+
+
+def test_a_patient_of_many_rows_changes_no_more() -> None:
+    """Each row weighs so little that rounding it by itself would double or lose it."""
+    names = [f"x{number}" for number in range(40)]
+    columns = tuple(Numeric(name=name, low=-1, high=1, outside="clip") for name in names)
+    schema = Schema(columns=columns, outcome=Outcome(name="y"))
+    shares = []
+    for value in np.linspace(0.5, 1, 8).tolist():
+        rows = {**dict.fromkeys(names, [value] * ROWS), "y": [1] * ROWS}
+        query = next(fit_private(schema, PrivateSettings(rho=1.0)))
+        share = query.compute(query.given, Site(parse_table(schema, rows, ["p"] * ROWS)))
+        assert query.noise is not None
+        shares.append(np.linalg.norm(encode_share(query, share)) / query.noise.sensitivity)
+
+    assert 0.9 < max(shares) <= 1
 
 
 def test_both_sums_together_spend_what_is_allowed() -> None:
