@@ -34,6 +34,7 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
 
     assert (built["rows_read"], built["patients_read"], built["unknown_patients"]) == (12, 11, 1)
     assert built["leaves"] == 16
+    assert built["findings"] == [{"verdict": "approve", "reason": "the data allow research on health"}]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,8 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
         ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
         ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", "marker"),
         ("for ancestry alone", 3, "PURPOSE_NOT_PERMITTED", "research on health"),
+        ("for what people judge", 3, "PURPOSE_NOT_PERMITTED", "--judged): the researcher has not agreed"),
+        ("judged by a file", 2, "INPUT_INVALID", "no file"),
         ("built twice", 5, "DATASET_NOT_ACTIVE", ""),
         ("trained by a patient", 4, "WALLET_NOT_FOUND", "not known to institute"),
         ("changed file", 1, "FAULT_FOUND", "was changed"),

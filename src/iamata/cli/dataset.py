@@ -12,6 +12,7 @@ from iamata.cli.options import HomeOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import need, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.consent.data_use import Conditions, match_use
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
@@ -42,6 +43,10 @@ ConditionsOption = Annotated[
         "--conditions", metavar="FILE", help="What may be done with the data (DUO, JSON); else health."
     ),
 ]
+JudgedOption = Annotated[
+    bool,
+    typer.Option("--judged", help="People here allow what the conditions' rules leave to people."),
+]
 ProtocolOption = Annotated[
     Path | None,
     typer.Option(
@@ -69,10 +74,11 @@ def build(
     table: TableOption = None,
     patient_column: PatientColumnOption = None,
     conditions: ConditionsOption = None,
+    judged: JudgedOption = False,
     protocol: ProtocolOption = None,
 ) -> None:
     """Build a site's dataset out of a table or the vault, of patients whose consent covers the study."""
-    chosen, said = read_id(study, StudyId), read_conditions(conditions)
+    chosen, said = read_id(study, StudyId), read_conditions(conditions, is_judged=judged)
     document = None if protocol is None else read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
     gathered = None
     with open_place(home, node, wallet) as place:
@@ -90,7 +96,7 @@ def build(
                 conditions=said,
                 protocol=document,
             )
-        row = describe_posted(place, dataset)
+        row = describe_posted(place, dataset) | {"findings": list_findings(place, chosen, said)}
     show_built(row, gathered)
 
 
@@ -98,7 +104,8 @@ def show_built(row: dict[str, Any], gathered: Gathered | None) -> None:
     """Say what was built, and what the table had if there was one."""
     counts = {} if gathered is None else count_rows(gathered)
     said = f"Dataset {row['dataset']} of {row['custodian']} stands, in {row['leaves']} leaves."
-    show(row | counts, [said])
+    findings = [f"{one['verdict'].capitalize()}: {one['reason']}." for one in row["findings"]]
+    show(row | counts, [said, *findings])
     if gathered is None:
         return
     note(f"{gathered.rows_read:,} rows of {len(gathered.rows):,} patients read.")
@@ -189,6 +196,15 @@ def look_after_member(home: Home, member: MemberId) -> list[dict[str, Any]]:
         {"custodian": member, "study": study, "step": done.get(study, REFUSED)}
         for study in list_studies(office, office.take_view())
     ]
+
+
+def list_findings(
+    place: Home | RemotePlace, study: StudyId, conditions: Conditions
+) -> list[dict[str, str]]:
+    """List what each rule says of a study's purpose under a custodian's conditions."""
+    purpose = read_protocol(fetch_protocol(place, study)).purpose
+    findings = match_use(conditions, purpose).findings
+    return [{"verdict": one.verdict.value, "reason": one.reason} for one in findings]
 
 
 def describe_posted(place: Place, dataset: DatasetId) -> dict[str, Any]:

@@ -87,6 +87,13 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     institutions: Annotated[tuple[str, ...], msgspec.Meta(max_length=NAMES_MAX)] = ()
     until_day: Day | None = None
     """For a time limit: the last day of use."""
+    ancestors: Annotated[
+        dict[Disease, Annotated[tuple[Disease, ...], msgspec.Meta(max_length=NAMES_MAX)]],
+        msgspec.Meta(max_length=NAMES_MAX),
+    ] = {}
+    """The broader diseases of each disease, all of them: under which a narrower one is covered."""
+    is_judged: bool = False
+    """For one study: people of the custodian allow what the rules leave to people."""
 
     def __post_init__(self) -> None:
         is_for_diseases = self.permission is Permission.DISEASE_RESEARCH
@@ -146,9 +153,9 @@ class Match(msgspec.Struct, frozen=True):
 def match_use(
     conditions: Conditions, purpose: ResearchPurpose, ancestors: Ancestors | None = None
 ) -> Match:
-    """Hold a study's purpose against the conditions on data."""
+    """Hold a study's purpose against the conditions on data; `ancestors` instead of their own."""
     findings = (
-        *_judge_kinds(conditions, purpose, ancestors or {}),
+        *_judge_kinds(conditions, purpose, conditions.ancestors if ancestors is None else ancestors),
         *(_judge_modifier(one, conditions, purpose) for one in conditions.modifiers),
         *(_abstain(f"people look at what concerns {concern}") for concern in purpose.concerns),
     )

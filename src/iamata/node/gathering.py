@@ -123,14 +123,16 @@ def gather(office: Office, table: Path, *, patient_column: str, protocol: Protoc
     return gathered
 
 
-def read_conditions(path: Path | None) -> Conditions:
-    """Read what a custodian says may be done with its data."""
-    if path is None:
-        return UNSAID
-    try:
-        return msgspec.json.decode(read_file(path, bytes_max=CONDITIONS_BYTES_MAX), type=Conditions)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(Reason.INPUT_INVALID, f"{path}: {error}") from error
+def read_conditions(path: Path | None, *, is_judged: bool) -> Conditions:
+    """Read what a custodian says may be done with its data; whether people judged is no part of a file."""
+    said = UNSAID
+    if path is not None:
+        try:
+            said = msgspec.json.decode(read_file(path, bytes_max=CONDITIONS_BYTES_MAX), type=Conditions)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise Refused(Reason.INPUT_INVALID, f"{path}: {error}") from error
+    require(not said.is_judged, Reason.INPUT_INVALID, f"{path}: --judged says so of one study, no file")
+    return msgspec.structs.replace(said, is_judged=is_judged)
 
 
 def _find_patients(office: Office, cells: Sequence[Cell]) -> list[tuple[Cell, PatientId | None]]:

@@ -96,7 +96,8 @@ def write_croissant(protocol: Protocol, described: Described) -> bytes:
             f"{dataset.leaves:,} leaves with dummies among them. They do not leave their custodian."
         ),
         "url": f"ni:///sha-256;{described.network}#{described.name}",
-        "license": [_DUO + code.replace(":", "_") for code in study.uses],
+        "license": f"For study {dataset.study} alone, by its permit, until {format_day(study.until_day)}.",
+        "usageInfo": [_DUO + code.replace(":", "_") for code in study.uses],
         "conditionsOfAccess": (
             f"For {study.purpose}, under the permit of study {dataset.study}, by the code that was "
             "reviewed: nothing but sums over sites is seen outside."

@@ -72,9 +72,11 @@ def require_buildable(
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     check_uses(study.uses, protocol.purpose, until_day=study.until_day)
     match = match_use(conditions, protocol.purpose)
-    # What the rules leave to people is decided by now: reviewers of two members have granted the permit.
-    refusals = "; ".join(one.reason for one in match.findings if one.verdict is Verdict.DENY)
-    require(match.verdict is not Verdict.DENY, Reason.PURPOSE_NOT_PERMITTED, refusals)
+    # Reviewers granted the permit without knowing these conditions: people of the custodian's decide.
+    open_ = "; ".join(one.reason for one in match.findings if one.verdict is not Verdict.APPROVE)
+    require(match.verdict is not Verdict.DENY, Reason.PURPOSE_NOT_PERMITTED, open_)
+    is_allowed = match.verdict is Verdict.APPROVE or conditions.is_judged
+    require(is_allowed, Reason.PURPOSE_NOT_PERMITTED, f"people have to judge (--judged): {open_}")
 
 
 def post(  # noqa: PLR0913  what a dataset is made from

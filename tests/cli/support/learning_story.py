@@ -85,6 +85,13 @@ class LearningStory:
         self.refused["for ancestry alone"] = self.build(
             study, self.stage.table(SITE), "--conditions", conditions
         )
+        conditions.write_text('{"permission": "DUO:0000006", "modifiers": ["DUO:0000021"]}')
+        self.refused["for what people judge"] = self.build(
+            study, self.stage.table(SITE), "--conditions", conditions
+        )
+        judged = self.stage.folder / "judged.json"
+        judged.write_text('{"permission": "DUO:0000006", "is_judged": true}')
+        self.refused["judged by a file"] = self.build(study, self.stage.table(SITE), "--conditions", judged)
         for member in HOSPITALS:
             self.heard["dataset build"] = self.stage.build(study, member)
         self.refused["built twice"] = self.build(study, self.stage.table(SITE))

@@ -61,7 +61,8 @@ def test_it_says_under_which_permit_and_what_the_ledger_commits_to(world: StudyW
     described = describe(world, name)
 
     found = {one["propertyID"]: one["value"] for one in described["identifier"]}
-    assert described["license"] == ["http://purl.obolibrary.org/obo/DUO_0000006"]
+    assert world.study in described["license"]
+    assert described["usageInfo"] == ["http://purl.obolibrary.org/obo/DUO_0000006"]
     assert described["creator"]["name"]
     assert found["study"] == world.study
     assert found["consents (commitment)"] == entry.consents
