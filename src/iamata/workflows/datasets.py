@@ -91,14 +91,15 @@ def post(  # noqa: PLR0913  what a dataset is made from
     """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
     study, protocol = get_study(office, view, study_id)
     hiding = Hiding.look_up(office, view, protocol)
-    hiding.require_hidden(consents)
-    make_table({patient: rows[patient] for patient in consents}, protocol.schema)
+    rows = {patient: rows[patient] for patient in consents}
+    hiding.require_hidden(rows)
+    make_table(rows, protocol.schema)
     participants = tuple(_make_participant(office, study_id, *one) for one in sorted(consents.items()))
     roll = Roll(
         study=study_id,
         secret=office.custody.entropy(SALT_BYTES),
         participants=participants,
-        has_holdout=hiding.is_holdout_hidden(consents),
+        has_holdout=hiding.is_holdout_hidden(rows),
     )
     members, leaves = roll.build_members()
     dataset = DatasetId(office.author.make_id())

@@ -4,7 +4,7 @@ Rows lie with the patient whom they are about: erasing the patient takes them aw
 of no use until it is replaced.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -82,21 +82,22 @@ def get_roll(custody: Custody, dataset: DatasetId) -> Roll:
     return msgspec.json.decode(opening.payload, type=Roll)
 
 
-def list_rolls(custody: Custody) -> Iterator[Roll]:
+def list_rolls(custody: Custody) -> Iterator[tuple[DatasetId, Roll]]:
     """Read who was in each dataset that this custodian ever built."""
     for opening in list_openings(custody, NO_PATIENT):
         if opening.kind == DATASET:
-            yield msgspec.json.decode(opening.payload, type=Roll)
+            yield DatasetId(opening.name), msgspec.json.decode(opening.payload, type=Roll)
 
 
-def read_rows(custody: Custody, dataset: DatasetId, participants: Sequence[Participant]) -> PatientRows:
+def read_rows(custody: Custody, dataset: DatasetId, patients: Iterable[PatientId]) -> PatientRows:
     """Return the rows of some participants, or refuse where one was erased since."""
-    return {one.patient: _read_rows_of(custody, dataset, one.patient) for one in participants}
+    return {patient: _read_rows_of(custody, dataset, patient) for patient in patients}
 
 
 def load_table(custody: Custody, dataset: DatasetId, schema: Schema) -> Table:
     """Return a dataset's table, or refuse one whose patients are no longer all here."""
-    return make_table(read_rows(custody, dataset, get_roll(custody, dataset).participants), schema)
+    patients = (one.patient for one in get_roll(custody, dataset).participants)
+    return make_table(read_rows(custody, dataset, patients), schema)
 
 
 def make_table(rows: PatientRows, schema: Schema) -> Table:

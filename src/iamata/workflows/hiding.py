@@ -1,66 +1,90 @@
-"""Nobody is seen in a difference: no two releases over a site are about groups that differ by a few.
+"""Nobody is seen in a difference: no two releases over a site differ by a few patients, or by a few's rows.
 
 A release is about those who train and, where it is evaluated, about those who are kept out, and about both
 together. Each of these groups is held against those of every dataset that this custodian ever built, for
-whatever study, with a column in common. No group at all counts too, for a run may do without a site.
+whatever study and of whatever columns; and where it is the same group, each column against each, for two
+that differ in a few rows give these away. No group at all counts too, for a run may do without a site.
 Studies with noise in every sum need none of this.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Self, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from iamata.learning.likeness import compute_least_difference
 from iamata.learning.protocols import Protocol, is_kept_out
-from iamata.model.ids import PatientId
+from iamata.learning.schemas import Schema
+from iamata.model.ids import DatasetId, PatientId
 from iamata.model.reasons import Reason, require
 from iamata.ports import LedgerView
+from iamata.vault.custody import Custody
 from iamata.workflows.documents import get_protocol
-from iamata.workflows.frozen_tables import list_rolls
+from iamata.workflows.frozen_tables import PatientRows, list_rolls, make_table, read_rows
 from iamata.workflows.lineages import get_study
 from iamata.workflows.office import Office
 
 PATIENTS_MIN: Final = 10
-"""Fewer are no group, and no two groups differ by fewer, unless they are the same."""
+"""Fewer are no group, and no two groups differ by fewer, nor any two columns over one group."""
 
 Group: TypeAlias = dict[PatientId, None]
 
 
+class Release(NamedTuple):
+    """A group that figures of an earlier dataset are about."""
+
+    dataset: DatasetId
+    schema: Schema
+    group: Group
+
+
 class Hiding(msgspec.Struct, frozen=True):
-    """What a new dataset of a protocol is held against: the groups that earlier releases are about."""
+    """What a new dataset of a protocol is held against: all earlier releases, and their rows."""
 
     protocol: Protocol
-    earlier: tuple[Group, ...]
+    custody: Custody
+    earlier: tuple[Release, ...]
 
     @classmethod
     def look_up(cls, office: Office, view: LedgerView, protocol: Protocol) -> Self:
-        """Look up the groups of all datasets, of any study, that were ever built here over such columns."""
-        return cls(protocol, ({}, *_list_earlier(office, view, protocol)))
+        """Look up the groups of all datasets without noise, of any study, that were ever built here."""
+        return cls(protocol, office.custody, tuple(_list_earlier(office, view)))
 
-    def is_training_hidden(self, patients: Iterable[PatientId]) -> bool:
-        """Tell whether these patients may train: there are enough, and nobody can be seen to come or go."""
-        training, _ = part(self.protocol, patients)
-        return self._is_hidden(training)
+    def is_training_hidden(self, rows: PatientRows) -> bool:
+        """Tell whether these patients may train: there are enough, and nobody can be seen to differ."""
+        training, _ = part(self.protocol, rows)
+        return self._is_hidden(training, rows)
 
-    def is_holdout_hidden(self, patients: Iterable[PatientId]) -> bool:
+    def is_holdout_hidden(self, rows: PatientRows) -> bool:
         """Tell whether a model may also be evaluated on those among these patients who do not train."""
-        training, holdout = part(self.protocol, patients)
-        return bool(holdout) and self._is_hidden(holdout) and self._is_hidden(training | holdout)
+        training, holdout = part(self.protocol, rows)
+        return self._is_hidden(holdout, rows) and self._is_hidden(training | holdout, rows)
 
-    def require_hidden(self, patients: Iterable[PatientId]) -> None:
+    def require_hidden(self, rows: PatientRows) -> None:
         """Refuse patients who cannot train together, and say nothing about whom."""
-        training, _ = part(self.protocol, patients)
+        training, _ = part(self.protocol, rows)
         require(len(training) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, "to train on")
         detail = (
             "it hardly differs from an earlier dataset, of this or another study: wait for ten to change"
         )
-        require(self._is_hidden(training), Reason.TOO_FEW_PATIENTS, detail)
+        require(self._is_hidden(training, rows), Reason.TOO_FEW_PATIENTS, detail)
 
-    def _is_hidden(self, group: Group) -> bool:
+    def _is_hidden(self, group: Group, rows: PatientRows) -> bool:
+        if len(group) < PATIENTS_MIN:
+            return False
         if self.protocol.spends_micro:
-            return len(group) >= PATIENTS_MIN
-        differing = (count_differing(group, one) for one in self.earlier)
-        return all(count == 0 or count >= PATIENTS_MIN for count in differing)
+            return True
+        differing = [count_differing(group, one.group) for one in self.earlier]
+        if any(0 < count < PATIENTS_MIN for count in differing):
+            return False
+        same = [one for one, count in zip(self.earlier, differing, strict=True) if count == 0]
+        return not any(0 < self._count_changed(one, rows) < PATIENTS_MIN for one in same)
+
+    def _count_changed(self, earlier: Release, rows: PatientRows) -> int:
+        """Count whose rows tell the most alike columns apart, of an earlier release about one group."""
+        now = make_table({patient: rows[patient] for patient in earlier.group}, self.protocol.schema)
+        then = make_table(read_rows(self.custody, earlier.dataset, earlier.group), earlier.schema)
+        return compute_least_difference(now, then, list(earlier.group))
 
 
 def part(protocol: Protocol, patients: Iterable[PatientId]) -> tuple[Group, Group]:
@@ -75,18 +99,11 @@ def count_differing(one: Group, other: Group) -> int:
     return sum(name not in other for name in one) + sum(name not in one for name in other)
 
 
-def _list_earlier(office: Office, view: LedgerView, protocol: Protocol) -> Iterator[Group]:
-    columns = _list_columns(protocol)
-    for roll in list_rolls(office.custody):
-        other = get_protocol(office.custody, get_study(view, roll.study))
-        if other.spends_micro or columns.isdisjoint(_list_columns(other)):
+def _list_earlier(office: Office, view: LedgerView) -> Iterator[Release]:
+    for dataset, roll in list_rolls(office.custody):
+        protocol = get_protocol(office.custody, get_study(view, roll.study))
+        if protocol.spends_micro:
             continue
-        training, holdout = part(other, (one.patient for one in roll.participants))
-        yield training
-        if roll.has_holdout:
-            yield from (holdout, training | holdout)
-
-
-def _list_columns(protocol: Protocol) -> frozenset[str]:
-    names = (column.name for column in protocol.schema.columns)
-    return frozenset((*names, protocol.schema.outcome.name))
+        training, holdout = part(protocol, (one.patient for one in roll.participants))
+        groups = (training, holdout, training | holdout) if roll.has_holdout else (training,)
+        yield from (Release(dataset, protocol.schema, group) for group in groups)

@@ -64,9 +64,8 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         return Step.NOTHING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
     is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
-    if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(staying):
-        remaining = [one for one in roll.participants if one.patient in staying]
-        rows = read_rows(office.custody, dataset_id, remaining)
+    rows = read_rows(office.custody, dataset_id, staying) if is_replaceable else {}
+    if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(rows):
         post(office, view, study_id, rows, staying, replaces=dataset_id)
         return Step.REPLACED
     if is_due or not is_replaceable:
@@ -89,7 +88,7 @@ def look_after_all(office: Office) -> dict[StudyId, Step]:
 
 def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     """List the studies in which this site has a dataset."""
-    found = dict.fromkeys(roll.study for roll in list_rolls(office.custody))
+    found = dict.fromkeys(roll.study for _, roll in list_rolls(office.custody))
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
 
 

@@ -160,7 +160,7 @@ def test_no_two_releases_over_a_site_differ_by_one_to_nine_patients(seed: int) -
 
     released = 0
     for site in SITES:
-        rolls = list(list_rolls(world.offices[site].custody))
+        rolls = [roll for _, roll in list_rolls(world.offices[site].custody)]
         released += len(rolls)
         groups = [set(), *(one for roll in rolls for one in list_released(protocols[roll.study], roll))]
         differing = [len(one ^ other) for at, one in enumerate(groups) for other in groups[:at]]
@@ -256,16 +256,94 @@ def test_two_studies_of_the_same_columns_do_not_differ_by_who_agreed_to_one_of_t
     assert np.isclose(found[1], sum(markers), atol=1e-6)
 
 
-def test_studies_without_a_common_column_or_with_noise_are_not_held_against_each_other() -> None:
+@pytest.mark.parametrize("suffix", ["", "_1"])
+def test_two_studies_differ_by_no_few_patients_whatever_their_columns_are_called(suffix: str) -> None:
     world = StudyWorld(patients=24)
-    schema = Schema(columns=(Numeric(name="age", low=0.0, high=120.0),), outcome=Outcome(name="dead"))
-    unlike = world.permit(write_protocol(title="Unlike", schema=schema))
+    world.build(SITE)
+    world.withdraw(SITE, 1)
+    columns = (Numeric(name=f"marker{suffix}", low=-5.0, high=5.0),)
+    schema = Schema(columns=columns, outcome=Outcome(name=f"ill{suffix}"))
+    another = world.permit(write_protocol(title="Another", schema=schema))
+    for rows in world.rows[SITE].values():
+        rows[:] = [{f"{name}{suffix}": value for name, value in row.items()} for row in rows]
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE, study=another)
+
+    assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_refused"), [(0, False), (1, True), (9, True), (10, False), (24, False)]
+)
+@pytest.mark.parametrize("what", ["marker", "smokes", "ill"])
+def test_two_studies_of_the_same_patients_do_not_differ_by_the_rows_of_a_few(
+    changed: int,
+    is_refused: bool,  # noqa: FBT001  a case
+    what: str,
+) -> None:
+    world = StudyWorld(patients=24)
+    world.build(SITE)
+    another = world.permit(write_protocol(title="Another"))
+    for rows in list(world.rows[SITE].values())[:changed]:
+        other: Row = {
+            "marker": 0.5,
+            "smokes": "no" if rows[0]["smokes"] == "yes" else "yes",
+            "ill": 1 - int(rows[0]["ill"] or 0),
+        }
+        rows[0] = {**rows[0], what: other[what]}
+
+    if is_refused:
+        with pytest.raises(Refused) as refused:
+            world.build(SITE, study=another)
+        assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+        assert "hardly differs" in refused.value.detail
+    else:
+        world.build(SITE, study=another)
+
+
+def test_where_rows_of_a_few_who_are_kept_out_changed_a_site_is_not_evaluated_on() -> None:
+    world = StudyWorld(patients=60, protocol=WITH_HOLDOUT)
+    first = world.build(SITE)
+    another = world.permit(write_protocol(holdout_percent=40, title="Another"))
+    held = [one for one in world.rows[SITE] if is_kept_out(world.protocol, one)]
+    world.rows[SITE][held[0]] = [{**world.rows[SITE][held[0]][0], "marker": 0.5}]
+
+    second = world.build(SITE, study=another)
+
+    custody = world.offices[SITE].custody
+    assert [get_roll(custody, one).has_holdout for one in (first, second)] == [True, False]
+
+
+def test_bounds_that_cut_the_value_of_one_patient_only_are_seen() -> None:
+    world = StudyWorld(patients=24)
+    markers = sorted(float(row["marker"] or 0) for (row,) in world.rows[SITE].values())
+    high = (markers[-1] + markers[-2]) / 2
+    columns = (Numeric(name="marker", low=-5.0, high=high, outside="clip"),)
+    cut = world.permit(write_protocol(title="Cut", schema=Schema(columns=columns, outcome=OPEN.outcome)))
+    world.build(SITE)
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITE, study=cut)
+
+    assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+
+
+def test_studies_with_noise_are_held_against_none() -> None:
+    world = StudyWorld(patients=24)
     noisy = world.permit(PRIVATE, budget_micro=MICRO)
     world.build(SITE)
     world.withdraw(SITE, 1)
+
     world.build(SITE, study=noisy)
 
-    for rows in world.rows[SITE].values():
-        rows[:] = [{"age": 50.0, "dead": 0}]
+
+def test_a_study_of_other_columns_over_the_same_patients_is_built() -> None:
+    world = StudyWorld(patients=24)
+    schema = Schema(columns=(Numeric(name="age", low=0.0, high=120.0),), outcome=Outcome(name="dead"))
+    unlike = world.permit(write_protocol(title="Unlike", schema=schema))
+    world.build(SITE)
+    for at, rows in enumerate(world.rows[SITE].values()):
+        rows[:] = [{"age": 50.0 + at, "dead": at % 2}]
 
     world.build(SITE, study=unlike)

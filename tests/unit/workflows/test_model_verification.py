@@ -91,7 +91,7 @@ class Told(StudyWorld):
     def compute_leaf(self, site: MemberId, place: int) -> bytes:
         """Compute a patient's leaf, as their wallet does."""
         patient = self.patients[site][place].id
-        (roll,) = list_rolls(self.offices[site].custody)
+        ((_, roll),) = list_rolls(self.offices[site].custody)
         consent = next(one.consent for one in roll.participants if one.patient == patient)
         opening = find_opening(self.offices[site].custody, consent)
         assert opening is not None
