@@ -8,7 +8,7 @@ consent beats a permit by another; where nothing permits, the answer is no.
 A record that is several patients' is decided by the policy of each: one no is a no.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -26,6 +26,7 @@ from iamata.consent.permits import (
 from iamata.consent.policy import Basis, Policy, Statement, list_statements
 from iamata.consent.profiles import Profile
 from iamata.consent.requests import RecordFacts, Request
+from iamata.consent.terms import Rule
 from iamata.consent.wording import describe
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason
@@ -103,6 +104,22 @@ def decide(
     return Decision(permits, tuple(refusals))
 
 
+def list_narrowing(
+    policy: Policy, request: Request, records: Sequence[RecordFacts], *, at_ms: Instant
+) -> tuple[Rule, ...]:
+    """List the denials that speak to a request and may take single records of the kinds asked out of it.
+
+    Who asks about kinds of record, with nothing at hand that tells one record from another, learns from
+    `decide` what the patient permits but for these.
+    """
+    statements, obstacle = list_statements(policy, request, day=compute_day(at_ms))
+    narrowing: dict[Rule, None] = {}
+    for facts in records:
+        for candidate in _sift(statements, facts, policy.profile, obstacle).candidates:
+            narrowing |= dict.fromkeys(_list_denials(candidate))
+    return tuple(narrowing)
+
+
 def _decide_jointly(
     policy: Policy, request: Request, records: Sequence[RecordFacts], *, at_ms: Instant, shared: Shared
 ) -> Decision:
@@ -163,6 +180,15 @@ def _sift(
         if sieves:
             candidates.append(_Candidate(statement.basis, statement.is_narrowing, tuple(sieves)))
     return _Kind(tuple(candidates), obstacle, is_settled)
+
+
+def _list_denials(candidate: _Candidate) -> Iterator[Rule]:
+    """List the denials that come before what permits a kind of record as a whole."""
+    for sieve in candidate.sieves:
+        if sieve.is_permit and sieve.is_open:
+            return
+        if not sieve.is_permit:
+            yield sieve.rule
 
 
 def _issue(

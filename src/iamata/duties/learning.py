@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from iamata.ledger.events import ConsentWithdrawn, RunStarted
+from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RunStarted
 from iamata.ledger.tables import RUNS, STUDIES
 from iamata.model.ids import MemberId, ModelId, RunId
 from iamata.model.reasons import Refused
@@ -97,7 +97,7 @@ class LearningDuty:
                 self._after = index + 1
                 if isinstance(leaf.event, RunStarted):
                     self._join(leaf.event.run)
-                elif isinstance(leaf.event, ConsentWithdrawn):
+                elif isinstance(leaf.event, ConsentWithdrawn | ConsentNarrowed):
                     self._due_s = min(self._due_s, time.monotonic() + AFTER_WITHDRAWAL_S)
 
     def _join(self, run_id: RunId) -> None:

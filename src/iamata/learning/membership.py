@@ -20,6 +20,7 @@ LEAVES_MIN: Final = 16
 LEAVES_MAX: Final = 2**24
 """As the rules of the ledger have both, which this package may not import; a test compares them."""
 KEY_BYTES: Final = 32
+DENIAL_BYTES: Final = 16
 
 _PRESENT: Final = b"1"
 
@@ -38,6 +39,11 @@ def compute_band(patients: int) -> int:
     """Say how many leaves hide so many patients: the next power of two, 16 at least."""
     require(patients <= LEAVES_MAX, Reason.TOO_LARGE, "patients of a dataset")
     return max(LEAVES_MIN, 1 << max(0, patients - 1).bit_length())
+
+
+def digest_denial(key: bytes, rule: bytes) -> bytes:
+    """Digest a denial, to know it again; without the consent's salt nobody can."""
+    return hmac.digest(key, b"iamata/1/dataset-denial\x00" + rule, sha256)[:DENIAL_BYTES]
 
 
 def build_members(leaves: Iterable[bytes], *, secret: bytes) -> tuple[AuthMap, int]:

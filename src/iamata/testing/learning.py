@@ -13,19 +13,20 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
+from iamata.consent.terms import Ruling, Selector
 from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.protocols import Learned, Protocol, Regression, is_kept_out
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
 from iamata.ledger.tables import RUNS
-from iamata.ledger.transactions.consents import WithdrawConsent
+from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Day
 from iamata.node.desks import LocalDesk
-from iamata.testing.offices import grant, open_office, write_terms
+from iamata.testing.offices import grant, open_office, salt, write_terms
 from iamata.testing.world import Party, World
 from iamata.wire.carrying import DeskCarrier
-from iamata.workflows import datasets, studies, training
+from iamata.workflows import consents, datasets, studies, training
 from iamata.workflows.documents import get_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier
 from iamata.workflows.frozen_tables import PatientRows, Row
@@ -112,6 +113,25 @@ class StudyWorld:
         for one in leaving:
             one.author.submit(WithdrawConsent, consent=self.consents.pop(one.id))
         return [one.id for one in leaving]
+
+    def keep_back(
+        self,
+        site: MemberId,
+        count: int,
+        *,
+        data: Callable[[PatientId], tuple[Selector, ...]] = lambda _: (),
+        purposes: tuple[str, ...] = ("HRESCH",),
+        **rule: Any,  # noqa: ANN401  a rule's fields
+    ) -> list[PatientId]:
+        """Let so many patients of a site take back the records that a rule matches."""
+        restricting = [one for one in self.patients[site] if one.id in self.consents][:count]
+        for one in restricting:
+            said: dict[str, Any] = {"recipients": (), "labels": (), "purposes": purposes} | rule
+            terms = write_terms(self.world, decision=Ruling.DENY, data=data(PatientId(one.id)), **said)
+            salted = salt(one, terms)
+            one.author.submit(RestrictConsent, consent=self.consents[one.id], terms=salted.commit())
+            consents.accept_restriction(self.offices[site], PatientId(one.id), salted)
+        return [PatientId(one.id) for one in restricting]
 
     def build(
         self, site: MemberId, conditions: Conditions = HEALTH, *, study: StudyId | None = None

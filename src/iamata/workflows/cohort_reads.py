@@ -20,14 +20,20 @@ from iamata.fhir.views.compiling import CompiledView
 from iamata.learning.cohort_rows import make_row
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import Study
-from iamata.model.ids import ConsentId, DatasetId, PatientId, StudyId
+from iamata.model.ids import DatasetId, PatientId, StudyId
 from iamata.model.instants import compute_day
 from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.bulk_opening import FoundRow
 from iamata.vault.journal import JournalEntry, append_entries
 from iamata.vault.policies import read_policy, read_shared_policies
 from iamata.workflows.cohort_views import compile_views, find_records, get_cohort, run_views
-from iamata.workflows.datasets import build_dataset, decide_taking_part, get_study, require_buildable
+from iamata.workflows.datasets import (
+    Agreed,
+    build_dataset,
+    decide_taking_part,
+    get_study,
+    require_buildable,
+)
 from iamata.workflows.deciding import list_living, write_read
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.messages import ReadDetails
@@ -41,7 +47,7 @@ class Cohorted(msgspec.Struct, frozen=True, kw_only=True):
     """The row of each patient in a cohort, and the consent under which it was read."""
 
     rows: dict[PatientId, list[Row]] = {}
-    consents: dict[PatientId, ConsentId] = {}
+    consents: dict[PatientId, Agreed] = {}
 
 
 class Asked(NamedTuple):
@@ -56,7 +62,7 @@ class Permitted(msgspec.Struct, frozen=True):
     """What one patient permits, under one consent."""
 
     permit: Permit
-    consent: ConsentId
+    agreed: Agreed
     found: list[FoundRow]
 
 
@@ -83,7 +89,7 @@ def gather_cohort(office: Office, study_id: StudyId, conditions: Conditions) -> 
             row = make_row(cohort, protocol.schema, rows)
             if row is not None:
                 gathered.rows[one.permit.patient] = [row]
-                gathered.consents[one.permit.patient] = one.consent
+                gathered.consents[one.permit.patient] = one.agreed
     return gathered
 
 
@@ -112,19 +118,19 @@ def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) 
     at_ms = office.tell_time(view)
     day = compute_day(at_ms)
     policy = read_policy(view, office.custody, patient, owner, day=day)
-    consent = decide_taking_part(policy, asked.study, asked.protocol, at_ms=at_ms)
-    if consent is None:
+    agreed = decide_taking_part(policy, asked.study, asked.protocol, at_ms=at_ms)
+    if agreed is None:
         return None
     found = find_records(office.custody, patient, asked.views, asked.protocol.labels)
     listed = [one.listed for one in found]
     request = Request(recipients=(f"member:{asked.study.owner}",), purpose=RESEARCH)
     shared = read_shared_policies(view, office.custody, listed, day=day)
     decision = decide(policy, request, [one.facts for one in listed], at_ms=at_ms, shared=shared)
-    permits = [one for one in decision.permits if one.consent == consent]
+    permits = [one for one in decision.permits if one.consent == agreed.consent]
     if not permits:
         return None
     (permit,) = permits
-    return Permitted(permit, consent, found)
+    return Permitted(permit, agreed, found)
 
 
 def _write_entries(

@@ -4,20 +4,23 @@ Who stays out is told to nobody. What is on the ledger are a root, a band of siz
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from iamata.consent.data_use import Conditions, Verdict, check_uses, match_use
-from iamata.consent.decide import decide
+from iamata.consent.decide import decide, list_narrowing
 from iamata.consent.policy import Policy
 from iamata.consent.purposes import RESEARCH
 from iamata.consent.requests import RecordFacts, Request
+from iamata.consent.terms import Rule
 from iamata.crypto.commitments import SALT_BYTES
-from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
+from iamata.learning.membership import compute_leaf, derive_member_key, digest_denial, spell_members
 from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import DatasetStatus, Study, StudyStatus
 from iamata.ledger.tables import DATASETS
 from iamata.ledger.transactions.datasets import PostDataset
+from iamata.model.canonical import encode_struct
 from iamata.model.ids import ConsentId, DatasetId, PatientId, StudyId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
@@ -40,13 +43,21 @@ from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
 
 
+class Agreed(NamedTuple):
+    """By which consent a patient takes part in a study, and what it does not give."""
+
+    consent: ConsentId
+    narrowing: tuple[Rule, ...]
+    """Denials that take single records out of the kinds that the study asks for."""
+
+
 def build_dataset(
     office: Office,
     study_id: StudyId,
     rows: PatientRows,
     conditions: Conditions,
     *,
-    read_under: Mapping[PatientId, ConsentId] | None = None,
+    read_under: Mapping[PatientId, Agreed] | None = None,
 ) -> DatasetId:
     """Build a site's first dataset for a study out of the rows of its patients, and post it.
 
@@ -55,13 +66,13 @@ def build_dataset(
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
     require_buildable(office, view, study, protocol, conditions)
-    consents = {one: find_consent(office, view, one, study, protocol) for one in sorted(rows)}
-    taking_part = {
-        patient: consent
-        for patient, consent in consents.items()
-        if consent is not None and (read_under is None or read_under[patient] == consent)
-    }
-    return post(office, view, study_id, rows, taking_part, replaces=None)
+    found = {one: find_agreed(office, view, one, study, protocol) for one in sorted(rows)}
+    participants = [
+        make_participant(office, study_id, patient, agreed)
+        for patient, agreed in found.items()
+        if agreed is not None and (read_under is None or read_under[patient] == agreed)
+    ]
+    return post(office, view, study_id, rows, participants, replaces=None)
 
 
 def require_buildable(
@@ -84,21 +95,20 @@ def post(  # noqa: PLR0913  what a dataset is made from
     view: LedgerView,
     study_id: StudyId,
     rows: PatientRows,
-    consents: dict[PatientId, ConsentId],
+    participants: Sequence[Participant],
     *,
     replaces: DatasetId | None,
 ) -> DatasetId:
     """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
     study, protocol = get_study(office, view, study_id)
     hiding = Hiding.look_up(office, view, protocol)
-    rows = {patient: rows[patient] for patient in consents}
+    rows = {one.patient: rows[one.patient] for one in participants}
     hiding.require_hidden(rows)
     make_table(rows, protocol.schema)
-    participants = tuple(_make_participant(office, study_id, *one) for one in sorted(consents.items()))
     roll = Roll(
         study=study_id,
         secret=office.custody.entropy(SALT_BYTES),
-        participants=participants,
+        participants=tuple(participants),
         has_holdout=hiding.is_holdout_hidden(rows),
     )
     members, leaves = roll.build_members()
@@ -131,9 +141,9 @@ def is_permitted(office: Office, view: LedgerView, study: Study) -> bool:
     return study.status is StudyStatus.GRANTED and today <= study.until_day
 
 
-def find_consent(
+def find_agreed(
     office: Office, view: LedgerView, patient_id: PatientId, study: Study, protocol: Protocol
-) -> ConsentId | None:
+) -> Agreed | None:
     """Return the one consent by which a patient takes part in a study now, None without such a consent.
 
     A policy that permits where nobody was asked is not enough, nor are several consents to parts of it.
@@ -148,13 +158,36 @@ def find_consent(
 
 def decide_taking_part(
     policy: Policy, study: Study, protocol: Protocol, *, at_ms: Instant
-) -> ConsentId | None:
-    """Return the one consent that permits all that a study asks of a patient, None without such a one."""
+) -> Agreed | None:
+    """Return the one consent that permits all that a study asks of a patient, None without such a one.
+
+    Out of which records a row of a table came nobody can tell, so for a table nothing may be left out.
+    """
     request = Request(recipients=(f"member:{study.owner}",), purpose=RESEARCH)
-    decision = decide(policy, request, list_asked(protocol, policy.patient), at_ms=at_ms)
+    asked = list_asked(protocol, policy.patient)
+    decision = decide(policy, request, asked, at_ms=at_ms)
     if decision.refusals or len(decision.permits) != 1:
         return None
-    return decision.permits[0].consent
+    consent = decision.permits[0].consent
+    narrowing = list_narrowing(policy, request, asked, at_ms=at_ms)
+    is_by_record = protocol.cohort is not None
+    if consent is None or (narrowing and not is_by_record):
+        return None
+    return Agreed(consent, narrowing)
+
+
+def make_participant(office: Office, study: StudyId, patient: PatientId, agreed: Agreed) -> Participant:
+    """Describe a patient who takes part as the roll keeps them, or refuse where the terms are not held."""
+    opening = find_opening(office.custody, agreed.consent)
+    if opening is None:
+        raise Refused(Reason.TERMS_NOT_HELD)
+    key = derive_member_key(opening.salt)
+    return Participant(
+        patient=patient,
+        consent=agreed.consent,
+        leaf=compute_leaf(key, study),
+        narrowing=tuple(sorted(digest_denial(key, encode_struct(rule)) for rule in agreed.narrowing)),
+    )
 
 
 def list_asked(protocol: Protocol, patient: PatientId) -> list[RecordFacts]:
@@ -195,13 +228,3 @@ def journal_use(
         if office.find_own_patient(view, one.patient) is not None
     ]
     append_entries(office.custody, entries)
-
-
-def _make_participant(
-    office: Office, study: StudyId, patient: PatientId, consent: ConsentId
-) -> Participant:
-    opening = find_opening(office.custody, consent)
-    if opening is None:
-        raise Refused(Reason.TERMS_NOT_HELD)
-    leaf = compute_leaf(derive_member_key(opening.salt), study)
-    return Participant(patient=patient, consent=consent, leaf=leaf)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from iamata.consent.decide import decide
+from iamata.consent.decide import decide, list_narrowing
 from iamata.consent.permits import Permit
+from iamata.consent.policy import Policy
 from iamata.consent.purposes import EMERGENCIES
-from iamata.consent.requests import Request
+from iamata.consent.requests import RecordFacts, Request
 from iamata.ledger.entries import Person
 from iamata.ledger.tables import PERSONS
 from iamata.model.ids import AccessId, PatientId, PersonId
@@ -34,21 +35,24 @@ def decide_read(
     office: Office, view: LedgerView, reading: Reading, find: Callable[[], list[ListedRecord]]
 ) -> tuple[list[ListedRecord], tuple[Permit, ...]]:
     """Decide what a person of our staff may read; look nothing up before something on file says yes."""
-    staff, owner = PERSONS.find(view, reading.person), office.find_own_patient(view, reading.patient)
-    if owner is None or staff is None or staff.member != office.member or not staff.is_active:
+    found = _find_policy(office, view, reading)
+    if found is None:
         return [], ()
-    if not is_purpose_declared(office, view, reading):
-        return [], ()
+    policy, request = found
     at_ms = office.tell_time(view)
     day = compute_day(at_ms)
-    policy = read_policy(view, office.custody, reading.patient, owner, day=day, is_own_staff=True)
-    request = Request(recipients=list_capacities(office, reading.person, staff), purpose=reading.purpose)
     if not may_permit(policy, request, day=day):
         return [], ()
     listed = find()
     shared = read_shared_policies(view, office.custody, listed, day=day, is_own_staff=True)
     facts = [one.facts for one in listed]
     return listed, decide(policy, request, facts, at_ms=at_ms, shared=shared).permits
+
+
+def is_narrowed(office: Office, view: LedgerView, reading: Reading, facts: Sequence[RecordFacts]) -> bool:
+    """Tell whether a patient keeps single records, of the kinds asked for, from a person of our staff."""
+    found = _find_policy(office, view, reading)
+    return found is not None and bool(list_narrowing(*found, facts, at_ms=office.tell_time(view)))
 
 
 def is_purpose_declared(office: Office, view: LedgerView, reading: Reading) -> bool:
@@ -62,6 +66,19 @@ def is_purpose_declared(office: Office, view: LedgerView, reading: Reading) -> b
     except Refused:
         return False
     return emergency.patient == reading.patient
+
+
+def _find_policy(office: Office, view: LedgerView, reading: Reading) -> tuple[Policy, Request] | None:
+    """Find what governs the patient, and as whom a person of our staff asks; None for anybody else."""
+    staff, owner = PERSONS.find(view, reading.person), office.find_own_patient(view, reading.patient)
+    if owner is None or staff is None or staff.member != office.member or not staff.is_active:
+        return None
+    if not is_purpose_declared(office, view, reading):
+        return None
+    day = compute_day(office.tell_time(view))
+    policy = read_policy(view, office.custody, reading.patient, owner, day=day, is_own_staff=True)
+    request = Request(recipients=list_capacities(office, reading.person, staff), purpose=reading.purpose)
+    return policy, request
 
 
 def list_capacities(office: Office, person: PersonId, staff: Person) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ class Participant(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     patient: PatientId
     consent: ConsentId
     leaf: bytes
+    narrowing: tuple[bytes, ...] = ()
+    """A digest of each denial that took single records out, under a key from the consent's salt."""
 
 
 class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,7 +31,14 @@ from iamata.vault.journal import append_entries
 from iamata.vault.opening import ListedRecord
 from iamata.workflows.cohort_views import compile_views, find_records, get_cohort, run_views
 from iamata.workflows.datasets import list_asked
-from iamata.workflows.deciding import Reading, decide_read, describe_read, list_living, write_read
+from iamata.workflows.deciding import (
+    Reading,
+    decide_read,
+    describe_read,
+    is_narrowed,
+    list_living,
+    write_read,
+)
 from iamata.workflows.documents import fetch_document
 from iamata.workflows.lineages import get_model, get_study, is_answer
 from iamata.workflows.office import Office
@@ -183,7 +190,10 @@ def _describe_origin(cohort: Cohort, index: int, *, today: int, records: int) ->
 def _decide_classes(
     office: Office, view: LedgerView, reading: Reading, protocol: Protocol
 ) -> Sequence[Permit]:
-    """Decide about each class of record that a row is made of; a part of them is not enough."""
+    """Decide about each class of record that a row is made of; a part of them is not enough.
+
+    Out of which records the row came nobody can tell, so no single one may be denied either.
+    """
     asked = [
         # A row is made outside the vault, so no anchored record stands behind what is decided about.
         ListedRecord(facts=facts, version=0, patient=reading.patient, commitment=Commitment(""))
@@ -191,7 +201,9 @@ def _decide_classes(
     ]
     _, permits = decide_read(office, view, reading, lambda: asked)
     covered = sum(len(permit.records) for permit in permits)
-    require(covered == len(asked), Reason.NOT_FOUND)
+    facts = [one.facts for one in asked]
+    is_whole = covered == len(asked) and not is_narrowed(office, view, reading, facts)
+    require(is_whole, Reason.NOT_FOUND)
     return permits
 
 

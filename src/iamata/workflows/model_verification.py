@@ -283,5 +283,5 @@ def _is_consented(  # noqa: PLR0913  whose consent, to what, when
     is_theirs = (entry.patient, entry.custodian) == (one.patient, custody.member)
     is_leaf = one.leaf == compute_leaf(derive_member_key(opening.salt), roll.study)
     policy = read_policy_then(view, custody, one.patient, then, at_ms=at_ms)
-    consented = decide_taking_part(policy, study, protocol, at_ms=at_ms)
-    return is_theirs and is_leaf and consented == one.consent
+    agreed = decide_taking_part(policy, study, protocol, at_ms=at_ms)
+    return is_theirs and is_leaf and agreed is not None and agreed.consent == one.consent

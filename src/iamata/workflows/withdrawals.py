@@ -1,5 +1,7 @@
 """What withdrawal asks of a custodian: those who left go from the dataset in tens, or the dataset goes.
 
+Who takes single records out, of the kinds that a study asks for, leaves like who withdraws.
+
 Ten or more of those who train are taken out together, at once. Fewer wait; before the custodian's word on
 the dataset would be due the next time, the dataset is retired if anybody of them still waits, or replaced
 without its holdout if only others do. So nobody waits longer than 30 days, and no difference between two
@@ -16,13 +18,14 @@ from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import (
-    find_consent,
+    find_agreed,
     find_dataset,
     get_study,
     is_permitted,
+    make_participant,
     post,
 )
-from iamata.workflows.frozen_tables import get_roll, list_rolls, read_rows
+from iamata.workflows.frozen_tables import Participant, get_roll, list_rolls, read_rows
 from iamata.workflows.hiding import PATIENTS_MIN, Hiding
 from iamata.workflows.office import Office
 
@@ -50,11 +53,7 @@ def look_after(office: Office, study_id: StudyId) -> Step:
     if dataset_id is None:
         return Step.NOTHING
     roll = get_roll(office.custody, dataset_id)
-    staying = {
-        one.patient: one.consent
-        for one in roll.participants
-        if find_consent(office, view, one.patient, study, protocol) == one.consent
-    }
+    staying = [one for one in roll.participants if _is_staying(office, view, one, study_id)]
     leaving = len(roll.participants) - len(staying)
     is_due = _is_word_due(office, view, dataset_id)
     if leaving == 0 and is_due:
@@ -64,7 +63,8 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         return Step.NOTHING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
     is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
-    rows = read_rows(office.custody, dataset_id, staying) if is_replaceable else {}
+    patients = [one.patient for one in staying]
+    rows = read_rows(office.custody, dataset_id, patients) if is_replaceable else {}
     if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(rows):
         post(office, view, study_id, rows, staying, replaces=dataset_id)
         return Step.REPLACED
@@ -90,6 +90,19 @@ def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     """List the studies in which this site has a dataset."""
     found = dict.fromkeys(roll.study for _, roll in list_rolls(office.custody))
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
+
+
+def _is_staying(office: Office, view: LedgerView, one: Participant, study_id: StudyId) -> bool:
+    """Tell whether a participant still agrees by the same consent, and no more of their records is denied.
+
+    Which records are in a frozen row nobody can tell, so whoever takes some out leaves.
+    """
+    study, protocol = get_study(office, view, study_id)
+    agreed = find_agreed(office, view, one.patient, study, protocol)
+    if agreed is None or agreed.consent != one.consent:
+        return False
+    now = make_participant(office, study_id, one.patient, agreed)
+    return all(denial in one.narrowing for denial in now.narrowing)
 
 
 def _is_word_due(office: Office, view: LedgerView, dataset_id: DatasetId) -> bool:

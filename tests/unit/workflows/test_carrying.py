@@ -9,14 +9,17 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from iamata.duties.learning import RUNS_AT_ONCE_MAX, LearningDuty
+from iamata.duties.learning import LOOK_S, RUNS_AT_ONCE_MAX, LearningDuty
 from iamata.learning.programmes import Part, Query
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.site import Site
 from iamata.learning.summing import START, plan_round
+from iamata.ledger.entries import Dataset, DatasetStatus
 from iamata.ledger.leaves import Leaf
+from iamata.ledger.tables import DATASETS
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import Digest, MemberId, RunId, encode_digest
+from iamata.model.ids import DatasetId, Digest, MemberId, RunId, encode_digest
+from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.ports import Engine
@@ -31,6 +34,7 @@ from iamata.workflows.run_rounds import require_authorised
 
 SITE: Final = SITES[0]
 ATTEMPTS: Final = 10
+WAITS: Final = 240
 
 
 class Impatient(DeskCarrier):
@@ -202,3 +206,30 @@ def is_asked(duty: LearningDuty, told: StudyWorld, asked: Asked) -> bool:
     finally:
         duty.stop()
     return False
+
+
+def test_a_restriction_wakes_a_duty_like_a_withdrawal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iamata.duties.learning.AFTER_WITHDRAWAL_S", 0.0)
+    world = StudyWorld(patients=24)
+    dataset, duty = world.build(SITE), LearningDuty(world.offices[SITE], Asked())
+    until_ms = get_dataset(world, dataset).confirm_until_ms
+    world.world.clock.advance(26 * MS_PER_DAY)
+    duty.start()
+    try:
+        # It looks once at its start, and then not for an hour unless something happens.
+        assert comes_true(lambda: get_dataset(world, dataset).confirm_until_ms > until_ms)
+        world.keep_back(SITE, 10, codes=("http://loinc.org|1",))
+        assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.REPLACED)
+    finally:
+        duty.stop()
+
+
+def get_dataset(world: StudyWorld, dataset: DatasetId) -> Dataset:
+    entry = DATASETS.find(world.world.engine.snapshot(), dataset)
+    assert entry is not None
+    return entry
+
+
+def comes_true(is_true: Callable[[], bool]) -> bool:
+    """Wait until something is true, or until it takes too long."""
+    return any(is_true() or threading.Event().wait(LOOK_S) for _ in range(WAITS))

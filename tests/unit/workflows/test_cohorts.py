@@ -5,18 +5,21 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from iamata.consent.terms import Meaning, Selector
 from iamata.ledger.entries import EhdsPurpose
+from iamata.ledger.tables import STUDIES
 from iamata.model.ids import PatientId
-from iamata.model.instants import Day
+from iamata.model.instants import MS_PER_DAY, Day
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.cohorts import COHORT, SAID, keep_records, write_view
 from iamata.testing.learning import HEALTH, OWNER, SITES, StudyWorld, write_protocol
 from iamata.vault.journal import JournalKind, read_entries
-from iamata.workflows.cohort_reads import gather_cohort
-from iamata.workflows.datasets import build_dataset
-from iamata.workflows.frozen_tables import get_roll
+from iamata.workflows.cohort_reads import build_from_vault, gather_cohort
+from iamata.workflows.datasets import build_dataset, find_dataset
+from iamata.workflows.frozen_tables import get_roll, read_rows
 from iamata.workflows.messages import ReadDetails, read_details
 from iamata.workflows.studies import Proposal, check_protocol
+from iamata.workflows.withdrawals import Step, look_after
 
 PATIENTS: Final = 14
 PROPOSAL: Final = Proposal(
@@ -33,6 +36,11 @@ def world() -> StudyWorld:
     world = StudyWorld(patients=PATIENTS, protocol=COHORT)
     keep_records(world.offices[SITES[0]], world.rows[SITES[0]])
     return world
+
+
+def name_marker(patient: PatientId) -> tuple[Selector, ...]:
+    """Name the record with a patient's marker."""
+    return (Selector(meaning=Meaning.INSTANCE, reference=f"Observation/{patient[:8]}-1"),)
 
 
 def list_read(world: StudyWorld, patient: PatientId) -> list[str]:
@@ -64,12 +72,79 @@ def test_whoever_withdraws_between_reading_and_freezing_is_not_in_the_dataset(wo
     gathered = gather_cohort(office, world.study, HEALTH)
     (leaver,) = world.withdraw(SITES[0], 1)
     other = next(one for one in gathered.rows if one != leaver)
-    under = gathered.consents | {other: gathered.consents[leaver]}
+    another = gathered.consents[leaver].consent
+    under = gathered.consents | {other: gathered.consents[other]._replace(consent=another)}
 
     dataset = build_dataset(office, world.study, gathered.rows, HEALTH, read_under=under)
 
     taking_part = {one.patient for one in get_roll(office.custody, dataset).participants}
     assert taking_part == set(gathered.rows) - {leaver, other}
+
+
+def test_whoever_takes_a_record_out_between_reading_and_freezing_is_not_in_the_dataset(
+    world: StudyWorld,
+) -> None:
+    office = world.offices[SITES[0]]
+    gathered = gather_cohort(office, world.study, HEALTH)
+    (patient,) = world.keep_back(SITES[0], 1, data=name_marker)
+
+    dataset = build_dataset(office, world.study, gathered.rows, HEALTH, read_under=gathered.consents)
+
+    taking_part = {one.patient for one in get_roll(office.custody, dataset).participants}
+    assert taking_part == set(gathered.rows) - {patient}
+
+
+def test_whoever_has_taken_a_record_out_before_takes_part_with_the_others_and_stays() -> None:
+    world = StudyWorld(patients=PATIENTS, protocol=COHORT)
+    office = world.offices[SITES[0]]
+    keep_records(office, world.rows[SITES[0]])
+    (patient,) = world.keep_back(SITES[0], 1, data=name_marker)
+
+    dataset = build_from_vault(office, world.study, HEALTH)
+
+    (row,) = read_rows(office.custody, dataset, [patient])[patient]
+    assert row == {**world.rows[SITES[0]][patient][0], "marker": None}
+    world.world.clock.advance(26 * MS_PER_DAY)
+    assert look_after(office, world.study) is Step.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("count", "step", "later"),
+    [(9, Step.NOTHING, Step.RETIRED), (10, Step.REPLACED, Step.CONFIRMED)],
+)
+@pytest.mark.parametrize("by", ["instance", "code"])
+def test_whoever_takes_records_out_of_a_dataset_leaves_it(
+    count: int, step: Step, later: Step, by: str
+) -> None:
+    world = StudyWorld(patients=24, protocol=COHORT)
+    office = world.offices[SITES[0]]
+    keep_records(office, world.rows[SITES[0]])
+    build_from_vault(office, world.study, HEALTH)
+    rule: dict[str, Any] = {"data": name_marker} if by == "instance" else {"codes": ("http://loinc.org|1",)}
+    left = world.keep_back(SITES[0], count, **rule)
+
+    assert look_after(office, world.study) is step
+
+    if step is Step.REPLACED:
+        study = STUDIES.find(world.world.engine.snapshot(), world.study)
+        assert study is not None
+        dataset = find_dataset(office.take_view(), office, study)
+        assert dataset is not None
+        staying = {one.patient for one in get_roll(office.custody, dataset).participants}
+        assert staying == set(world.rows[SITES[0]]) - set(left)
+    world.world.clock.advance(26 * MS_PER_DAY)
+    assert look_after(office, world.study) is later
+
+
+@pytest.mark.parametrize("rule", [{"purposes": ("TREAT",)}, {"classes": ("Immunization",)}])
+def test_a_restriction_that_says_nothing_of_what_a_study_asks_changes_no_dataset(
+    world: StudyWorld, rule: dict[str, Any]
+) -> None:
+    office = world.offices[SITES[0]]
+    build_from_vault(office, world.study, HEALTH)
+    world.keep_back(SITES[0], 11, codes=("http://loinc.org|1",), **rule)
+
+    assert look_after(office, world.study) is Step.NOTHING
 
 
 def test_nothing_is_opened_for_a_dataset_that_could_not_be(world: StudyWorld) -> None:

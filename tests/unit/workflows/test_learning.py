@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
+from iamata.consent.terms import Meaning, Rule, Ruling, Selector
 from iamata.learning import membership
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
@@ -27,6 +29,7 @@ from iamata.model.ids import ModelId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
+from iamata.testing.offices import grant, write_terms
 from iamata.vault.journal import read_entries
 from iamata.vault.openings import find_opening
 from iamata.workflows import studies, withdrawals
@@ -386,3 +389,43 @@ def test_a_protocol_is_taken_in_only_as_the_ledger_names_it() -> None:
 
 def read_card(world: StudyWorld, model: ModelId) -> str:
     return get_document(world.offices[OWNER].custody, get_model(world, model).card).decode()
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_in"),
+    [
+        ({"codes": ("http://loinc.org|2345-7",)}, False),
+        (
+            {"data": lambda one: (Selector(meaning=Meaning.INSTANCE, reference=f"Observation/{one[:8]}"),)},
+            False,
+        ),
+        ({"data": lambda _: (Selector(meaning=Meaning.RELATED, reference="Encounter/1"),)}, False),
+        ({"codes": ("http://loinc.org|2345-7",), "purposes": ("TREAT",)}, True),
+        ({"codes": ("http://loinc.org|2345-7",), "classes": ("Condition",)}, True),
+        ({"codes": ("http://loinc.org|2345-7",), "recipients": (f"member:{SITES[1]}",)}, True),
+    ],
+)
+def test_whoever_denies_single_records_is_in_no_table(rule: dict[str, Any], is_in: bool) -> None:  # noqa: FBT001  a case
+    world = StudyWorld(patients=14)
+    (patient,) = world.keep_back(SITES[0], 1, **rule)
+
+    roll = get_roll(world.offices[SITES[0]].custody, world.build(SITES[0]))
+
+    assert any(one.patient == patient for one in roll.participants) is is_in
+    assert len(roll.participants) == 13 + is_in
+
+
+def test_terms_that_deny_but_for_an_exception_give_a_table_what_the_exception_gives() -> None:
+    world = StudyWorld(patients=14)
+    patient = world.patients[SITES[0]][0]
+    permit = Rule(
+        decision=Ruling.PERMIT, recipients=(f"member:{OWNER}",), purposes=("HRESCH",), labels=("N",)
+    )
+    terms = write_terms(
+        world.world, decision=Ruling.DENY, recipients=(), purposes=(), labels=(), exceptions=(permit,)
+    )
+    grant(world.world, world.offices[SITES[0]], patient, terms, replaces=world.consents[patient.id])
+
+    roll = get_roll(world.offices[SITES[0]].custody, world.build(SITES[0]))
+
+    assert any(one.patient == patient.id for one in roll.participants)

@@ -97,6 +97,26 @@ def test_a_row_from_records_is_what_training_had_and_scores_as_that_row(practice
     assert answer.origin.is_past
 
 
+def test_a_row_that_came_along_is_not_scored_where_the_patient_keeps_single_records_back(
+    practice: Practice,
+) -> None:
+    patient = practice.draw()
+    wanted = Application(
+        person=PersonId(practice.doctor.id), patient=PatientId(patient.id), model=practice.model
+    )
+    (row,) = practice.world.rows[SITE][PatientId(patient.id)]
+    denied = offices.deny(codes=("http://loinc.org|2345-7",))
+    terms = offices.write_terms(practice.world.world, recipients=(f"member:{SITE}",), exceptions=(denied,))
+    offices.grant(practice.world.world, practice.office, patient, terms)
+
+    with pytest.raises(Refused) as refused:
+        apply_model(practice.office, wanted, practice.studied, row)
+
+    assert refused.value.reason is Reason.NOT_FOUND
+    assert practice.list_treated(patient) == []
+    assert practice.ask(patient).inputs["marker"] == row["marker"]  # no record of that code is in the vault
+
+
 def test_the_patient_sees_each_record_that_was_read_and_the_model(practice: Practice) -> None:
     patient = practice.draw()
 

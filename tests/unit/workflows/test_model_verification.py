@@ -18,6 +18,7 @@ from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import salt, write_terms
 from iamata.vault.openings import find_opening
 from iamata.workflows import consents, datasets
+from iamata.workflows.datasets import Agreed
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import list_rolls
 from iamata.workflows.lineages import get_model
@@ -42,8 +43,11 @@ class Told(StudyWorld):
     def build_with(self, site: MemberId, patient: PatientId) -> DatasetId:
         """Build as a custodian might who wants more patients than agreed."""
         office, view = self.offices[site], self.world.engine.snapshot()
-        taking_part = {one.id: self.consents[one.id] for one in self.patients[site]}
-        assert patient in taking_part
+        agreed = {PatientId(one.id): Agreed(self.consents[one.id], ()) for one in self.patients[site]}
+        assert patient in agreed
+        taking_part = [
+            datasets.make_participant(office, self.study, *one) for one in sorted(agreed.items())
+        ]
         return datasets.post(office, view, self.study, self.rows[site], taking_part, replaces=None)
 
     def leave_early(self) -> PatientId:
