@@ -119,7 +119,7 @@ PINNED: Final = {
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",
     "wallet studies": "datasets",
-    "wallet withdraw": "consent",
+    "wallet withdraw": "consent leaves_datasets_by",
 }
 
 TOLD_ELSEWHERE: Final = {"network join"}

@@ -13,6 +13,9 @@ from iamata.notebook import open_home
 from iamata.testing.study_stage import HOSPITALS
 from learning_story import LearningStory
 
+SITE_SAYS = "north: of "
+"""How a statement about who agreed at the site begins."""
+
 
 def get_grounds(document: dict[str, Any]) -> dict[str, set[str]]:
     """Say of each statement's name how far it is known."""
@@ -187,6 +190,23 @@ def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned
     assert learned.moments["again"]["status"] == "current"
     statuses = [one["status"] for one in learned.heard["model list"]["models"]]
     assert statuses == ["superseded", "current"]
+
+
+def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: LearningStory) -> None:
+    until = learned.heard["wallet withdraw"]["leaves_datasets_by"]
+    (waits,) = learned.moments["one left"]["steps"]
+    (row,) = learned.moments["leaving"]["datasets"]
+    (said,) = (
+        one["says"] for one in learned.moments["left since"]["statements"] if SITE_SAYS in one["says"]
+    )
+
+    assert until == learned.heard["dataset show"]["confirm_until"][:10]
+    assert (waits["step"], waits["until"]) == ("waiting", until)
+    assert (row["is_in"], row["status"], row["leaves_by"]) == (True, "active", until)
+    assert f"with the next ten, by {until} at the latest" in learned.moments["leaving"]["told"]
+    assert said.endswith("; 1 have withdrawn since")
+    assert learned.moments["in it"]["datasets"][0]["leaves_by"] == ""
+    assert [one["leaves_by"] for one in learned.heard["wallet studies"]["datasets"]] == ["", ""]
 
 
 def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: LearningStory) -> None:

@@ -35,8 +35,9 @@ from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import ConsentStatus, OwnerKind
 from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
-from iamata.model.reasons import Reason, require
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node import custodial, wallets
+from iamata.node.memberships import find_leaving_until
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
 from iamata.stores.wallets import load_wallet
@@ -211,8 +212,29 @@ def withdraw(
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.withdraw(opened, wallet, consent=chosen)
-    said = f"Consent {chosen} is withdrawn: what rested on it is refused from now on."
-    show({"consent": chosen}, [said, *warn_of_haste(linked)])
+        until = find_leaving_day(opened, chosen)
+    said = f"Consent {chosen} is withdrawn: nobody is shown anything on it from now on."
+    show(
+        {"consent": chosen, "leaves_datasets_by": until},
+        [said, *([spell_leaving(until)] if until else []), *warn_of_haste(linked)],
+    )
+
+
+def find_leaving_day(place: Place, consent: ConsentId) -> str:
+    """Find by which day a row is out of its custodian's datasets; nothing here undoes the withdrawal."""
+    try:
+        until_ms = find_leaving_until(place, consent)
+    except Refused:
+        return ""
+    return "" if until_ms is None else format_day(compute_day(until_ms))
+
+
+def spell_leaving(until: str) -> str:
+    """Say what becomes of a row that a study learns from."""
+    return (
+        "If a study's dataset has your row (iamata wallet studies), you leave with the next ten, "
+        f"by {until} at the latest; runs until then still use your row."
+    )
 
 
 def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:

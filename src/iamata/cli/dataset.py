@@ -16,14 +16,16 @@ from iamata.consent.data_use import Conditions, match_use
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
+from iamata.model.instants import compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node.gathering import Gathered, build_from, read_conditions
 from iamata.node.home import Home, open_home
 from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, read_file
+from iamata.ports import LedgerView
 from iamata.workflows.croissant import gather, write_croissant
-from iamata.workflows.lineages import get_dataset, list_datasets, trace
-from iamata.workflows.withdrawals import list_studies, look_after_all
+from iamata.workflows.lineages import get_dataset, get_study, list_datasets, trace
+from iamata.workflows.withdrawals import Step, list_studies, look_after_all
 
 REFUSED: str = "refused"
 
@@ -184,7 +186,7 @@ def look_after(
     with open_home(home) as opened:
         members = sorted(opened.offices) if member is None else [opened.get_office(member).member]
         rows = [row for one in members for row in look_after_member(opened, one)]
-    table = [(row["custodian"], row["study"], row["step"]) for row in rows]
+    table = [(row["custodian"], row["study"], spell_step(row)) for row in rows]
     show({"steps": rows}, spell_table(("custodian", "study", "what was done"), table))
 
 
@@ -192,9 +194,15 @@ def look_after_member(home: Home, member: MemberId) -> list[dict[str, Any]]:
     """Look after a member's datasets, and say what was done for each study."""
     office = home.get_office(member)
     done = look_after_all(office)
+    view = office.take_view()
     return [
-        {"custodian": member, "study": study, "step": done.get(study, REFUSED)}
-        for study in list_studies(office, office.take_view())
+        {
+            "custodian": member,
+            "study": study,
+            "step": done.get(study, REFUSED),
+            "until": find_until(view, member, study) if done.get(study) is Step.WAITING else "",
+        }
+        for study in list_studies(office, view)
     ]
 
 
@@ -205,6 +213,20 @@ def list_findings(
     purpose = read_protocol(fetch_protocol(place, study)).purpose
     findings = match_use(conditions, purpose).findings
     return [{"verdict": one.verdict.value, "reason": one.reason} for one in findings]
+
+
+def find_until(view: LedgerView, member: MemberId, study: StudyId) -> str:
+    """Find the day by which those who wait to leave a member's dataset are out of it."""
+    found = [DATASETS.find(view, one) for one in get_study(view, study).datasets]
+    return next(
+        (format_day(compute_day(one.confirm_until_ms)) for one in found if one and one.custodian == member),
+        "",
+    )
+
+
+def spell_step(row: dict[str, Any]) -> str:
+    """Say what was done about a dataset, or until when those who left it wait."""
+    return f"{row['step']}, until {row['until']}" if row["until"] else str(row["step"])
 
 
 def describe_posted(place: Place, dataset: DatasetId) -> dict[str, Any]:

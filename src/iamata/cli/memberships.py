@@ -8,6 +8,7 @@ from iamata.cli.commands import verb
 from iamata.cli.options import WalletOption
 from iamata.cli.output import show, spell_table
 from iamata.cli.places import NodeOption, PlaceOption, open_place
+from iamata.model.instants import compute_day, format_day
 from iamata.node.memberships import Membership, list_memberships
 
 HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "what came of it")
@@ -31,6 +32,7 @@ def list_studies(*, home: PlaceOption = None, node: NodeOption = None, wallet: W
         {"datasets": rows},
         [
             *spell_table(HEADER, table),
+            *(spell_leaving(row) for row in rows if row["leaves_by"]),
             f"You are in {sum(one.is_in for one in found)} of {len(found)}.",
             f"The ledger proves {sum(one.is_proven for one in found)} of these answers.",
         ],
@@ -45,10 +47,19 @@ def describe_membership(one: Membership) -> dict[str, Any]:
         "dataset": one.dataset,
         "status": one.entry.status,
         "is_in": one.is_in,
+        "leaves_by": format_day(compute_day(one.entry.confirm_until_ms)) if one.is_leaving else "",
         "is_proven": one.is_proven,
         "models": [{"model": name, "status": entry.status} for name, entry in one.models],
         "answers": list(one.answers),
     }
+
+
+def spell_leaving(row: dict[str, Any]) -> str:
+    """Say when somebody who has withdrawn is out of a dataset."""
+    return (
+        f"You leave dataset {row['dataset']} with the next ten, by {row['leaves_by']} at the latest; "
+        "runs until then still use your row."
+    )
 
 
 def spell_dataset(row: dict[str, Any]) -> str:

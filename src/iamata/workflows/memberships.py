@@ -13,7 +13,7 @@ from iamata.ledger.entries import Dataset
 from iamata.ledger.genesis import Genesis
 from iamata.ledger.receipts import StateProof, check_state_proof
 from iamata.ledger.tables import DATASETS
-from iamata.model.ids import DatasetId, MemberId, PatientId, StudyId, decode_digest
+from iamata.model.ids import ConsentId, DatasetId, MemberId, PatientId, StudyId, decode_digest
 from iamata.model.reasons import Reason, require
 from iamata.workflows.frozen_tables import get_roll
 from iamata.workflows.office import Office
@@ -48,8 +48,8 @@ def check_membership(
     return is_member(entry.members, leaf, proof.members)
 
 
-def list_leaves(wallet: Wallet, patient: PatientId, study: StudyId) -> Iterator[bytes]:
+def list_leaves(wallet: Wallet, patient: PatientId, study: StudyId) -> Iterator[tuple[ConsentId, bytes]]:
     """List the leaves by which a patient may be in a study's datasets: one for each consent ever given."""
     for kept in wallet.kept:
         if kept.patient == patient and not kept.narrows:
-            yield compute_leaf(derive_member_key(decode_digest(kept.salt)), study)
+            yield ConsentId(kept.consent), compute_leaf(derive_member_key(decode_digest(kept.salt)), study)

@@ -12,7 +12,16 @@ import msgspec
 
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol, name_document
-from iamata.ledger.entries import Dataset, DatasetStatus, Model, ModelStatus, Run, RunStatus, Study
+from iamata.ledger.entries import (
+    ConsentStatus,
+    Dataset,
+    DatasetStatus,
+    Model,
+    ModelStatus,
+    Run,
+    RunStatus,
+    Study,
+)
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import CONSENTS, DATASETS, PATIENTS, RUNS
 from iamata.ledger.transactions.studies import REVIEWS_NEEDED
@@ -255,9 +264,17 @@ def _check_consents(
     )
     erased = len(roll.participants) - len(living)
     says = f"{dataset.custodian}: of {len(living)} in its dataset, {len(living) - wrong} had agreed by then"
+    left = sum(_has_left(view, one) for one in living)
+    if left:
+        says += f"; {left} have withdrawn since"
     if erased:
         says += f"; {erased} were erased since"
     return _say("consents", Ground.OPENED, holds=wrong == 0, says=says)
+
+
+def _has_left(view: LedgerView, one: Participant) -> bool:
+    consent = CONSENTS.find(view, one.consent)
+    return consent is not None and consent.status is not ConsentStatus.ACTIVE
 
 
 def _is_erased(view: LedgerView, one: Participant) -> bool:

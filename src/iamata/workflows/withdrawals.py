@@ -37,6 +37,8 @@ class Step(enum.StrEnum):
     """What a custodian did about a dataset."""
 
     NOTHING = "nothing"
+    WAITING = "waiting"
+    """Somebody has left, and is taken out with the next ten, or by the day when its word is due."""
     CONFIRMED = "confirmed"
     REPLACED = "replaced"
     RETIRED = "retired"
@@ -56,11 +58,10 @@ def look_after(office: Office, study_id: StudyId) -> Step:
     staying = [one for one in roll.participants if _is_staying(office, view, one, study_id)]
     leaving = len(roll.participants) - len(staying)
     is_due = _is_word_due(office, view, dataset_id)
-    if leaving == 0 and is_due:
-        office.author.submit(ConfirmDataset, dataset=dataset_id)
-        return Step.CONFIRMED
-    if leaving == 0 or (leaving < PATIENTS_MIN and not is_due):
-        return Step.NOTHING
+    if leaving == 0:
+        return _confirm(office, dataset_id) if is_due else Step.NOTHING
+    if leaving < PATIENTS_MIN and not is_due:
+        return Step.WAITING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
     is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
     patients = [one.patient for one in staying]
@@ -71,7 +72,12 @@ def look_after(office: Office, study_id: StudyId) -> Step:
     if is_due or not is_replaceable:
         office.author.submit(RetireDataset, dataset=dataset_id)
         return Step.RETIRED
-    return Step.NOTHING
+    return Step.WAITING
+
+
+def _confirm(office: Office, dataset_id: DatasetId) -> Step:
+    office.author.submit(ConfirmDataset, dataset=dataset_id)
+    return Step.CONFIRMED
 
 
 def look_after_all(office: Office) -> dict[StudyId, Step]:

@@ -170,6 +170,7 @@ class LearningStory:
     def leave(self, study: str, model: str) -> None:
         """Let ten leave, replace the dataset, and train again."""
         self.moments["nobody left"] = self.stage.ask("dataset", "look-after", "--member", SITE)
+        self.leave_alone()
         self.withdraw()
         self.ask("dataset look-after")
         self.moments["stale"] = self.stage.ask("model", "show", model)
@@ -181,10 +182,20 @@ class LearningStory:
         self.moments["superseded"] = self.stage.ask("model", "verify", model)
         self.ask("model list")
 
+    def leave_alone(self) -> None:
+        """Let one withdraw, who has to wait for others."""
+        patient = ("--wallet", self.stage.patient_wallet(SITE, 0))
+        self.ask("wallet withdraw", *patient)
+        self.moments["one left"] = self.stage.ask("dataset", "look-after", "--member", SITE)
+        self.moments["leaving"] = self.stage.ask("wallet", "studies", *patient)
+        self.moments["leaving"]["told"] = self.stage("wallet", "studies", *patient).out
+        model = self.heard["model show"]["model"]
+        self.moments["left since"] = self.stage.ask("model", "verify", model)
+
     def withdraw(self) -> None:
-        """Let ten patients withdraw."""
+        """Let nine more patients withdraw."""
         with open_home(self.stage.home) as home:
-            for number in range(LEAVING):
+            for number in range(1, LEAVING):
                 folder = self.stage.patient_wallet(SITE, number)
                 (kept,) = load_wallet(folder).kept
                 wallets.withdraw(home, folder, consent=ConsentId(kept.consent))

@@ -113,7 +113,7 @@ def test_fewer_than_ten_who_leave_change_no_model_and_then_the_hospital_is_gone(
     step = withdrawals.look_after(world.offices[SITE], world.study)
     after = world.learn(supersedes=before)
 
-    assert step is withdrawals.Step.NOTHING
+    assert step is withdrawals.Step.WAITING
     assert fetch(world, before) == fetch(world, after)  # to the last bit: nothing to subtract
 
     world.world.clock.advance(26 * MS_PER_DAY)
@@ -194,7 +194,7 @@ def test_ten_who_leave_wait_where_fewer_of_them_trained_and_then_the_dataset_goe
     world.withdraw(SITE, 6)
     world.withdraw(SITE, 5, kept_out=True)
 
-    assert withdrawals.look_after(office, world.study) is withdrawals.Step.NOTHING
+    assert withdrawals.look_after(office, world.study) is withdrawals.Step.WAITING
     world.world.clock.advance(26 * MS_PER_DAY)
     assert withdrawals.look_after(office, world.study) is withdrawals.Step.RETIRED
 

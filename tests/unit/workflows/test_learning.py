@@ -256,7 +256,7 @@ def test_fewer_than_ten_who_leave_wait_and_then_the_dataset_and_its_models_go() 
     world.withdraw(SITE, 9)
     office = world.offices[SITE]
 
-    assert withdrawals.look_after(office, world.study) is withdrawals.Step.NOTHING
+    assert withdrawals.look_after(office, world.study) is withdrawals.Step.WAITING
     assert get_model(world, model).status is ModelStatus.CURRENT
     world.world.clock.advance(26 * MS_PER_DAY)
     steps = {site: withdrawals.look_after(world.offices[site], world.study) for site in SITES}
