@@ -29,6 +29,10 @@ from iamata.testing.nodes import RunningNode
 from iamata.testing.stage import Stage, call
 from learning_story import LearningStory
 
+STUDY: Final = (
+    "approvals budget code colluders_max is_expired is_review_over owner purpose rejections review_until "
+    "sites spent status study until uses"
+)
 PINNED: Final = {
     "access ask": "bodies custodian may_be_incomplete obligations records",
     "dataset build": "confirm_until custodian dataset height is_overdue leaves patients_read rows_read "
@@ -95,11 +99,10 @@ PINNED: Final = {
     "study count": "answer budget_left confidence counts delta deviation epsilon is_new is_suppressed "
     "measure question result run sites status study",
     "study list": "studies",
-    "study propose": "approvals budget owner purpose rejections sites spent status study until uses",
-    "study review": "approvals budget owner purpose rejections salt sites spent status study until uses",
-    "study revoke": "approvals budget owner purpose rejections salt sites spent status study until uses",
-    "study show": "answers approvals budget datasets models owner purpose rejections runs sites spent "
-    "status study until uses",
+    "study propose": STUDY,
+    "study review": f"{STUDY} salt",
+    "study revoke": f"{STUDY} salt",
+    "study show": f"{STUDY} answers datasets method models question runs title",
     "study train": "card file is_overdue model rounds run status study supersedes",
     "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",

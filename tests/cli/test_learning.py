@@ -25,6 +25,21 @@ def get_grounds(document: dict[str, Any]) -> dict[str, set[str]]:
     return grounds
 
 
+def test_reviewers_are_told_what_is_to_be_learned_how_and_until_when(learned: LearningStory) -> None:
+    shown = learned.moments["proposed"]
+
+    assert (shown["is_review_over"], shown["is_expired"], shown["colluders_max"]) == (False, False, 1)
+    for said in (
+        f"{shown['title']}: {shown['question']}",
+        f"Method: {shown['method']}.",
+        f"To be reviewed until {shown['review_until']}; code (SHA-256) {shown['code']}.",
+        "In a run of all 3 sites, up to 1 may put together what they know",
+        "Exact sums.",
+    ):
+        assert said in shown["told"]
+    assert shown["method"].startswith("regression (")
+
+
 def test_two_reviewers_turn_a_proposal_into_a_permit(learned: LearningStory) -> None:
     assert learned.moments["proposed"]["status"] == "under-review"
     assert learned.heard["study review"]["status"] == "granted"

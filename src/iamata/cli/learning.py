@@ -11,9 +11,12 @@ from iamata.node.places import Place
 from iamata.ports import LedgerView
 from iamata.workflows.lineages import (
     Lineages,
+    count_colluders,
+    is_expired,
     is_model_overdue,
     is_over_time,
     is_overdue,
+    is_review_over,
     list_sites,
     name_reason,
 )
@@ -28,12 +31,17 @@ def tell_time(place: Place) -> Instant:
     return Instant(max(place.engine.snapshot().time_ms, place.clock()))
 
 
-def describe_study(study_id: StudyId, study: Study) -> dict[str, Any]:
+def describe_study(study_id: StudyId, study: Study, *, at_ms: Instant) -> dict[str, Any]:
     """Describe where a study stands."""
     return {
         "study": study_id,
         "owner": study.owner,
         "status": study.status,
+        "is_review_over": is_review_over(study, at_ms=at_ms),
+        "is_expired": is_expired(study, at_ms=at_ms),
+        "review_until": format_instant(study.review_until_ms),
+        "code": study.code,
+        "colluders_max": count_colluders(study),
         "purpose": study.purpose,
         "uses": list(study.uses),
         "sites": list(study.sites),
@@ -86,6 +94,24 @@ def describe_model(view: LedgerView, model_id: ModelId, model: Model, *, at_ms: 
         "file": model.content,
         "card": model.card,
     }
+
+
+def spell_standing(row: dict[str, Any]) -> str:
+    """Say where a study stands, as time has it."""
+    if row["is_review_over"]:
+        return f"{row['status']}, too late to decide"
+    return f"{row['status']}, expired" if row["is_expired"] else str(row["status"])
+
+
+def spell_collusion(row: dict[str, Any]) -> str:
+    """Say how many sites may put together what they know, where all take part."""
+    count = len(row["sites"])
+    if count < 3:  # noqa: PLR2004  a sum less one's own
+        return f"Of {count} site(s), who sees a sum can tell each site's own from it."
+    return (
+        f"In a run of all {count} sites, up to {row['colluders_max']} may put together what they know, and "
+        "learn only the sum of the others."
+    )
 
 
 def spell_overdue(row: dict[str, Any]) -> str:

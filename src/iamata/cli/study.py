@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
@@ -16,7 +17,9 @@ from iamata.cli.learning import (
     describe_model,
     describe_run,
     describe_study,
+    spell_collusion,
     spell_overdue,
+    spell_standing,
     tell_time,
 )
 from iamata.cli.options import ForOption, WalletOption, YesOption
@@ -24,7 +27,7 @@ from iamata.cli.output import confirm, note, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.learning.protocols import PROTOCOL_BYTES_MAX
+from iamata.learning.protocols import PROTOCOL_BYTES_MAX, Protocol, read_protocol
 from iamata.ledger.entries import EhdsPurpose, OwnerKind
 from iamata.ledger.transactions.studies import PERMIT_DAYS_MAX
 from iamata.model.ids import MemberId, StudyId, encode_digest
@@ -102,7 +105,7 @@ def propose(
     with open_place(home, node, wallet) as place:
         chosen, author = sign_for_person(place, wallet, member)
         study = propose_at(place, author, document, proposal, owner=chosen)
-        row = describe_study(study, get_study(place.engine.snapshot(), study))
+        row = describe_standing(place, study)
     show(
         row,
         [
@@ -116,9 +119,10 @@ def propose(
 def list_(*, home: PlaceOption = None, node: NodeOption = None, wallet: KeyOption = None) -> None:
     """List every study, and where it stands."""
     with open_place(home, node, wallet) as place:
-        view = place.engine.snapshot()
-        rows = [describe_study(one, get_study(view, one)) for one in trace(place.engine).studies]
-    table = [(row["study"], row["owner"], row["status"], row["purpose"], row["until"]) for row in rows]
+        rows = [describe_standing(place, one) for one in trace(place.engine).studies]
+    table = [
+        (row["study"], row["owner"], spell_standing(row), row["purpose"], row["until"]) for row in rows
+    ]
     show({"studies": rows}, spell_table(("study", "owner", "status", "purpose", "until"), table))
 
 
@@ -134,7 +138,7 @@ def show_(
     """Show a study: who reviewed it, its sites' datasets, its runs and its models."""
     chosen = read_id(study, StudyId)
     with open_place(home, node, wallet) as place:
-        row = describe_whole(place, chosen)
+        row = describe_whole(place, chosen) | describe_protocol(place, chosen)
         document = fetch_protocol(place, chosen) if protocol else None
     if document is not None:
         text = document.decode("utf-8")
@@ -162,7 +166,7 @@ def review(
             check_whole(place, chosen)
         salt = studies.review_study(author, chosen, is_approval=approve, grounds=why)
         keep_salt(place, reviewer, salt, why)
-        row = describe_study(chosen, get_study(place.engine.snapshot(), chosen))
+        row = describe_standing(place, chosen)
     show(row | {"salt": encode_digest(salt)}, [spell_reviews(row)])
 
 
@@ -185,7 +189,7 @@ def revoke(
             revoker, author = sign_for_person(place, wallet, member)
         salt = studies.revoke_permit(author, chosen, grounds=why)
         keep_salt(place, revoker, salt, why)
-        row = describe_study(chosen, get_study(place.engine.snapshot(), chosen))
+        row = describe_standing(place, chosen)
     show(
         row | {"salt": encode_digest(salt)}, [f"Study {chosen} is {row['status']}: no run begins any more."]
     )
@@ -203,11 +207,32 @@ def check_whole(place: Home | RemotePlace, study: StudyId) -> None:
     studies.check_study(get_study(place.engine.snapshot(), study), document)
 
 
+def describe_standing(place: Place, study_id: StudyId) -> dict[str, Any]:
+    """Describe where a study stands now."""
+    return describe_study(study_id, get_study(place.engine.snapshot(), study_id), at_ms=tell_time(place))
+
+
+def describe_protocol(place: Home | RemotePlace, study_id: StudyId) -> dict[str, str]:
+    """Describe what is to be learned, and how; with nothing where nobody has the protocol now."""
+    try:
+        protocol = read_protocol(fetch_protocol(place, study_id))
+    except Refused:
+        return {"title": "", "question": "", "method": ""}
+    return {"title": protocol.title, "question": protocol.question, "method": spell_method(protocol)}
+
+
+def spell_method(protocol: Protocol) -> str:
+    """Say by which method a protocol learns, with its settings."""
+    named: dict[str, Any] = msgspec.to_builtins(protocol.estimator)
+    method = named.pop("type")
+    settings = named.pop("settings", {}) | named
+    return f"{method} ({', '.join(f'{name} {value}' for name, value in settings.items())})"
+
+
 def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:
     """Describe a study with all that hangs on it."""
-    view, at_ms = place.engine.snapshot(), tell_time(place)
-    study, found = get_study(view, study_id), trace(place.engine)
-    return describe_study(study_id, study) | {
+    view, at_ms, found = place.engine.snapshot(), tell_time(place), trace(place.engine)
+    return describe_standing(place, study_id) | {
         "datasets": [
             describe_dataset(name, entry, at_ms=at_ms)
             for name, entry in list_datasets(view, found, study_id)
@@ -230,9 +255,12 @@ def spell_whole(row: dict[str, Any]) -> list[str]:
     runs = [(one["run"], spell_run(one), ", ".join(one["attested_by"])) for one in row["runs"]]
     models = [(one["model"], spell_overdue(one), one["run"]) for one in row["models"]]
     return [
+        *([f"{row['title']}: {row['question']}", f"Method: {row['method']}."] if row["title"] else []),
         spell_reviews(row),
         f"Owner {row['owner']}; purpose {row['purpose']} ({', '.join(row['uses'])}); until {row['until']}.",
-        f"Sites: {', '.join(row['sites'])}.",
+        f"Sites: {', '.join(row['sites'])}. {spell_collusion(row)}",
+        f"To be reviewed until {row['review_until']}; code (SHA-256) {row['code']}.",
+        f"Privacy (ε): {row['spent']:g} of {row['budget']:g} spent." if row["budget"] else "Exact sums.",
         *(["", *spell_table(("site", "dataset", "status"), datasets)] if datasets else []),
         *(["", *spell_table(("run", "status", "attested by"), runs)] if runs else []),
         *(["", *spell_table(("model", "status", "run"), models)] if models else []),
@@ -250,9 +278,8 @@ def spell_run(row: dict[str, Any]) -> str:
 def spell_reviews(row: dict[str, Any]) -> str:
     """Say what the reviewers said."""
     approvals, rejections = ", ".join(row["approvals"]), ", ".join(row["rejections"])
-    return (
-        f"Study {row['study']} is {row['status']}; for: {approvals or '-'}; against: {rejections or '-'}."
-    )
+    status = spell_standing(row)
+    return f"Study {row['study']} is {status}; for: {approvals or '-'}; against: {rejections or '-'}."
 
 
 def read_last_day(text: str) -> Day:

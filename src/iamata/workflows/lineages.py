@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from iamata.learning.questions import name_answer
-from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus, Study
+from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus, Study, StudyStatus
 from iamata.ledger.events import DatasetPosted, ModelRegistered, RunFailed, RunStarted, StudyProposed
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
 from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
-from iamata.model.instants import Instant
+from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import Engine, LedgerView
 
@@ -115,6 +115,24 @@ def list_sites(view: LedgerView, run: Run) -> list[MemberId]:
 def is_overdue(dataset: Dataset, *, at_ms: Instant) -> bool:
     """Tell whether a custodian owes its word on a dataset: nothing more may be learned from it."""
     return dataset.status is DatasetStatus.ACTIVE and at_ms > dataset.confirm_until_ms
+
+
+def is_review_over(study: Study, *, at_ms: Instant) -> bool:
+    """Tell whether reviewers let the time pass in which they could decide: no permit comes of it."""
+    return study.status is StudyStatus.UNDER_REVIEW and at_ms > study.review_until_ms
+
+
+def is_expired(study: Study, *, at_ms: Instant) -> bool:
+    """Tell whether a permit's last day has passed: nothing begins under it any more."""
+    return study.status is StudyStatus.GRANTED and compute_day(at_ms) > study.until_day
+
+
+def count_colluders(study: Study) -> int:
+    """Count how many sites of a run over all may pool what they know and learn but the others' sum.
+
+    Two are left out of the pool at least: what a sum tells beyond one's own is otherwise the last one's.
+    """
+    return max(len(study.sites) - 2, 0)
 
 
 def is_over_time(run: Run, *, at_ms: Instant) -> bool:

@@ -17,7 +17,7 @@ from iamata.testing.study_stage import HOSPITALS, StudyStage
 SITE: Final = "north"
 PATIENTS: Final = {"east": 11, SITE: 21, "south": 11}
 LEAVING: Final = 10
-LISTS: Final = ("answers", "datasets", "runs", "models")
+LISTS: Final = ("answers", "datasets", "runs", "models", "title", "question", "method")
 
 
 class LearningStory:
@@ -53,7 +53,8 @@ class LearningStory:
         self.refused["trained without a permit"] = self.stage("study", "train", study, *rosa, "--json")
         early = self.ask("study show", study)
         self.moments["proposed"] = early
-        self.heard["study propose"] = {key: early[key] for key in early if key not in LISTS}
+        self.moments["proposed"]["told"] = self.stage("study", "show", study).out
+        self.heard["study propose"] = {key: early[key] for key in early if key not in (*LISTS, "told")}
         self.heard["study review"] = self.stage.review(study)
         self.refused["trained on nothing"] = self.stage("study", "train", study, *rosa, "--json")
         propose = ("study", "propose", self.stage.protocol, *rosa, "--yes", "--json")
