@@ -45,6 +45,10 @@ RHO_BITS: Final = 40
 """Rho is rounded down to a multiple of 2^-40, so that logarithms of different makers give one rho."""
 EPSILON_MICRO_MIN: Final = 1_000
 EPSILON_MICRO_MAX: Final = 10 * MICRO
+NORM_MIN: Final = 0.001
+NORM_MAX: Final = 1_000
+SMOOTHING_MIN: Final = 0.001
+SMOOTHING_MAX: Final = 1e6
 DELTA_MAX: Final = 1e-5
 """Within these limits several runs together spend less than the sum of their epsilons, at one delta.
 
@@ -76,7 +80,7 @@ class Trees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Bayes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="bayes"):
     """Naive Bayes, to compare with."""
 
-    smoothing: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    smoothing: Annotated[float, msgspec.Meta(ge=SMOOTHING_MIN, le=SMOOTHING_MAX)] = 1.0
 
 
 class Private(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="private"):
@@ -88,7 +92,7 @@ class Private(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     epsilon_micro: Annotated[int, msgspec.Meta(ge=EPSILON_MICRO_MIN, le=EPSILON_MICRO_MAX)]
     """What one run spends, in millionths."""
     delta: Annotated[float, msgspec.Meta(gt=0, le=DELTA_MAX)] = 1e-5
-    norm_max: Annotated[float, msgspec.Meta(gt=0, le=1_000)] = 3.0
+    norm_max: Annotated[float, msgspec.Meta(ge=NORM_MIN, le=NORM_MAX)] = 3.0
     """The Euclidean norm to which each row is clipped."""
 
     def compute_settings(self) -> PrivateSettings:
@@ -128,7 +132,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a site's records become rows; without it, each site brings a table."""
 
     def __post_init__(self) -> None:
-        """Refuse groups that the schema does not have, and a cohort that makes other rows."""
+        """Refuse groups that the schema has not, and a cohort that makes other rows than the schema's."""
         check_groups(self.evaluation.groups, self.schema)
         if self.cohort is not None:
             check_cohort(self.cohort, self.schema)

@@ -14,6 +14,10 @@ from iamata.model.reasons import Reason, require
 COLUMNS_MAX: Final = 2_000
 CATEGORIES_MAX: Final = 1_000
 NAME_CHARACTERS_MAX: Final = 200
+NUMBER_MAX: Final = 1e15
+"""No bound lies further from zero: up to here doubles tell whole numbers apart."""
+WIDTH_MIN: Final = 1e-9
+"""The least distance of two bounds, also as a part of the larger one."""
 
 Missing: TypeAlias = Literal["indicator", "mean", "refuse"]
 """A missing value becomes the mean, or no category, with or without a column that says so; or a refusal."""
@@ -101,4 +105,6 @@ def _require_sound(column: Column) -> None:
 
 
 def _is_range(low: float, high: float) -> bool:
-    return math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)
+    """Tell whether numbers within these bounds can be told apart, by their place between them."""
+    largest = max(abs(low), abs(high))
+    return math.isfinite(largest) and largest <= NUMBER_MAX and high - low >= WIDTH_MIN * max(1.0, largest)

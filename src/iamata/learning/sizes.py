@@ -3,20 +3,24 @@
 What is counted here is an upper bound: with fewer bins or open nodes a query is shorter.
 """
 
-from typing import Final
-
 from iamata.learning.estimators.boosting import CELLS
 from iamata.learning.estimators.design import list_terms
 from iamata.learning.estimators.growing import Boosting
+from iamata.learning.estimators.splitting import DEPTH_MAX
 from iamata.learning.evaluation.evaluating import count_values
-from iamata.learning.protocols import Protocol, Regression, Trees, learn
+from iamata.learning.protocols import Protocol, Regression, Trees, check_columns, learn
 from iamata.learning.schemas import Numeric, Schema
 from iamata.learning.secure_sum.encoding import ROWS, VALUES_MAX
 from iamata.learning.secure_sum.plans import DELIVERY_VALUES_MAX
 from iamata.model.reasons import Reason, require
 
-DEPTH_MAX: Final = 32
-"""No tree grows deeper: twice as many nodes at each level are too many values long before."""
+
+def check_protocol(protocol: Protocol, *, sites: int) -> None:
+    """Refuse what no site could begin with, whoever put it before the reviewers."""
+    if protocol.is_for_questions:
+        check_columns(protocol.schema)
+    else:
+        check_size(protocol, sites=sites)
 
 
 def check_size(protocol: Protocol, *, sites: int) -> None:

@@ -13,13 +13,12 @@ from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.protocols import (
     NOT_FOR_TRAINING,
     check_budget,
-    check_columns,
     name_document,
     read_protocol,
 )
 from iamata.learning.questions import name_answer
 from iamata.learning.secure_sum.plans import SITES_MIN
-from iamata.learning.sizes import check_size
+from iamata.learning.sizes import check_protocol as check_parts
 from iamata.ledger.entries import EhdsPurpose, Run, RunStatus, Study
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.models import RegisterModel
@@ -82,10 +81,7 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     check_budget(read, proposal.budget_micro)
     if read.cohort is not None:
         compile_views(read)
-    if read.is_for_questions:
-        check_columns(read.schema)
-    else:
-        check_size(read, sites=len(proposal.sites))
+    check_parts(read, sites=len(proposal.sites))
 
 
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:
@@ -111,7 +107,7 @@ def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
     """Take in a study's protocol, whoever brings it, if it is the one that the ledger names."""
     study = get_study(office.take_view(), study_id)
     require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
-    read_protocol(document)
+    check_parts(read_protocol(document), sites=len(study.sites))
     keep_document(office.custody, document)
 
 
@@ -120,7 +116,8 @@ def fetch_missing_protocol(
 ) -> None:
     """Take in a study's protocol from its owner, where it is not kept here."""
     study = get_study(office.take_view(), study_id)
-    read_protocol(fetch_document(office.custody, study.protocol, partial(show, study.owner)))
+    document = fetch_document(office.custody, study.protocol, partial(show, study.owner))
+    check_parts(read_protocol(document), sites=len(study.sites))
 
 
 def check_study(study: Study, document: bytes) -> None:

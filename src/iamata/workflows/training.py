@@ -21,6 +21,7 @@ from iamata.learning.protocols import (
 )
 from iamata.learning.protocols import Protocol as ProtocolFile
 from iamata.learning.questions import read_asked
+from iamata.learning.sizes import check_protocol
 from iamata.learning.summing import read_round
 from iamata.ledger.entries import Run, RunStatus, Study
 from iamata.ledger.tables import RUNS
@@ -161,8 +162,13 @@ def check_spending(protocol: ProtocolFile, authorised: Authorised) -> None:
 
 
 def fetch_protocol(office: Office, study: Study, carrier: Carrier) -> ProtocolFile:
-    """Return a study's protocol, from the owner where it is not kept here; it is what its hash says."""
-    return read_protocol(fetch_document(office.custody, study.protocol, carrier.show_document))
+    """Return a study's protocol, from the owner where it is not kept here; it is what its hash says.
+
+    What is too large for any site is refused here, for its owner need not have looked.
+    """
+    protocol = read_protocol(fetch_document(office.custody, study.protocol, carrier.show_document))
+    check_protocol(protocol, sites=len(study.sites))
+    return protocol
 
 
 def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, rounds: bytes) -> None:

@@ -14,13 +14,15 @@ import pytest
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.consent.terms import Meaning, Rule, Ruling, Selector
 from iamata.learning import membership
+from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.newton import Settings
+from iamata.learning.estimators.splitting import Growth
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
-from iamata.learning.protocols import Protocol, Regression, learn, split_site
+from iamata.learning.protocols import Protocol, Regression, Trees, learn, split_site
 from iamata.learning.schemas import Outcome, Schema
 from iamata.ledger import transactions
 from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
@@ -429,3 +431,21 @@ def test_terms_that_deny_but_for_an_exception_give_a_table_what_the_exception_gi
     roll = get_roll(world.offices[SITES[0]].custody, world.build(SITES[0]))
 
     assert any(one.patient == patient.id for one in roll.participants)
+
+
+def test_a_site_looks_at_a_protocols_size_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = write_protocol(estimator=Trees(settings=Boosting(growth=Growth(depth_max=32))))
+    monkeypatch.setattr(studies, "check_protocol", lambda *_: None)  # as a hostile owner's node has it
+    with pytest.raises(Refused) as at_taking_in:
+        StudyWorld(patients=12, protocol=huge)
+    monkeypatch.setattr(studies, "check_parts", lambda *_, **__: None)
+    world = StudyWorld(patients=12, protocol=huge)
+    for site in SITES:
+        world.build(site)
+
+    came = world.train(world.start())
+
+    assert at_taking_in.value.reason is Reason.TOO_LARGE
+    reasons = {one.reason for one in came.values() if isinstance(one, Refused)}
+    assert Reason.TOO_LARGE in reasons
+    assert reasons <= {Reason.TOO_LARGE, Reason.RUN_OVER}  # whoever comes later

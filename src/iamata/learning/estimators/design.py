@@ -50,6 +50,7 @@ def standardise(schema: Schema) -> Programme[Moments]:
     varies (a category that nobody has) stays, with spread 0, and its coefficient will be 0.
     """
     names = list_terms(schema.get_features())
+    require(bool(names), Reason.SCHEMA_INVALID, "no column can differ between rows")
     width, bits = len(names), choose_bits(ROWS_MAX)
     whole = (Part("rows", 1), Part("patients", 1), Part("present", width))
     sums = yield Query(

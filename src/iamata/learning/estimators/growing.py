@@ -18,6 +18,10 @@ from iamata.learning.programmes import Given, Part, Programme, Query, Site, Valu
 from iamata.learning.tables import Floats, Table
 from iamata.model.canonical import encode_canonical
 
+TREES_MAX: Final = 2_000
+BINS_MAX: Final = 256
+VALIDATION_MAX: Final = 0.5
+SEED_CHARACTERS_MAX: Final = 200
 LOSS_MAX: Final = 64.0
 """A row's largest loss: beyond it a forecast is so sure and so wrong that how much no longer matters."""
 
@@ -25,15 +29,15 @@ LOSS_MAX: Final = 64.0
 class Boosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a study fixes beforehand."""
 
-    trees_max: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
-    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.1
-    bins_max: Annotated[int, msgspec.Meta(ge=2)] = 32
+    trees_max: Annotated[int, msgspec.Meta(ge=1, le=TREES_MAX)] = 100
+    learning_rate: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.1
+    bins_max: Annotated[int, msgspec.Meta(ge=2, le=BINS_MAX)] = 32
     growth: Growth = Growth()
-    validation: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.1
+    validation: Annotated[float, msgspec.Meta(ge=0, le=VALIDATION_MAX)] = 0.1
     """The part of the patients that is kept back; 0 grows all trees."""
-    patience: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
+    patience: Annotated[int, msgspec.Meta(ge=1, le=TREES_MAX)] = 10
     """How many trees may fail to help those kept back before boosting stops."""
-    seed: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    seed: Annotated[str, msgspec.Meta(max_length=SEED_CHARACTERS_MAX)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

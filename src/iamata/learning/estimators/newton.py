@@ -27,6 +27,10 @@ LOSS_BITS: Final = 20
 LOSS_CEILING: Final = float(SHARE_MAX >> LOSS_BITS)
 LOSS_SLACK: Final = 2.0**-LOSS_BITS
 """The part of a loss by which it may rise from rounding alone."""
+L2_MAX: Final = 1e6
+ROUNDS_MIN: Final = 2
+"""One for mean and spread, and one for a step."""
+ROUNDS_MAX: Final = 100
 MARGIN: Final = 64.0
 """How much a curvature may exceed the number of rows before a step counts as too far."""
 
@@ -49,8 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a study fixes beforehand."""
 
     family: FamilyName = "logistic"
-    l2: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    rounds_max: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 25
+    l2: Annotated[float, msgspec.Meta(ge=0, le=L2_MAX)] = 1.0
+    rounds_max: Annotated[int, msgspec.Meta(ge=ROUNDS_MIN, le=ROUNDS_MAX)] = 25
 
 
 def fit_linear(schema: Schema, settings: Settings) -> Programme[LinearFit]:

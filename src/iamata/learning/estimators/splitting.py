@@ -14,6 +14,13 @@ from iamata.learning.estimators.bins import Bins, NumericBins
 from iamata.learning.estimators.tree import Split
 from iamata.learning.tables import Floats
 
+DEPTH_MAX: Final = 32
+"""No tree grows deeper: twice as many nodes at each level are too many values long before."""
+L2_MIN: Final = 0.001
+"""Without any, a leaf of rows that are all told for certain would divide by nothing."""
+L2_MAX: Final = 1e6
+LEAF_ROWS_MIN: Final = 10
+LEAF_ROWS_MAX: Final = 2**20
 GAIN_MIN: Final = 1e-6
 """A gain below this is rounding."""
 NEVER: Final = -1.0
@@ -22,12 +29,10 @@ NEVER: Final = -1.0
 class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What limits a tree, fixed with the study."""
 
-    depth_max: Annotated[int, msgspec.Meta(ge=1)] = 4
-    l2: Annotated[float, msgspec.Meta(ge=0)] = 1.0
-    rows_min: Annotated[int, msgspec.Meta(ge=10)] = 20
-    """The rows that a leaf needs. It is also what keeps a leaf from being about anybody: a study asks for
-    ten or more.
-    """
+    depth_max: Annotated[int, msgspec.Meta(ge=1, le=DEPTH_MAX)] = 4
+    l2: Annotated[float, msgspec.Meta(ge=L2_MIN, le=L2_MAX)] = 1.0
+    rows_min: Annotated[int, msgspec.Meta(ge=LEAF_ROWS_MIN, le=LEAF_ROWS_MAX)] = 20
+    """The rows that a leaf needs. It is also what keeps a leaf from being about anybody."""
 
 
 @dataclass(frozen=True)

@@ -25,31 +25,31 @@ from iamata.learning.programmes import Given, Part, Programme, Query, Site, Valu
 from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require
 
+CELLS_MIN: Final = 2
+CELLS_MAX: Final = 2**16
+THRESHOLDS_MAX: Final = 100
+GROUPS_MAX: Final = 100
+SHOWN_ROWS_MIN: Final = 10
+"""No study may show fewer rows than this."""
+SHOWN_ROWS_MAX: Final = ROWS_MAX
 SCORE_BITS: Final = choose_bits(ROWS_MAX)
 
 Predict = Callable[[Table], Floats]
 """Gives the probability of yes of each row."""
+Thresholds = Annotated[
+    tuple[Annotated[float, msgspec.Meta(gt=0, lt=1)], ...], msgspec.Meta(max_length=THRESHOLDS_MAX)
+]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is looked at, fixed before the first look."""
 
-    cells: Annotated[int, msgspec.Meta(ge=2)] = 4_096
-    thresholds: tuple[Annotated[float, msgspec.Meta(ge=0, le=1)], ...] = (
-        0.1,
-        0.2,
-        0.3,
-        0.4,
-        0.5,
-        0.6,
-        0.7,
-        0.8,
-        0.9,
-    )
-    groups: tuple[Group, ...] = ()
-    calibration_groups: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 10
-    rows_min: Annotated[int, msgspec.Meta(ge=10)] = 10
-    """Fewer rows of either outcome than this are not shown; a study may ask for more than ten."""
+    cells: Annotated[int, msgspec.Meta(ge=CELLS_MIN, le=CELLS_MAX)] = 4_096
+    thresholds: Thresholds = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+    groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=GROUPS_MAX)] = ()
+    calibration_groups: Annotated[int, msgspec.Meta(ge=1, le=GROUPS_MAX)] = 10
+    rows_min: Annotated[int, msgspec.Meta(ge=SHOWN_ROWS_MIN, le=SHOWN_ROWS_MAX)] = 10
+    """Fewer rows of either outcome than this are not shown."""
 
 
 class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):

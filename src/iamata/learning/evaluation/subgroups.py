@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from iamata.learning.programmes import Site
+from iamata.learning.programmes import SITES_MAX, Site
 from iamata.learning.schemas import Numeric, Schema
 from iamata.model.reasons import Reason, require
 
@@ -79,7 +79,7 @@ def check_groups(groups: Sequence[Group], schema: Schema) -> None:
                 is_number = isinstance(schema.get_column(column), Numeric)
                 require(is_number and low < high, Reason.SCHEMA_INVALID, f"a band of {column}")
             case BySite(number=number):
-                require(number >= 0, Reason.SCHEMA_INVALID, "a site's number")
+                require(0 <= number < SITES_MAX, Reason.SCHEMA_INVALID, "a site's number")
 
 
 def list_by_category(schema: Schema, column: str) -> Iterator[ByCategory]:
