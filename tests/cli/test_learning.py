@@ -110,7 +110,7 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
         **{name: {"proven"} for name in ("permit", "run", "attestations", "standing")},
         **{
             name: {"opened"}
-            for name in ("file", "card", "protocol", "figures", "code", "members", "consents")
+            for name in ("file", "card", "protocol", "figures", "contents", "code", "members", "consents")
         },
         "computation": {"attested"},
     }

@@ -44,6 +44,7 @@ from iamata.workflows.author import Author, settle
 from iamata.workflows.consents import keep_terms_of
 from iamata.workflows.documents import get_handed_in
 from iamata.workflows.lineages import get_model
+from iamata.workflows.model_cards import read_evaluation
 from iamata.workflows.model_verification import Ground
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import salt_terms, sign_grant
@@ -230,7 +231,7 @@ def find_worth(home: Home, model: ModelId) -> Evaluation | None:
         raise Refused(Reason.UNKNOWN_RUN)
     transcript = run.attestations[0].transcript
     _, raw = get_handed_in(home.get_office(OWNER).custody, run_id, transcript)
-    return studies.read_evaluation(raw)
+    return read_evaluation(raw)
 
 
 def leave(

@@ -1,6 +1,6 @@
 """Models at a home: all that they are verified with is gathered, and a row to apply one to is read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +11,12 @@ from iamata.columns.reading import read_table
 from iamata.learning.protocols import Protocol, read_protocol
 from iamata.learning.tables import Cell
 from iamata.ledger.blocks import StoredBlock
+from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.model.ids import Digest, ModelId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.lineage import list_geneses, read_lineage
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
 from iamata.node.verification import replay_with_checker
@@ -28,8 +30,10 @@ ROW_BYTES_MAX: Final = 1024 * 1024
 
 def verify_at_home(home: Home, model: ModelId, *, file: bytes | None) -> list[Statement]:
     """Check a model with the ledger and the openings of this home's members."""
+    before = list_geneses(read_lineage(home.path, home.engine.genesis))
     evidence = Evidence(
         view=home.engine.snapshot(),
+        networks=(home.engine.network, *map(compute_network_id, before)),
         read_log=lambda: (leaf for _, leaf in home.engine.events(0)),
         tell_block_ms=lambda height: tell_block_ms(home, height),
         custodies={member: office.custody for member, office in home.offices.items()},
@@ -45,9 +49,10 @@ def verify_at_node(place: RemotePlace, model: ModelId, *, file: bytes | None) ->
     the openings, so what they would open is a site's word here.
     """
     view, times_ms = place.engine.snapshot(), {0: Instant(place.engine.genesis.created_ms)}
-    replay_up_to(place, view, times_ms)
+    before = replay_up_to(place, view, times_ms)
     evidence = Evidence(
         view=view,
+        networks=(place.engine.network, *map(compute_network_id, before)),
         read_log=lambda: (leaf for _, leaf in place.engine.events(0)),
         tell_block_ms=lambda height: times_ms[height],
         custodies={},
@@ -56,8 +61,11 @@ def verify_at_node(place: RemotePlace, model: ModelId, *, file: bytes | None) ->
     return verify_model(evidence, model, file=file)
 
 
-def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Instant]) -> None:
-    """Run a node's blocks again as far as a view, or refuse where they do not come to its state."""
+def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Instant]) -> Sequence[Genesis]:
+    """Run a node's blocks again as far as a view, or refuse where they do not come to its state.
+
+    Return the genesis of each network that came before, oldest first.
+    """
     lineage, genesis = place.fetch_lineage()
     require(genesis == place.engine.genesis, Reason.FAULT_FOUND, "the node shows another genesis")
 
@@ -68,10 +76,11 @@ def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Insta
             times_ms[block.height] = Instant(block.time_ms)
             yield block
 
-    geneses = (*(one.genesis for one in lineage.predecessors), genesis)
-    report = replay_with_checker(geneses, read(), None)
+    before = list_geneses(lineage)
+    report = replay_with_checker((*before, genesis), read(), None)
     is_same = (report.blocks, report.app_hash) == (view.height, view.app_hash)
     require(is_same, Reason.FAULT_FOUND, f"block {view.height}: its blocks come to another state")
+    return before
 
 
 def read_from_first(place: RemotePlace) -> Iterator[StoredBlock]:

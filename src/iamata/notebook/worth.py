@@ -13,8 +13,7 @@ from iamata.ledger.entries import Attestation
 from iamata.model.ids import Digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.documents import compute_transcript
-from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
-from iamata.workflows.studies import read_evaluation
+from iamata.workflows.model_cards import WORTH, find_rounds, list_figures, read_evaluation
 
 
 @dataclass(frozen=True)

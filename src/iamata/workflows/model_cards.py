@@ -18,6 +18,7 @@ from iamata.learning.pictures import draw_calibration, draw_precision_recall, dr
 from iamata.learning.protocols import MICRO, Private, Protocol
 from iamata.ledger.entries import Attestation, Study
 from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
+from iamata.model.reasons import Reason, Refused
 
 NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
 CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
@@ -91,6 +92,15 @@ def write_card(
         *_list_files(figures),
     ]
     return Card(text="\n".join(lines).encode("utf-8"), figures=figures)
+
+
+def read_evaluation(raw: bytes) -> Evaluation | None:
+    """Read what a site says a model is worth, or refuse what is none."""
+    try:
+        found: Any = msgspec.json.decode(raw, type=Evaluation | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(Reason.MALFORMED, "an evaluation") from error
+    return found  # type: ignore[no-any-return]  # as its decoder says
 
 
 def list_figures(card: bytes) -> dict[str, Digest]:

@@ -6,6 +6,7 @@ was worked out again. *Attested*: it is a site's signed word, and no more.
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -25,18 +26,19 @@ from iamata.ledger.entries import (
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import CONSENTS, DATASETS, PATIENTS, RUNS
 from iamata.ledger.transactions.studies import REVIEWS_NEEDED
-from iamata.model.ids import DatasetId, Digest, MemberId, ModelId
+from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, NetworkId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
 from iamata.vault.openings import Opening, find_opening
+from iamata.workflows.cards import is_card_written
 from iamata.workflows.consent_history import ConsentsThen, list_consents_then, read_policy_then
 from iamata.workflows.datasets import decide_taking_part
 from iamata.workflows.documents import compute_transcript, get_protocol
 from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
 from iamata.workflows.lineages import get_model, get_study, is_answer
-from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
+from iamata.workflows.model_cards import WORTH, Lineage, find_rounds, list_figures
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.reviewed_code import compute_code_digest
 
@@ -65,6 +67,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that a model is held against."""
 
     view: LedgerView
+    networks: tuple[NetworkId, ...]
+    """The network, and those that it goes on from: a card names the one in which it was written."""
     read_log: Callable[[], Iterable[Leaf]]
     tell_block_ms: Callable[[int], Instant]
     """The time of a block, by its height."""
@@ -95,6 +99,7 @@ def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = Non
         _check_standing(whole),
         *_check_documents(evidence, whole, file),
         _check_figures(evidence, whole),
+        _check_contents(evidence, whole, model, file),
         *_check_question(evidence, whole, model, file),
         _check_code(whole),
         *(one for named in whole.datasets for one in _check_dataset(evidence, whole, *named)),
@@ -183,18 +188,57 @@ def _check_documents(evidence: Evidence, whole: _Whole, file: bytes | None) -> I
 def _check_figures(evidence: Evidence, whole: _Whole) -> Statement:
     """Hold a card's figures against its hashes, and its evaluation against what every site attested."""
     card = evidence.find_document(whole.entry.card)
-    rounds = None if card is None else find_rounds(card)
-    if card is None or rounds is None:
+    if card is None:
         return _say("figures", Ground.ATTESTED, says="the card's figures are not at hand")
+    rounds = find_rounds(card)
+    if rounds is None:
+        return _say("figures", Ground.OPENED, holds=False, says="the card names no rounds of sums")
     wanted = list_figures(card)
-    found = {name: evidence.find_document(digest) for name, digest in wanted.items()}
+    found = _find_figures(evidence, card)
     if None in found.values():
         return _say("figures", Ground.ATTESTED, says="the card's figures are not all at hand")
-    said = next((raw for name, raw in found.items() if raw and name.endswith(WORTH)), NOTHING)
+    said = _get_said(found)
     is_attested = {one.transcript for one in whole.run.attestations} == {compute_transcript(rounds, said)}
     is_same = all(raw and name_document(raw) == wanted[name] for name, raw in found.items())
     says = "what the card's figures rest on is what every site attested"
     return _say("figures", Ground.OPENED, holds=is_attested and is_same, says=says)
+
+
+def _get_said(found: Mapping[str, bytes | None]) -> bytes:
+    return next((raw for name, raw in found.items() if raw and name.endswith(WORTH)), NOTHING)
+
+
+def _check_contents(evidence: Evidence, whole: _Whole, model: ModelId, file: bytes | None) -> Statement:
+    """Write a card again and compare it: nothing but what it follows from may stand on it."""
+    card = evidence.find_document(whole.entry.card)
+    rounds = None if card is None else find_rounds(card)
+    protocol = evidence.find_document(whole.study.protocol)
+    given = evidence.find_document(whole.entry.content) if file is None else file
+    found = {} if card is None else _find_figures(evidence, card)
+    if card is None or protocol is None or given is None or None in found.values():
+        says = "the card was not compared: not all that it follows from is at hand"
+        return _say("contents", Ground.ATTESTED, says=says)
+    entry, lineage = whole.entry, partial(Lineage, study_id=whole.entry.study, study=whole.study)
+    holds = rounds is not None and is_card_written(
+        card,
+        (lineage(network=one, run_id=entry.run) for one in evidence.networks),
+        whole.run,
+        model=model,
+        protocol=protocol,
+        file=given,
+        rounds=rounds,
+        said=_get_said(found),
+    )
+    if not holds and compute_code_digest() != whole.study.code:
+        says = "the card was written by other code than is installed here, so it was not compared"
+        return _say("contents", Ground.ATTESTED, says=says)
+    follows = "is" if holds else "is not"
+    says = f"the card {follows} what protocol, ledger and the sites' figures come to, word for word"
+    return _say("contents", Ground.OPENED, holds=holds, says=says)
+
+
+def _find_figures(evidence: Evidence, card: bytes) -> dict[str, bytes | None]:
+    return {name: evidence.find_document(digest) for name, digest in list_figures(card).items()}
 
 
 def _check_question(

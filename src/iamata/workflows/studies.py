@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from iamata.consent.data_use import check_uses
 from iamata.crypto.commitments import SALT_BYTES, commit
-from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.protocols import (
     NOT_FOR_TRAINING,
     check_budget,
@@ -28,8 +27,8 @@ from iamata.model.ids import Digest, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
-from iamata.workflows.answer_cards import write_answer_card
 from iamata.workflows.author import Author
+from iamata.workflows.cards import write_any_card
 from iamata.workflows.cohort_views import compile_views
 from iamata.workflows.datasets import is_permitted
 from iamata.workflows.documents import (
@@ -43,7 +42,7 @@ from iamata.workflows.documents import (
     note_handed_in,
 )
 from iamata.workflows.lineages import get_study, list_sites
-from iamata.workflows.model_cards import Card, Lineage, Worth, write_card
+from iamata.workflows.model_cards import Card, Lineage, Worth, read_evaluation
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.starting import list_standing, submit_run
@@ -217,22 +216,11 @@ def _write_card(office: Office, view: LedgerView, run_id: RunId, run: Run) -> tu
     study = get_study(view, run.study)
     protocol = get_protocol(office.custody, study)
     lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
-    if protocol.is_for_questions:
-        file = get_document(office.custody, attested.model)
-        return name_answer(run_id), write_answer_card(protocol, file, worth, lineage, attested=attested)
-    model = ModelId(office.author.make_id())
-    return model, write_card(protocol, worth, lineage, model=model, attested=attested)
+    file = get_document(office.custody, attested.model)
+    model = name_answer(run_id) if protocol.is_for_questions else ModelId(office.author.make_id())
+    return model, write_any_card(protocol, file, worth, lineage, model=model, run=run)
 
 
 def list_unregistered(office: Office) -> list[Undertaking]:
     """List the own runs that are under way, for a node that was killed and has to await them again."""
     return [one for one, _ in list_under_way(office.custody, office.take_view(), OWN)]
-
-
-def read_evaluation(raw: bytes) -> Evaluation | None:
-    """Read what a site says a model is worth, or refuse what is none."""
-    try:
-        found: Any = msgspec.json.decode(raw, type=Evaluation | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(Reason.MALFORMED, "an evaluation") from error
-    return found  # type: ignore[no-any-return]  # as its decoder says

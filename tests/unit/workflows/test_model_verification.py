@@ -1,6 +1,7 @@
 """A model's statements: what holds, how far it can be known, and that a custodian's cheating is found."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,12 +19,13 @@ from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import salt, write_terms
 from iamata.vault.openings import find_opening
 from iamata.workflows import consents, datasets
+from iamata.workflows.cards import write_any_card
 from iamata.workflows.datasets import Agreed
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import list_rolls
 from iamata.workflows.lineages import get_model
 from iamata.workflows.memberships import check_membership, prove_membership
-from iamata.workflows.model_cards import list_figures
+from iamata.workflows.model_cards import Card, list_figures
 from iamata.workflows.model_verification import Evidence, Ground, Statement, verify_model
 
 HONEST, FORGETFUL, DEAF, LAST = SITES
@@ -72,6 +74,7 @@ class Told(StudyWorld):
         custodies = {one: office.custody for one, office in self.offices.items() if one != blind}
         evidence = Evidence(
             view=self.world.engine.snapshot(),
+            networks=(self.world.engine.network,),
             read_log=self.read_log,
             tell_block_ms=self.tell_block_ms,
             custodies=custodies,
@@ -113,19 +116,27 @@ def find_consents(statements: list[Statement]) -> dict[str, Statement]:
     return {one.says.partition(":")[0]: one for one in statements if one.name == "consents"}
 
 
-def check_figures(
+def check_card(
     world: StudyWorld, model: ModelId, find_document: Callable[[Digest], bytes | None]
-) -> Statement:
-    """Return what is said of a model's figures."""
+) -> dict[str, Statement]:
+    """Return what is said of a model's figures and of its card, by name."""
     evidence = Evidence(
         view=world.world.engine.snapshot(),
+        networks=(world.world.engine.network,),
         read_log=list,
         tell_block_ms=lambda _: Instant(0),
         custodies={},
         find_document=find_document,
     )
-    (said,) = (one for one in verify_model(evidence, model) if one.name == "figures")
-    return said
+    return {one.name: one for one in verify_model(evidence, model)}
+
+
+def learn_evaluated() -> tuple[StudyWorld, ModelId]:
+    """Learn a model that is evaluated on patients who were kept out."""
+    world = StudyWorld(protocol=write_protocol(holdout_percent=30))
+    for site in SITES:
+        world.build(site)
+    return world, world.learn()
 
 
 def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: Told) -> None:
@@ -153,10 +164,7 @@ def test_a_changed_file_is_found(told: Told) -> None:
 
 
 def test_figures_rest_on_what_every_site_attested() -> None:
-    evaluated = StudyWorld(protocol=write_protocol(holdout_percent=30))
-    for site in SITES:
-        evaluated.build(site)
-    model = evaluated.learn()
+    evaluated, model = learn_evaluated()
     view = evaluated.world.engine.snapshot()
     card = evaluated.read_model(get_model(view, model).card)
     worth = list_figures(card)[f"{model}-evaluation.json"]
@@ -167,14 +175,58 @@ def test_figures_rest_on_what_every_site_attested() -> None:
     )
     lying = {get_model(view, model).card: named, name_document(better): better}
 
-    said = check_figures(evaluated, model, evaluated.read_model)
-    lie = check_figures(evaluated, model, lambda digest: lying.get(digest) or evaluated.read_model(digest))
-    unknown = check_figures(evaluated, model, lambda _: None)
+    said = check_card(evaluated, model, evaluated.read_model)["figures"]
+    lie = check_card(evaluated, model, lambda digest: lying.get(digest) or evaluated.read_model(digest))[
+        "figures"
+    ]
+    unknown = check_card(evaluated, model, lambda _: None)["figures"]
 
     assert better != honest
     assert (said.ground, said.holds) == (Ground.OPENED, True)
     assert not lie.holds
     assert (unknown.ground, unknown.holds) == (Ground.ATTESTED, True)
+
+
+FORGERIES: dict[str, Callable[[bytes], bytes]] = {
+    "a better figure": lambda text: re.sub(rb"AUROC \| 0[.]\d+", b"AUROC | 0.999", text),
+    "another use": lambda text: text.replace(b"## Uses\n", b"## Uses\n\nFor treatment.\n"),
+    "no rounds": lambda text: text.rpartition(b"## Files")[0],
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=list(FORGERIES))
+def test_a_card_on_which_an_owner_wrote_something_else_is_found(
+    monkeypatch: pytest.MonkeyPatch, forge: Callable[[bytes], bytes]
+) -> None:
+
+    def write_forged(*given: Any, **named: Any) -> Card:
+        card = write_any_card(*given, **named)
+        assert forge(card.text) != card.text
+        return Card(text=forge(card.text), figures=card.figures)
+
+    monkeypatch.setattr("iamata.workflows.studies.write_any_card", write_forged)
+    world, model = learn_evaluated()
+
+    said = check_card(world, model, world.read_model)
+
+    assert said["card"].holds
+    assert not said["contents"].holds
+    assert said["figures"].holds == (said["figures"].says != "the card names no rounds of sums")
+
+
+def test_a_card_of_other_code_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, model = learn_evaluated()
+    honest = check_card(world, model, world.read_model)["contents"]
+    monkeypatch.setattr(
+        "iamata.workflows.cards.write_any_card", lambda *_, **__: Card(text=b"", figures={})
+    )
+    changed = check_card(world, model, world.read_model)["contents"]
+    monkeypatch.setattr("iamata.workflows.model_verification.compute_code_digest", lambda: "another")
+    other = check_card(world, model, world.read_model)["contents"]
+
+    assert (honest.ground, honest.holds) == (Ground.OPENED, True)
+    assert (changed.ground, changed.holds) == (Ground.OPENED, False)
+    assert (other.ground, other.holds) == (Ground.ATTESTED, True)
 
 
 def test_everything_else_holds(told: Told) -> None:
