@@ -72,6 +72,15 @@ def test_trees_that_nobody_could_grow_or_whose_leaves_are_about_few_are_refused(
         ({"groups": [{"type": "band", "column": "smokes", "low": 0, "high": 1}]}, Reason.SCHEMA_INVALID),
         ({"groups": [{"type": "band", "column": "marker", "low": 1, "high": 1}]}, Reason.SCHEMA_INVALID),
         ({"groups": [{"type": "site", "number": -1}]}, Reason.SCHEMA_INVALID),
+        (
+            {
+                "groups": [
+                    {"type": "band", "column": "marker", "low": 0, "high": 2},
+                    {"type": "band", "column": "marker", "low": -1, "high": 0.1},
+                ]
+            },
+            Reason.SCHEMA_INVALID,
+        ),
     ],
     ids=lambda one: json.dumps(one) if isinstance(one, dict) else "",
 )

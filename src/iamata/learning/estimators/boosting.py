@@ -31,7 +31,8 @@ OFFSET_BITS: Final = 20
 
 CELLS: Final = 1_024
 CALIBRATION_GROUPS: Final = 10
-CALIBRATION_ROWS_MIN: Final = 20
+CALIBRATION_ROWS_MIN: Final = 10
+"""Rows of each class."""
 COUNTS: Final = ("rows", "patients", "yes", "kept_back")
 
 

@@ -1,12 +1,12 @@
 """What was expected of rows with neighbouring scores, and what happened to them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.curves import Estimate, estimate_rate
+from iamata.learning.evaluation.curves import Cut, Estimate, estimate_rate, is_apart
 from iamata.learning.tables import Floats, Integers
 
 LOG_ODDS_MAX: Final = 12.0
@@ -31,22 +31,40 @@ def find_cells(score: Floats, cells: int) -> Integers:
     return np.clip(np.floor(place), 0, cells - 1).astype(np.int64)
 
 
+def list_cuts(calibration: Sequence[Calibration]) -> list[Cut]:
+    """List where groups of rows begin, from the highest scores on."""
+    cuts, yes, rows = [], 0.0, 0.0
+    for one in reversed(calibration):
+        yes, rows = yes + round(one.observed.value * one.rows), rows + one.rows
+        cuts.append((yes, rows - yes))
+    return cuts
+
+
 def calibrate(
-    cells: tuple[Floats, Floats], expected: Floats, *, groups: int, rows_min: int
+    cells: tuple[Floats, Floats],
+    expected: Floats,
+    *,
+    groups: int,
+    rows_min: int,
+    shown: Sequence[Cut] = (),
 ) -> Iterator[Calibration]:
     """Cut the rows by rising score into groups of about equal size, none smaller than may be shown.
 
-    `cells` counts the rows with yes and those with no; `expected` adds up their probabilities.
+    `cells` counts the rows with yes and those with no; `expected` adds up their probabilities. A group has
+    at least `rows_min` rows of each class, and so has what lies between its ends and the cuts that are
+    `shown` elsewhere. There is none where there are fewer rows in all.
     """
     yes, rows = cells[0], cells[0] + cells[1]
-    left = float(rows.sum())
-    goal = max(float(rows_min), left / groups)
-    start, held = 0, 0.0
-    for place, count in enumerate(rows.tolist(), start=1):
-        held += count
-        left -= count
-        is_full = held >= goal and (left >= rows_min or left == 0)
-        if is_full or (place == len(rows) and held > 0):
+    above = np.cumsum(cells[0][::-1])[::-1].tolist(), np.cumsum(cells[1][::-1])[::-1].tolist()
+    everyone = (above[0][0], above[1][0])
+    if min(everyone) < rows_min:
+        return
+    ends = [*zip(*(one[1:] for one in above), strict=True), (0.0, 0.0)]
+    start, last = 0, everyone
+    for place, end in enumerate(ends, start=1):
+        held = sum(last) - sum(end)
+        is_full = held >= sum(everyone) / groups and end != last
+        if end == (0.0, 0.0) or (is_full and is_apart(end, [last, (0.0, 0.0), *shown], rows_min=rows_min)):
             here = slice(start, place)
             yield Calibration(
                 rows=int(held),
@@ -54,4 +72,6 @@ def calibrate(
                 expected=float(expected[here].sum()) / held,
                 observed=estimate_rate(float(yes[here].sum()), held),
             )
-            start, held = place, 0.0
+            start, last = place, end
+            if end == (0.0, 0.0):
+                return

@@ -6,7 +6,7 @@ ties, and `resolution` says how far the best or the worst order within cells wou
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,6 +17,10 @@ NORMAL_95: Final = 1.959963984540054
 """The quantile of the normal distribution that leaves 2.5 % above."""
 INTERVAL_DIGITS: Final = 9
 """To how many digits an exponential is kept: libraries disagree about its last ones, and sites must not."""
+
+
+Cut: TypeAlias = tuple[float, float]
+"""A place in the order of scores: how many rows with yes lie above it, and how many with no."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,18 +69,43 @@ def compute_auprc(yes: Floats, no: Floats) -> Estimate:
     return Estimate(value=tied, low=low, high=high, resolution=max(best - tied, tied - worst))
 
 
-def list_roc_points(yes: Floats, no: Floats, *, rows_min: int) -> Iterator[RocPoint]:
-    """Yield the ROC curve from (0, 0) to (1, 1), in steps of at least `rows_min` rows."""
+def list_roc_points(
+    yes: Floats, no: Floats, *, rows_min: int, shown: Iterable[Cut] = ()
+) -> Iterator[RocPoint]:
+    """Yield the ROC curve from (0, 0) to (1, 1), in steps of at least `rows_min` rows of each class.
+
+    It goes through the cuts that are `shown` elsewhere, so that nobody finds a smaller step between them.
+    """
     positives, negatives = math.fsum(yes.tolist()), math.fsum(no.tolist())
-    above, wrong = np.cumsum(yes[::-1]), np.cumsum(no[::-1])
-    done = 0.0
-    yield RocPoint(false_positive_rate=0.0, true_positive_rate=0.0)
-    for true, false in zip(above.tolist(), wrong.tolist(), strict=True):
-        left = positives + negatives - true - false
-        if true + false - done >= rows_min and left >= rows_min:
-            done = true + false
-            yield RocPoint(false_positive_rate=false / negatives, true_positive_rate=true / positives)
-    yield RocPoint(false_positive_rate=1.0, true_positive_rate=1.0)
+    above, wrong = np.cumsum(yes[::-1]).tolist(), np.cumsum(no[::-1]).tolist()
+    for true, false in _thin(zip(above, wrong, strict=True), shown, (positives, negatives), rows_min):
+        yield RocPoint(false_positive_rate=false / negatives, true_positive_rate=true / positives)
+
+
+def is_apart(cut: Cut, others: Iterable[Cut], *, rows_min: int) -> bool:
+    """Tell whether between a cut and each other lie no rows, or so many of each class."""
+    return all(cut == one or _count_between(cut, one) >= rows_min for one in others)
+
+
+def _thin(cuts: Iterable[Cut], shown: Iterable[Cut], everyone: Cut, rows_min: int) -> Iterator[Cut]:
+    """Yield the cuts that are shown, and of the others, which rise, those that are apart from all."""
+    nobody = (0.0, 0.0)
+    fixed = sorted(dict.fromkeys(one for one in (*shown, everyone) if one != nobody), reverse=True)
+    last = nobody
+    yield last
+    for cut in cuts:
+        while sum(fixed[-1]) <= sum(cut) and len(fixed) > 1:
+            last = fixed.pop()
+            yield last
+        if min(_count_between(cut, last), _count_between(cut, fixed[-1])) >= rows_min:
+            last = cut
+            yield last
+    yield from reversed(fixed)
+
+
+def _count_between(one: Cut, other: Cut) -> float:
+    """Count the rows between two cuts, of the class that has fewer there."""
+    return min(abs(one[0] - other[0]), abs(one[1] - other[1]))
 
 
 def list_precision_points(roc: Iterable[RocPoint], *, rate: float) -> list[tuple[float, float]]:

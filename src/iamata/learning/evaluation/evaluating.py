@@ -1,8 +1,9 @@
 """Evaluate a model from sums over sites: what it is worth, for whom, and how sure one can be.
 
-Each site counts its rows by score and outcome. What is published shows no part with fewer rows than the
-study allows: such a group's figures are left out, and curves go in steps of at least so many rows. The
-sites themselves learn the summed cells, in which a count may be 1; no cell says where the row lies.
+Each site counts its rows by score and outcome. What is published shows no part with fewer rows of either
+outcome than the study allows, nor lets anybody find one by subtraction: a group's figures are left out
+where what is left of its column would be such a part, and all cuts of the scores lie so many rows apart.
+The sites themselves learn the summed cells, in which a count may be 1; no cell says where the row lies.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,15 +13,17 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
+from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells, list_cuts
 from iamata.learning.evaluation.curves import (
+    Cut,
     Estimate,
     RocPoint,
     compute_auprc,
     compute_auroc,
+    is_apart,
     list_roc_points,
 )
-from iamata.learning.evaluation.subgroups import Group
+from iamata.learning.evaluation.subgroups import Group, choose_shown
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require
@@ -53,18 +56,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes of saying yes from a probability on. None where too few rows would be counted."""
+    """What comes of saying yes from a probability on. None where too few rows would be counted.
+
+    That is so too where too few lie between this threshold and one before it.
+    """
 
     threshold: float
-    sensitivity: float | None
-    specificity: float | None
-    positive_predictive_value: float | None
-    negative_predictive_value: float | None
-    accuracy: float | None
+    sensitivity: float | None = None
+    specificity: float | None = None
+    positive_predictive_value: float | None = None
+    negative_predictive_value: float | None = None
+    accuracy: float | None = None
 
 
 class InGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model is worth for a group. All None where it has too few rows of either outcome."""
+    """What the model is worth for a group. All None where it, or what is left, has too few rows."""
 
     label: str
     rows: int | None = None
@@ -103,6 +109,10 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
     require(positives > 0 and negatives > 0, Reason.ONE_CLASS_ONLY)
     require(min(positives, negatives) >= plan.rows_min, Reason.TOO_FEW_PATIENTS)
     rows = positives + negatives
+    thresholds = tuple(_judge(sums["above"].reshape(-1, 2), (positives, negatives), plan))
+    shown = [cut for _, cut in thresholds if cut is not None]
+    calibration = _calibrate((yes[0], no[0]), sums["expected"], plan, shown)
+    visible = choose_shown(plan.groups, yes.sum(axis=1), no.sum(axis=1), rows_min=plan.rows_min)
     return Evaluation(
         rows=int(rows),
         rate=positives / rows,
@@ -110,24 +120,30 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
         auprc=compute_auprc(yes[0], no[0]),
         brier=float(sums["squares"][0]) / rows,
         accuracy=float(sums["right"][0]) / rows,
-        calibration=_calibrate(yes[0], no[0], sums["expected"], plan),
-        thresholds=tuple(_judge(sums["above"].reshape(-1, 2), positives, negatives, plan)),
-        roc=tuple(list_roc_points(yes[0], no[0], rows_min=plan.rows_min)),
+        calibration=calibration,
+        thresholds=tuple(one for one, _ in thresholds),
+        roc=tuple(
+            list_roc_points(yes[0], no[0], rows_min=plan.rows_min, shown=[*shown, *list_cuts(calibration)])
+        ),
         groups=tuple(
-            _describe(group, sums, place=place, cells=(yes[place], no[place]), plan=plan)
+            _describe(group, sums, place=place, cells=(yes[place], no[place]))
+            if place in visible
+            else InGroup(label=group.label)
             for place, group in enumerate(plan.groups, start=1)
         ),
     )
 
 
+def _calibrate(
+    cells: tuple[Floats, Floats], expected: Floats, plan: Plan, shown: list[Cut]
+) -> tuple[Calibration, ...]:
+    groups, rows_min = plan.calibration_groups, plan.rows_min
+    return tuple(calibrate(cells, expected, groups=groups, rows_min=rows_min, shown=shown))
+
+
 def count_values(plan: Plan) -> int:
     """Count the values that an evaluation sums."""
     return sum(part.length for part in _lay_out(plan))
-
-
-def _calibrate(yes: Floats, no: Floats, expected: Floats, plan: Plan) -> tuple[Calibration, ...]:
-    cells, groups = (yes, no), plan.calibration_groups
-    return tuple(calibrate(cells, expected, groups=groups, rows_min=plan.rows_min))
 
 
 def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> Values:
@@ -164,28 +180,30 @@ def _lay_out(plan: Plan) -> tuple[Part, ...]:
     )
 
 
-def _judge(above: Floats, positives: float, negatives: float, plan: Plan) -> Iterator[AtThreshold]:
+def _judge(above: Floats, everyone: Cut, plan: Plan) -> Iterator[tuple[AtThreshold, Cut | None]]:
+    """Yield what comes of each threshold, with its cut where it is shown."""
+    positives, negatives = everyone
+    shown: list[Cut] = [(0.0, 0.0), everyone]
     for threshold, (true, false) in zip(plan.thresholds, above.tolist(), strict=True):
+        if not is_apart((true, false), shown, rows_min=plan.rows_min):
+            yield AtThreshold(threshold=threshold), None
+            continue
+        shown.append((true, false))
         said_no = positives + negatives - true - false
-        counts = (true, false, positives - true, negatives - false)
-        shown = all(count == 0 or count >= plan.rows_min for count in counts)
-        yield AtThreshold(
+        found = AtThreshold(
             threshold=threshold,
-            sensitivity=true / positives if shown else None,
-            specificity=1.0 - false / negatives if shown else None,
-            positive_predictive_value=true / (true + false) if shown and true + false > 0 else None,
-            negative_predictive_value=(negatives - false) / said_no if shown and said_no > 0 else None,
-            accuracy=(true + negatives - false) / (positives + negatives) if shown else None,
+            sensitivity=true / positives,
+            specificity=1.0 - false / negatives,
+            positive_predictive_value=true / (true + false) if true + false > 0 else None,
+            negative_predictive_value=(negatives - false) / said_no if said_no > 0 else None,
+            accuracy=(true + negatives - false) / (positives + negatives),
         )
+        yield found, (true, false)
 
 
-def _describe(
-    group: Group, sums: Values, *, place: int, cells: tuple[Floats, Floats], plan: Plan
-) -> InGroup:
+def _describe(group: Group, sums: Values, *, place: int, cells: tuple[Floats, Floats]) -> InGroup:
     positives, negatives = float(cells[0].sum()), float(cells[1].sum())
     rows = positives + negatives
-    if min(positives, negatives) < plan.rows_min:
-        return InGroup(label=group.label)
     return InGroup(
         label=group.label,
         rows=int(rows),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from iamata.learning.programmes import SITES_MAX, Site
 from iamata.learning.schemas import Numeric, Schema
+from iamata.learning.tables import Floats
 from iamata.model.reasons import Reason, require
 
 
@@ -80,6 +81,41 @@ def check_groups(groups: Sequence[Group], schema: Schema) -> None:
                 require(is_number and low < high, Reason.SCHEMA_INVALID, f"a band of {column}")
             case BySite(number=number):
                 require(0 <= number < SITES_MAX, Reason.SCHEMA_INVALID, "a site's number")
+    _require_disjoint(groups)
+
+
+def _require_disjoint(groups: Sequence[Group]) -> None:
+    """Refuse groups of one column that have rows in common: their difference would be a group as well."""
+    is_once = len(dict.fromkeys(one.label for one in groups)) == len(groups)
+    require(is_once, Reason.SCHEMA_INVALID, "a group is named twice")
+    bands = sorted((one.column, one.low, one.high) for one in groups if isinstance(one, ByBand))
+    for (column, _, high), (other, low, _) in pairwise(bands):
+        require(column != other or high <= low, Reason.SCHEMA_INVALID, f"bands of {column} overlap")
+
+
+def choose_shown(groups: Sequence[Group], yes: Floats, no: Floats, *, rows_min: int) -> list[int]:
+    """Choose the groups whose figures nobody can subtract from all, or from each other, to find few rows.
+
+    `yes` and `no` count the rows of everybody first, then of each group; places there are returned. The
+    groups of one column are parts of all rows, with what is left. One with fewer than `rows_min` rows of
+    either class is hidden, and the next smallest as long as all that is hidden is too small together.
+    """
+    columns: dict[str, list[int]] = {}
+    for place, group in enumerate(groups, start=1):
+        columns.setdefault("" if isinstance(group, BySite) else f"of {group.column}", []).append(place)
+    return [one for places in columns.values() for one in _hide(places, yes, no, rows_min)]
+
+
+def _hide(places: Sequence[int], yes: Floats, no: Floats, rows_min: int) -> list[int]:
+    def is_enough(of: Floats) -> bool:
+        return not of.any() or float(of.min()) >= rows_min
+
+    counts = np.column_stack([yes, no])
+    shown = sorted(places, key=lambda place: (float(counts[place].min()), place))
+    shown = [place for place in shown if float(counts[place].min()) >= rows_min]
+    while shown and not is_enough(counts[0] - counts[shown].sum(axis=0)):
+        shown = shown[1:]
+    return shown
 
 
 def list_by_category(schema: Schema, column: str) -> Iterator[ByCategory]:

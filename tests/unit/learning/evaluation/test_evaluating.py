@@ -11,7 +11,14 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from iamata.learning.estimators.regression import LogisticRegression
 from iamata.learning.evaluation.curves import compute_auprc, compute_auroc, estimate_rate
 from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
-from iamata.learning.evaluation.subgroups import ByBand, Group, list_bands, list_by_category, list_sites
+from iamata.learning.evaluation.subgroups import (
+    ByBand,
+    Group,
+    choose_shown,
+    list_bands,
+    list_by_category,
+    list_sites,
+)
 from iamata.learning.federations import Tables
 from iamata.learning.tables import Table
 from iamata.model.reasons import Reason, Refused
@@ -140,15 +147,61 @@ def test_a_group_of_few_is_named_and_nothing_more(make_table: MakeTable, model: 
     assert {found.rows, found.rate, found.auroc, found.brier, found.expected_rate, found.accuracy} == {None}
 
 
-def test_curves_go_in_steps_of_at_least_ten_rows(make_table: MakeTable, model: LogisticRegression) -> None:
-    table = make_table()
+def test_no_two_cuts_of_the_scores_differ_by_few_of_either_class(
+    make_table: MakeTable, model: LogisticRegression
+) -> None:
+    table = make_table(rows=900)
     yes, no = table.outcome.sum(), (1 - table.outcome).sum()
+    dense = tuple(number / 1000 for number in range(450, 550))
 
-    roc = judge([table], Plan(), model).roc
+    found = judge([table], Plan(thresholds=dense), model)
 
-    counts = [round(one.true_positive_rate * yes + one.false_positive_rate * no) for one in roc]
-    assert (counts[0], counts[-1]) == (0, 300)
-    assert min(np.diff(counts)) >= 10
+    roc = [(one.true_positive_rate * yes, one.false_positive_rate * no) for one in found.roc]
+    shown = [one for one in found.thresholds if one.sensitivity is not None and one.specificity is not None]
+    at = [((one.sensitivity or 0) * yes, (1 - (one.specificity or 0)) * no) for one in shown]
+    edges = np.cumsum(
+        [(one.observed.value * one.rows, one.rows) for one in found.calibration[::-1]], axis=0
+    )
+    steps = sorted({(round(true), round(false)) for true, false in [*roc, *at]})
+    steps = sorted({*steps, *((round(true), round(rows - true)) for true, rows in edges)})
+    assert (steps[0], steps[-1]) == ((0, 0), (yes, no))
+    assert len(steps) > 5
+    assert 0 < len(shown) < 30
+    assert np.diff(np.array(steps), axis=0).min() >= 10
+
+
+def test_what_is_left_of_a_column_is_never_few(make_table: MakeTable, model: LogisticRegression) -> None:
+    (found,) = judge([make_table()], Plan(groups=list_bands_of_age(88.5)), model).groups
+
+    assert (found.label, found.rows, found.auroc) == ("20 ≤ age < 88.5", None, None)
+
+
+def list_bands_of_age(*limits: float) -> tuple[ByBand, ...]:
+    return tuple(list_bands("age", (20, *limits)))
+
+
+def test_a_hidden_site_does_not_follow_from_the_others(
+    make_table: MakeTable, cut: Cut, model: LogisticRegression
+) -> None:
+    sites = cut(make_table(), [150, 137, 13])
+
+    found = judge(sites, Plan(groups=tuple(list_sites(3))), model).groups
+
+    assert sum(one.rows is not None for one in found) == 1
+    assert found[2].rows is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=6), st.data())
+def test_no_groups_leave_a_part_of_few(counts: list[tuple[int, int]], data: st.DataObject) -> None:
+    named = data.draw(st.integers(1, len(counts)))  # what is not named is what is left
+    groups = list(list_bands("age", range(named + 1)))
+    yes, no = (np.array([sum(side), *side[:named]], dtype=float) for side in zip(*counts, strict=True))
+
+    shown = sorted(choose_shown(groups, yes, no, rows_min=10))
+
+    left = [float(side[0] - side[shown].sum()) for side in (yes, no)]
+    assert all(min(yes[place], no[place]) >= 10 for place in shown)
+    assert left == [0, 0] or min(left) >= 10 or not shown
 
 
 def test_a_threshold_that_would_show_few_shows_nothing(
