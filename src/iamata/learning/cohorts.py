@@ -30,6 +30,8 @@ Where = Annotated[dict[Name, Values], msgspec.Meta(max_length=CONDITIONS_MAX)]
 DayOffset = Annotated[int, msgspec.Meta(ge=-DAYS_MAX, le=DAYS_MAX)]
 Span: TypeAlias = tuple[DayOffset, DayOffset]
 """Days from the index day: the first, and the one after the last."""
+TELLING: Final = ("deceased", "children(", "descendants(")
+"""What a view with a death in it says, by name or by whatever lies below."""
 EVER_BEFORE: Final[Span] = (-DAYS_MAX, 1)
 """All that is known by the end of the index day."""
 
@@ -45,7 +47,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Fixed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="fixed"):
-    """What does not change with time, such as sex; missing where records say different things."""
+    """What a Patient says that does not change with time, such as sex; missing where records differ."""
 
     view: Name
     column: Name
@@ -116,6 +118,23 @@ def check_cohort(cohort: Cohort, schema: Schema) -> None:
     require(schema.outcome.kind != "number", Reason.SCHEMA_INVALID, "a cohort's outcome is no number")
     for view, _ in list_columns(cohort):
         require(view in cohort.views, Reason.SCHEMA_INVALID, f"no view {view}")
+    for name, feature in cohort.features.items():
+        if isinstance(feature, Fixed | Age):
+            _require_timeless(cohort, name, feature.view)
+
+
+def _require_timeless(cohort: Cohort, name: str, view: str) -> None:
+    """Refuse a feature without a date that could say what came after the index day.
+
+    Of rows without a date nobody knows since when they hold: only a Patient's are taken, but for its death.
+    """
+    definition = cohort.views[view]
+    dated = [one.view for one in list_dated(cohort)]
+    require(view not in dated, Reason.SCHEMA_INVALID, f"{name} is taken from the dated view {view}")
+    require(definition.get("resource") == "Patient", Reason.SCHEMA_INVALID, f"{name} is not of a Patient")
+    said = msgspec.json.encode(definition).decode("utf-8")
+    is_about_life = not any(word in said for word in TELLING)
+    require(is_about_life, Reason.SCHEMA_INVALID, f"{name} is taken from a view that may tell of a death")
 
 
 def check_columns(cohort: Cohort, columns: Mapping[str, Collection[str]]) -> None:

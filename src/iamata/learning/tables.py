@@ -85,7 +85,7 @@ def _parse_column(column: Column, cells: Sequence[Cell]) -> Floats:
 def _parse_numbers(name: str, cells: Sequence[Cell]) -> Floats:
     try:
         numbers = [float("nan") if cell is None or cell == "" else float(cell) for cell in cells]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Refused(Reason.TABLE_CLASHES, f"{name} is not a number") from error
     values = np.array(numbers, dtype=np.float64)
     require(not bool(np.isinf(values).any()), Reason.VALUE_OUT_OF_BOUNDS, f"{name} is infinite")

@@ -23,7 +23,7 @@ SCHEMA = Schema(
     outcome=Outcome(name="ill"),
 )
 SAID: Final[dict[str, Any]] = {
-    "views": {"people": {}, "visits": {}, "values": {}, "illnesses": {}},
+    "views": {"people": {"resource": "Patient"}, "visits": {}, "values": {}, "illnesses": {}},
     "index": {"view": "visits", "date": "day"},
     "features": {
         "age": {"type": "age", "view": "people", "birth": "born"},
@@ -173,3 +173,31 @@ def test_a_model_is_asked_on_the_last_index_day_of_whom_training_would_have_take
         with pytest.raises(Refused, match=detail) as refused:
             choose_last_index(cohort, rows, until=today)
         assert refused.value.reason is Reason.NOT_IN_COHORT
+
+
+@pytest.mark.parametrize("feature", [{"type": "fixed", "column": "day"}, {"type": "age", "birth": "day"}])
+@pytest.mark.parametrize("view", ["visits", "values", "illnesses"])
+def test_what_has_no_date_is_not_taken_from_a_view_with_dates(view: str, feature: dict[str, Any]) -> None:
+    views = {name: {"resource": "Patient"} for name in SAID["views"]}
+    features = SAID["features"] | {"age": feature | {"view": view}}
+
+    with pytest.raises(Refused, match=f"age is taken from the dated view {view}"):
+        check_cohort(msgspec.convert(SAID | {"views": views, "features": features}, Cohort), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("people", "detail"),
+    [
+        ({"resource": "Condition"}, "age is not of a Patient"),
+        ({}, "age is not of a Patient"),
+        ({"resource": "Patient", "select": [{"column": [{"path": "deceased.exists()"}]}]}, "a death"),
+        ({"resource": "Patient", "where": [{"path": "children().exists()"}]}, "a death"),
+    ],
+)
+def test_what_has_no_date_is_taken_from_a_living_patient_alone(people: dict[str, Any], detail: str) -> None:
+    views = SAID["views"] | {"people": people}
+
+    with pytest.raises(Refused, match=detail) as refused:
+        check_cohort(msgspec.convert(SAID | {"views": views}, Cohort), SCHEMA)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID

@@ -52,6 +52,7 @@ def test_a_schema_that_no_table_could_have_is_refused(
         (AGE, float("inf"), Reason.VALUE_OUT_OF_BOUNDS),
         (Numeric(name="age", low=0, high=120, outside="clip"), float("-inf"), Reason.VALUE_OUT_OF_BOUNDS),
         (AGE, "old", Reason.TABLE_CLASHES),
+        (AGE, 10**400, Reason.TABLE_CLASHES),
         (AGE, [1], Reason.TABLE_CLASHES),
         (AGE, True, Reason.TABLE_CLASHES),
         (SEX, False, Reason.TABLE_CLASHES),
