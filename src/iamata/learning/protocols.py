@@ -31,6 +31,7 @@ from iamata.learning.evaluation.subgroups import check_groups
 from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
 from iamata.learning.questions import Asked
+from iamata.learning.releases import release
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Table
 from iamata.model.ids import Digest, encode_digest
@@ -202,7 +203,8 @@ def name_document(raw: bytes) -> Digest:
 
 def learn(protocol: Protocol) -> Programme[Learned]:
     """Train as a protocol says and evaluate on the patients that were kept out, if any were."""
-    model = yield from _at(TRAINING, _fit(protocol))
+    fit = _fit(protocol)
+    model = yield from _at(TRAINING, fit if protocol.spends_micro else release(fit, protocol.schema))
     raw = encode_model(model)
     evaluation = None
     if protocol.kept_out_percent and protocol.schema.outcome.kind == "binary":
