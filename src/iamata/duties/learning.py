@@ -133,8 +133,10 @@ class LearningDuty:
                 try:
                     work()
                 except Refused as refused:
-                    reason = refused.reason.name
-                    _LOG.error("run failed", run=run_id, reason=reason, detail=refused.detail)
+                    reason, detail, cause = refused.reason.name, refused.detail, refused.__cause__
+                    _LOG.error("run failed", run=run_id, reason=reason, detail=detail, exc_info=cause)
+                except Exception:  # noqa: BLE001  the run's end is on the ledger, or comes with its time
+                    _LOG.exception("run failed", run=run_id)
 
         threading.Thread(target=run, name="iamata-run", daemon=True).start()
 

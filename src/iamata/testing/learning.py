@@ -79,6 +79,10 @@ def draw_rows(count: int, seed: int) -> list[Row]:
     return rows
 
 
+class Killed(BaseException):
+    """The end of a site's node, in the midst of what it does: not a word more comes from it."""
+
+
 class StudyWorld:
     """An institute, four hospitals with their patients, and a study among them."""
 
@@ -146,15 +150,15 @@ class StudyWorld:
 
     def train(
         self, run: RunId, *, wrap: Wrap = lambda _, carrier: carrier, silence_s: float = SILENCE_S_MAX
-    ) -> dict[MemberId, Learned | Exception]:
+    ) -> dict[MemberId, Learned | BaseException]:
         """Let all sites take part in a run, and return what each came to; `wrap` changes who carries."""
-        came: dict[MemberId, Learned | Exception] = {}
+        came: dict[MemberId, Learned | BaseException] = {}
 
         def take_part(site: MemberId) -> None:
             try:
                 carrier = wrap(site, DeskCarrier(LocalDesk(self.offices[OWNER]), self.offices[site]))
                 came[site] = training.take_part(self.offices[site], run, carrier, silence_s=silence_s)
-            except Exception as error:  # noqa: BLE001  a test looks at it
+            except (Exception, Killed) as error:  # noqa: BLE001  a test looks at it
                 came[site] = error
 
         threads = [threading.Thread(target=take_part, args=(site,)) for site in self._list_sites(run)]
@@ -169,7 +173,7 @@ class StudyWorld:
         run = self.start()
         came = self.train(run)
         for one in came.values():
-            if isinstance(one, Exception):
+            if isinstance(one, BaseException):
                 raise one
         return studies.register_model(self.offices[OWNER], run, supersedes=supersedes)
 

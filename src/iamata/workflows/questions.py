@@ -4,19 +4,17 @@ import msgspec
 
 from iamata.learning.protocols import NOT_FOR_QUESTIONS, Protocol
 from iamata.learning.questions import Asked, Question, canonicalise, name_answer
-from iamata.learning.secure_sum.plans import SITES_MIN
-from iamata.ledger.entries import Dataset, Run, RunStatus
-from iamata.ledger.tables import DATASETS, MODELS
-from iamata.ledger.transactions.models import MODELS_MAX
+from iamata.ledger.entries import Run, RunStatus
+from iamata.ledger.tables import MODELS
 from iamata.ledger.transactions.runs import FailRun
-from iamata.model.ids import DatasetId, Digest, ModelId, PersonId, RunId, StudyId
+from iamata.model.ids import Digest, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.documents import get_protocol
 from iamata.workflows.lineages import Lineages, get_study, is_over_time
 from iamata.workflows.office import Office
 from iamata.workflows.question_runs import find_attempt, keep_question
-from iamata.workflows.starting import list_standing, submit_run
+from iamata.workflows.starting import list_standing, require_fruitful, submit_run
 from iamata.workflows.undertakings import OWN, Undertaking, undertake
 
 
@@ -44,8 +42,7 @@ def ask(office: Office, study_id: StudyId, researcher: PersonId, question: Quest
         run, entry = find_attempt(office.take_view(), study_id, datasets, asked)
     if entry is not None:
         return Begun(run=run, is_new=False)
-    require(len(datasets) >= SITES_MIN, Reason.TOO_FEW_SITES, "a sum over fewer than three")
-    _require_room(view, datasets)
+    require_fruitful(view, datasets)
     keep_question(office.custody, run, asked)
     _undertake(office, run)
     try:
@@ -76,13 +73,6 @@ def list_answers(view: LedgerView, found: Lineages, study: StudyId) -> list[Mode
         for model, run in found.models.items()
         if found.runs.get(run) == study and model == name_answer(run) and MODELS.find(view, model)
     ]
-
-
-def _require_room(view: LedgerView, datasets: tuple[DatasetId, ...]) -> None:
-    """Refuse before anything is spent where the ledger would not take the answer."""
-    entries: list[Dataset | None] = [DATASETS.find(view, one) for one in datasets]
-    is_room = all(one is not None and len(one.models) < MODELS_MAX for one in entries)
-    require(is_room, Reason.TOO_LARGE, f"{MODELS_MAX} answers rest on a dataset already")
 
 
 def _undertake(office: Office, run: RunId) -> None:

@@ -17,8 +17,9 @@ from iamata.learning.secure_sum.plans import Plan, Seat
 from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.summing import START, draw_noise, extend_run, plan_round
 from iamata.learning.tables import Integers
-from iamata.ledger.entries import Dataset, Run, RunStatus, Study
+from iamata.ledger.entries import Dataset, Run, RunStatus, Study, StudyStatus
 from iamata.ledger.tables import MEMBERS, RUNS, STUDIES
+from iamata.ledger.transactions.runs import FailRun
 from iamata.model.ids import DatasetId, MemberId, RunId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
@@ -142,7 +143,10 @@ class Summing:
 
 
 def require_under_way(office: Office, run_id: RunId) -> tuple[Run, Study]:
-    """Return a run that has not ended, by anybody's word or by time, and whose study's permit lasts."""
+    """Return a run that has not ended, by anybody's word or by time, and whose study's permit lasts.
+
+    A permit that was revoked ends what is under way, as one that has expired does.
+    """
     view = office.take_view()
     run = RUNS.find(view, run_id)
     if run is None:
@@ -152,7 +156,8 @@ def require_under_way(office: Office, run_id: RunId) -> tuple[Run, Study]:
     if study is None:
         raise Refused(Reason.HOME_CORRUPT, "the ledger misses what a run names")
     require(run.status is RunStatus.RUNNING, Reason.RUN_OVER)
-    require(compute_day(now_ms) <= study.until_day, Reason.PERMIT_NOT_ACTIVE)
+    is_permitted = study.status is StudyStatus.GRANTED and compute_day(now_ms) <= study.until_day
+    require(is_permitted, Reason.PERMIT_NOT_ACTIVE)
     require(now_ms <= run.until_ms, Reason.RUN_OVER)
     return run, study
 
@@ -173,6 +178,16 @@ def require_authorised(office: Office, view: LedgerView, run_id: RunId) -> Autho
         sites=tuple(one.custodian for one in datasets),
         seats=tuple(_seat(view, one) for one in datasets),
     )
+
+
+def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
+    """Close a run on the ledger with its reason; others may have said so before."""
+    try:
+        office.author.submit(FailRun, run=run_id, reason=int(reason))
+    except Refused as refused:
+        known = (Reason.RUN_OVER, Reason.UNKNOWN_RUN, Reason.NOT_A_SITE)
+        if refused.reason not in known:
+            raise
 
 
 def derive_noise_secret(office: Office) -> bytes:

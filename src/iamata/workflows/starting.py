@@ -2,10 +2,12 @@
 
 from typing import Final
 
-from iamata.ledger.entries import Study
-from iamata.ledger.tables import DATASETS
+from iamata.learning.secure_sum.plans import SITES_MIN
+from iamata.ledger.entries import Dataset, ModelStatus, Study
+from iamata.ledger.tables import DATASETS, MODELS
+from iamata.ledger.transactions.models import MODELS_MAX
 from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
-from iamata.model.ids import DatasetId, MemberId, PersonId, RunId, StudyId
+from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Instant
 from iamata.model.reasons import Reason, require
 from iamata.ports import LedgerView
@@ -29,6 +31,31 @@ def list_standing(office: Office, view: LedgerView, study: Study) -> tuple[Datas
             standing[dataset.custodian] = dataset_id
     require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
     return tuple(standing[one] for one in sorted(standing))
+
+
+def require_fruitful(view: LedgerView, datasets: tuple[DatasetId, ...]) -> None:
+    """Refuse before anything is spent where nothing can come of a run, or the ledger would not take it."""
+    require(len(datasets) >= SITES_MIN, Reason.TOO_FEW_SITES, "a sum over fewer than three")
+    entries = [entry for one in datasets if (entry := DATASETS.find(view, one)) is not None]
+    is_room = all(_count_in_use(view, one) < MODELS_MAX for one in entries)
+    require(is_room, Reason.TOO_LARGE, f"{MODELS_MAX} models or answers rest on a dataset already")
+
+
+def require_supersedable(view: LedgerView, study_id: StudyId, model: ModelId | None) -> None:
+    """Refuse to begin a run whose model is to take the place of one that the ledger would not let go."""
+    if model is not None:
+        older = MODELS.find(view, model)
+        is_older = (
+            older is not None and older.study == study_id and older.status is not ModelStatus.SUPERSEDED
+        )
+        require(is_older, Reason.UNKNOWN_MODEL, "no model of this study's that is in its place")
+
+
+def _count_in_use(view: LedgerView, dataset: Dataset) -> int:
+    """Count a dataset's models and answers as the ledger does, when it takes one more."""
+    over = (ModelStatus.RETIRED, ModelStatus.SUPERSEDED)
+    entries = [MODELS.find(view, one) for one in dataset.models]
+    return sum(one is not None and one.status not in over for one in entries)
 
 
 def submit_run(

@@ -27,7 +27,7 @@ from iamata.model.ids import Digest, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.instants import Day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
-from iamata.workflows.author import Author
+from iamata.workflows.author import NO_FINALITY, Author
 from iamata.workflows.cards import write_any_card
 from iamata.workflows.cohort_views import compile_views
 from iamata.workflows.datasets import is_permitted
@@ -45,7 +45,8 @@ from iamata.workflows.lineages import get_study, list_sites
 from iamata.workflows.model_cards import Card, Lineage, Worth, read_evaluation
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
-from iamata.workflows.starting import list_standing, submit_run
+from iamata.workflows.run_rounds import say_failed
+from iamata.workflows.starting import list_standing, require_fruitful, require_supersedable, submit_run
 from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
 
 GROUNDS: Final = "review-grounds"
@@ -141,7 +142,10 @@ def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grou
 
 
 def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
-    """End a study's permit for every run that has not begun; return what opens the grounds."""
+    """End a study's permit; return what opens the grounds.
+
+    No run begins any more, and the sites give up what is under way. What all have attested is a model.
+    """
     salt = revoker.entropy(SALT_BYTES)
     revoker.submit(RevokePermit, study=study_id, grounds=commit(GROUNDS, salt, grounds.encode("utf-8")))
     return salt
@@ -152,6 +156,7 @@ def start_run(
 ) -> RunId:
     """Begin a training on every dataset of a study that stands; refused where the budget is exhausted.
 
+    Refused before anything is spent, too, where no model could come of it, or none be put on record.
     It is over with its permit at the latest. `supersedes` is remembered, should this node be killed.
     """
     view = office.take_view()
@@ -159,7 +164,9 @@ def start_run(
     protocol = get_protocol(office.custody, study)
     require(not protocol.is_for_questions, Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_TRAINING)
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
+    require_supersedable(view, study_id, supersedes)
     datasets, run = list_standing(office, view, study), RunId(office.author.make_id())
+    require_fruitful(view, datasets)
     undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     submit_run(office, study_id, researcher, run=run, datasets=datasets)
     return run
@@ -180,7 +187,10 @@ def accept_model(office: Office, sender: MemberId, handed: HandedIn) -> None:
 
 
 def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None = None) -> ModelId:
-    """Await that every site attests a run, and put its model with its card on record."""
+    """Await that every site attests a run, and put its model with its card on record.
+
+    Where it cannot be put on record, the run has failed. While the ledger is silent, it has not.
+    """
     view = office.take_view()
     run = RUNS.find(view, run_id)
     while run is not None and run.status is RunStatus.RUNNING and len(run.attestations) < len(run.datasets):
@@ -193,6 +203,20 @@ def register_model(office: Office, run_id: RunId, *, supersedes: ModelId | None 
     if run is None:
         raise Refused(Reason.UNKNOWN_RUN)
     require(run.status is RunStatus.RUNNING, Reason.RUN_OVER, "a site says that it failed")
+    try:
+        return _put_on_record(office, view, run_id, run, supersedes)
+    except Refused as refused:
+        if refused.reason not in NO_FINALITY:
+            say_failed(office, run_id, refused.reason)
+        raise
+    except Exception as error:
+        say_failed(office, run_id, Reason.NODE_FAULT)
+        raise Refused(Reason.NODE_FAULT, type(error).__name__) from error
+
+
+def _put_on_record(
+    office: Office, view: LedgerView, run_id: RunId, run: Run, supersedes: ModelId | None
+) -> ModelId:
     model, card = _write_card(office, view, run_id, run)
     for figure in card.figures.values():
         keep_document(office.custody, figure)

@@ -25,7 +25,7 @@ from iamata.learning.sizes import check_protocol
 from iamata.learning.summing import read_round
 from iamata.ledger.entries import Run, RunStatus, Study
 from iamata.ledger.tables import RUNS
-from iamata.ledger.transactions.runs import AttestRun, FailRun
+from iamata.ledger.transactions.runs import AttestRun
 from iamata.model.ids import MemberId, RunId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
@@ -37,7 +37,14 @@ from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
 from iamata.workflows.office import Office
 from iamata.workflows.question_runs import find_attempt
 from iamata.workflows.reviewed_code import compute_code_digest
-from iamata.workflows.run_rounds import Authorised, Summing, Tell, require_authorised
+from iamata.workflows.run_rounds import (
+    Authorised,
+    Summing,
+    Tell,
+    require_authorised,
+    require_under_way,
+    say_failed,
+)
 from iamata.workflows.undertakings import PART, Undertaking, list_undertaken, undertake
 
 
@@ -52,6 +59,7 @@ def take_part(
     """Train with the other sites, hand the model in, and attest it; or say on the ledger what failed.
 
     Refuses a run in which this site has taken part before: once is for ever, whatever became of it.
+    A fault of this node's own fails the run with NODE_FAULT, and is the refusal's cause.
     """
     undertake(office.custody, PART, Undertaking(run=run_id))
     return _go_through(office, run_id, carrier, None, tell=tell, silence_s=silence_s)
@@ -84,12 +92,17 @@ def _go_through(  # noqa: PLR0913  as both who call it
     try:
         summing, programme, site = _prepare(office, run_id, carrier, kept, tell=tell, silence_s=silence_s)
         learned = run_programme(programme, site, summing)
+        require_under_way(office, run_id)  # a permit that was revoked meanwhile makes no model
         handing_in = partial(attest, office, run_id, carrier, learned, summing.transcript)
         insist(handing_in, silence_s=silence_s)
     except Refused as refused:
         insist(partial(say_failed, office, run_id, refused.reason), silence_s=silence_s)
         forget_rounds(office.custody, run_id)
         raise
+    except Exception as error:  # the others would wait for this site until the run's time is over
+        insist(partial(say_failed, office, run_id, Reason.NODE_FAULT), silence_s=silence_s)
+        forget_rounds(office.custody, run_id)
+        raise Refused(Reason.NODE_FAULT, type(error).__name__) from error
     forget_rounds(office.custody, run_id)
     return learned
 
@@ -187,16 +200,6 @@ def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, ro
         )
     except Refused as refused:  # so it had arrived, though no answer came
         require(refused.reason is Reason.ALREADY_ATTESTED, refused.reason, refused.detail)
-
-
-def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
-    """Close a run on the ledger with its reason; others may have said so before."""
-    try:
-        office.author.submit(FailRun, run=run_id, reason=int(reason))
-    except Refused as refused:
-        known = (Reason.RUN_OVER, Reason.UNKNOWN_RUN, Reason.NOT_A_SITE)
-        if refused.reason not in known:
-            raise
 
 
 def list_interrupted(office: Office) -> list[RunId]:

@@ -30,7 +30,7 @@ from iamata.workflows import relaying, studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
 from iamata.workflows.relaying import ROUNDS_KEPT, Relays
-from iamata.workflows.run_rounds import require_authorised
+from iamata.workflows.run_rounds import require_authorised, say_failed
 
 SITE: Final = SITES[0]
 ATTEMPTS: Final = 10
@@ -143,7 +143,7 @@ def test_only_a_sites_own_message_that_holds_opens_a_round(told: StudyWorld) -> 
 
     assert reasons == {Reason.ANOTHER_ROUND, Reason.NOT_A_SITE, Reason.BAD_SIGNATURE, Reason.MALFORMED}
     assert relays.find_delivery(SITE, run, Digest(encode_digest(plan.compute_digest())), 0) is None
-    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
 
 
 def test_deliveries_go_to_the_sites_of_the_run_alone(told: StudyWorld) -> None:
@@ -162,7 +162,7 @@ def test_deliveries_go_to_the_sites_of_the_run_alone(told: StudyWorld) -> None:
         for phase in (0, 1):
             ask = partial(relays.find_delivery, member, run, digest, phase)
             assert refuse(ask) is Reason.ANOTHER_ROUND
-    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
 
 
 def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:
@@ -172,7 +172,7 @@ def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:
     studies.accept_model(owner, SITES[1], hand_in(run))
 
     assert refuse(lambda: studies.accept_model(owner, SITE, hand_in(run, b"[]"))) is Reason.INPUT_INVALID
-    training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
 
 
 def test_waiting_for_own_runs_keeps_a_node_from_taking_part_in_none(told: StudyWorld) -> None:
@@ -182,7 +182,7 @@ def test_waiting_for_own_runs_keeps_a_node_from_taking_part_in_none(told: StudyW
         duty.register(waited_for, supersedes=None)
 
     assert is_asked(duty, told, asked)
-    training.say_failed(office, waited_for, Reason.TOO_SLOW)
+    say_failed(office, waited_for, Reason.TOO_SLOW)
 
 
 def test_a_fault_on_the_way_does_not_end_a_duty(told: StudyWorld) -> None:
@@ -200,7 +200,7 @@ def is_asked(duty: LearningDuty, told: StudyWorld, asked: Asked) -> bool:
         for _ in range(ATTEMPTS):
             run = told.start()
             is_found = asked.came.wait(1.0)
-            training.say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+            say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
             if is_found:
                 return True
     finally:

@@ -29,7 +29,7 @@ from iamata.ledger.tables import RUNS
 from iamata.model.ids import Digest, MemberId, PatientId, RunId
 from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, Wrap, write_protocol
+from iamata.testing.learning import OWNER, SCHEMA, SITES, Killed, StudyWorld, Wrap, write_protocol
 from iamata.vault.openings import list_openings
 from iamata.workflows import studies, training
 from iamata.workflows.documents import HandedIn
@@ -96,14 +96,14 @@ def die(dying: Sequence[MemberId], *, after: int, act: str = "carry") -> Wrap:
         def before(what: str) -> None:
             done.extend([what] * (what == act))
             if site in dying and len(done) > after:
-                raise ConnectionAbortedError(site)
+                raise Killed(site)
 
         return Troubled(carrier, before)
 
     return wrap
 
 
-def read_reasons(came: dict[MemberId, Learned | Exception]) -> set[Reason]:
+def read_reasons(came: dict[MemberId, Learned | BaseException]) -> set[Reason]:
     return {one.reason for one in came.values() if isinstance(one, Refused)}
 
 
@@ -130,7 +130,7 @@ def test_a_site_that_dies_in_any_phase_ends_the_run_for_all(world: StudyWorld, p
     came = world.train(run, wrap=die(SITES[3:], after=PHASES + phase))
 
     assert time.monotonic() - since_s < PHASE_S_MAX  # the limit was the one that was given
-    assert isinstance(came.pop(SITES[3]), ConnectionAbortedError)
+    assert isinstance(came.pop(SITES[3]), Killed)
     assert all(isinstance(one, Refused) for one in came.values())
     assert read_reasons(came) <= {Reason.TOO_FEW_SITES, Reason.RUN_OVER}
     check_failed(world, run, Reason.TOO_FEW_SITES)
@@ -187,10 +187,10 @@ def test_a_relay_that_forgets_everything_at_any_time_is_told_again(
     studies.register_model(world.offices[OWNER], run)
 
 
-def read_coefficients(came: dict[MemberId, Learned | Exception]) -> np.ndarray:
+def read_coefficients(came: dict[MemberId, Learned | BaseException]) -> np.ndarray:
     models = []
     for one in came.values():
-        if isinstance(one, Exception):
+        if isinstance(one, BaseException):
             raise one
         models.append(one.model)
     assert models == models[:1] * 4
@@ -239,7 +239,7 @@ class Noted:
         self.lives -= 1
         if self.lives < 0:
             self.died.set()
-            raise ConnectionAbortedError
+            raise Killed
         phase = msgspec.msgpack.decode(message[SIGNATURE_BYTES:])[0]
         self.said.setdefault((plan, phase), set()).add(message)
         self.carrier.carry_message(plan=plan, message=message)
@@ -365,6 +365,61 @@ def test_a_permit_that_expires_during_a_run_ends_it() -> None:
     assert read_reasons(came) <= {Reason.PERMIT_NOT_ACTIVE, Reason.RUN_OVER}
     assert len(came) == 4
     check_failed(world, run, Reason.PERMIT_NOT_ACTIVE)
+
+
+def test_a_permit_that_a_regulator_revokes_during_a_run_ends_it() -> None:
+    """SUM-RUN-2: after the first message, no site learns or attests anything any more."""
+    world = build_all(make_world())
+    run, regulator = world.start(), world.reviewers[1].author
+    acts: list[str] = []
+
+    def before(what: str) -> None:
+        acts.append(what)
+        if len(acts) == 2:
+            studies.revoke_permit(regulator, world.study, grounds="Not what was asked")
+
+    def end(site: MemberId, carrier: Carrier) -> Carrier:
+        return Troubled(carrier, before) if site == SITES[0] else carrier
+
+    came = world.train(run, wrap=end)
+
+    assert all(isinstance(one, Refused) for one in came.values())
+    assert Reason.PERMIT_NOT_ACTIVE in read_reasons(came)
+    check_failed(world, run, Reason.PERMIT_NOT_ACTIVE)
+
+
+def test_a_fault_of_a_site_s_own_ends_the_run_for_all_and_quotes_nothing() -> None:
+    world = build_all(make_world())
+    run = world.start()
+
+    def stumble(what: str) -> None:
+        raise ZeroDivisionError(what)
+
+    came = world.train(
+        run, wrap=lambda site, carrier: Troubled(carrier, stumble) if site == SITES[1] else carrier
+    )
+
+    fault = came[SITES[1]]
+    assert isinstance(fault, Refused)
+    assert (fault.reason, fault.detail) == (Reason.NODE_FAULT, "ZeroDivisionError")
+    assert all(isinstance(one, Refused) for one in came.values())
+    check_failed(world, run, Reason.NODE_FAULT)
+    assert training.list_interrupted(world.offices[SITES[1]]) == []
+
+
+def test_a_model_that_cannot_be_put_on_record_ends_its_run() -> None:
+    world = build_all(make_world())
+    older, office = world.learn(), world.offices[OWNER]
+    run = studies.start_run(office, world.study, world.rosa.id, supersedes=older)
+    world.learn(supersedes=older)  # somebody was faster
+    world.train(run)
+
+    with pytest.raises(Refused) as refused:
+        studies.register_model(office, run, supersedes=older)
+
+    assert refused.value.reason is Reason.UNKNOWN_MODEL
+    assert studies.list_unregistered(office) == []
+    check_failed(world, run, Reason.UNKNOWN_MODEL)
 
 
 def test_a_run_is_over_with_its_permit_at_the_latest(world: StudyWorld) -> None:
