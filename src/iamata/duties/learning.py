@@ -11,16 +11,19 @@ from typing import Final
 
 import structlog
 
+from iamata.duties.turns import Turns
 from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RunStarted
 from iamata.ledger.tables import RUNS, STUDIES
 from iamata.model.ids import MemberId, ModelId, RunId
+from iamata.model.instants import MS_PER_SECOND
 from iamata.model.reasons import Refused
 from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
 from iamata.workflows import studies, training, withdrawals
+from iamata.workflows.exchanging import SILENCE_S_MAX
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
-from iamata.workflows.run_rounds import Round
+from iamata.workflows.run_rounds import Round, say_failed
 
 LOOK_S: Final = 0.25
 """How often the log is looked at; its size alone while nothing happens."""
@@ -29,8 +32,8 @@ LOOK_AFTER_S: Final = 3_600.0
 AFTER_WITHDRAWAL_S: Final = 60.0
 """How long after a withdrawal they are: others may come with it."""
 STOP_S_MAX: Final = 5.0
-RUNS_AT_ONCE_MAX: Final = 4
-"""In which a node takes part."""
+MISSED_MS_MAX: Final = int(SILENCE_S_MAX * MS_PER_SECOND)
+"""How long ago a run began in which a node that was down then still takes part: others wait so long."""
 REGISTERED_AT_ONCE_MAX: Final = 16
 """Of the node's own, whose sites it waits for."""
 
@@ -45,7 +48,7 @@ class LearningDuty:
         self._get_desk = get_desk
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="iamata-learning", daemon=True)
-        self._places = threading.BoundedSemaphore(RUNS_AT_ONCE_MAX)
+        self._turns = Turns()
         # Who waits for the sites, of which we may be one, holds no place that they need.
         self._waiting = threading.BoundedSemaphore(REGISTERED_AT_ONCE_MAX)
         self._after = 0
@@ -53,7 +56,7 @@ class LearningDuty:
         self._awaited: dict[RunId, None] = {}
 
     def start(self) -> None:
-        """Begin with what happens from now on."""
+        """Begin with what was left undone, and go on with what happens from now on."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -66,7 +69,8 @@ class LearningDuty:
         """Await what the sites of an own run attest, and register it, without making anybody wait."""
         if run not in self._awaited:
             self._awaited[run] = None
-            self._spawn(self._waiting, run, lambda: self._register(run, supersedes))
+            work = partial(self._do, run, lambda: self._register(run, supersedes))
+            threading.Thread(target=work, name="iamata-run", daemon=True).start()
 
     def _run(self) -> None:
         self._after = self._office.take_view().log_size
@@ -82,10 +86,15 @@ class LearningDuty:
                 _LOG.exception("learning")
 
     def _take_up(self) -> bool:
-        """Go on with the runs in which this node took part when it was killed, and await its own again."""
+        """Go on with the runs in which this node took part when it was killed, and await its own again.
+
+        And take part in those that began while it was down, where the others still wait for it.
+        """
         for run in training.list_interrupted(self._office):
             _LOG.info("goes on", run=run)
-            self._spawn(self._places, run, partial(self._take_part, run, training.go_on))
+            self._queue(run, training.go_on)
+        for run in training.list_missed(self._office, self._after, since_ms=MISSED_MS_MAX):
+            self._join(run)
         for one in studies.list_unregistered(self._office):
             self.register(one.run, supersedes=one.supersedes)
         return True
@@ -106,19 +115,36 @@ class LearningDuty:
         if run is None:
             return
         if self._office.member in list_sites(view, run):
-            self._spawn(self._places, run_id, partial(self._take_part, run_id, training.take_part))
+            self._queue(run_id, training.take_part)
+
+    def _queue(self, run_id: RunId, take_part: Callable[..., object]) -> None:
+        """Take part when the study's earlier runs are through, or say that too many of them wait."""
+        run = RUNS.find(self._office.take_view(), run_id)
+        if run is None:
+            return
+        work = partial(self._take_part, run_id, take_part)
+        try:
+            self._turns.queue(run.study, partial(self._do, run_id, work))
+        except Refused as refused:
+            _LOG.error("run refused", run=run_id, reason=refused.reason.name, detail=refused.detail)
+            say_failed(self._office, run_id, refused.reason)
 
     def _take_part(self, run_id: RunId, take_part: Callable[..., object]) -> None:
         view = self._office.take_view()
         run = RUNS.find(view, run_id)
         study = None if run is None else STUDIES.find(view, run.study)
         if study is not None:
-            carrier = DeskCarrier(self._get_desk(study.owner), self._office)
+            try:
+                carrier = DeskCarrier(self._get_desk(study.owner), self._office)
+            except Refused as refused:
+                say_failed(self._office, run_id, refused.reason)
+                raise
             take_part(self._office, run_id, carrier, tell=partial(_tell, run_id))
             _LOG.info("took part", run=run_id)
 
     def _register(self, run_id: RunId, supersedes: ModelId | None) -> None:
-        model = studies.register_model(self._office, run_id, supersedes=supersedes)
+        with self._waiting:
+            model = studies.register_model(self._office, run_id, supersedes=supersedes)
         _LOG.info("registered", run=run_id, model=model)
 
     def _look_after_when_due(self) -> None:
@@ -127,18 +153,14 @@ class LearningDuty:
             for study, step in withdrawals.look_after_all(self._office).items():
                 _LOG.info("looked after", study=study, step=step)
 
-    def _spawn(self, places: threading.BoundedSemaphore, run_id: RunId, work: Callable[[], None]) -> None:
-        def run() -> None:
-            with places:
-                try:
-                    work()
-                except Refused as refused:
-                    reason, detail, cause = refused.reason.name, refused.detail, refused.__cause__
-                    _LOG.error("run failed", run=run_id, reason=reason, detail=detail, exc_info=cause)
-                except Exception:  # noqa: BLE001  the run's end is on the ledger, or comes with its time
-                    _LOG.exception("run failed", run=run_id)
-
-        threading.Thread(target=run, name="iamata-run", daemon=True).start()
+    def _do(self, run_id: RunId, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Refused as refused:
+            reason, detail, cause = refused.reason.name, refused.detail, refused.__cause__
+            _LOG.error("run failed", run=run_id, reason=reason, detail=detail, exc_info=cause)
+        except Exception:  # noqa: BLE001  or the study's later runs would wait for ever
+            _LOG.exception("run failed", run=run_id)
 
 
 def _tell(run_id: RunId, step: Round) -> None:

@@ -24,6 +24,7 @@ from iamata.learning.questions import read_asked
 from iamata.learning.sizes import check_protocol
 from iamata.learning.summing import read_round
 from iamata.ledger.entries import Run, RunStatus, Study
+from iamata.ledger.events import RunStarted
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.runs import AttestRun
 from iamata.model.ids import MemberId, RunId
@@ -34,6 +35,7 @@ from iamata.workflows.documents import HandedIn, fetch_document, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, insist
 from iamata.workflows.frozen_tables import get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
+from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.question_runs import find_attempt
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -222,6 +224,28 @@ def list_interrupted(office: Office) -> list[RunId]:
             say_failed(office, name, Reason.ROUND_ABORTED)
             forget_rounds(office.custody, name)
     return interrupted
+
+
+def list_missed(office: Office, before: int, *, since_ms: int) -> list[RunId]:
+    """List the runs of this site's that wait for it and that it has not begun, though they began just now.
+
+    They stand in the log before this index, and are no older than this.
+    """
+    view = office.take_view()
+    begun = {one.run for one in list_undertaken(office.custody, PART)}
+    earliest_ms = office.tell_time(view) - since_ms
+    missed = []
+    for index, leaf in office.author.engine.events(0):
+        event: object = leaf.event
+        if index >= before:
+            break
+        if leaf.time_ms >= earliest_ms and isinstance(event, RunStarted) and event.run not in begun:
+            run = RUNS.find(view, event.run)
+            if run is None or run.status is not RunStatus.RUNNING:
+                continue
+            if office.member in list_sites(view, run):
+                missed.append(event.run)
+    return missed
 
 
 def _has_attested(run: Run, site: MemberId) -> bool:

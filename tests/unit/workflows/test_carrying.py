@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
@@ -9,16 +10,18 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
-from iamata.duties.learning import LOOK_S, RUNS_AT_ONCE_MAX, LearningDuty
+from iamata.duties.learning import LOOK_S, MISSED_MS_MAX, LearningDuty
+from iamata.duties.turns import RUNS_WAITING_MAX, STUDIES_AT_ONCE_MAX, Turns
 from iamata.learning.programmes import Part, Query
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.site import Site
 from iamata.learning.summing import START, plan_round
 from iamata.ledger.entries import Dataset, DatasetStatus
+from iamata.ledger.events import RunFailed
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import DATASETS
 from iamata.model.canonical import encode_struct
-from iamata.model.ids import DatasetId, Digest, MemberId, RunId, encode_digest
+from iamata.model.ids import DatasetId, Digest, MemberId, RunId, StudyId, encode_digest
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
@@ -31,6 +34,7 @@ from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
 from iamata.workflows.relaying import ROUNDS_KEPT, Relays
 from iamata.workflows.run_rounds import require_authorised, say_failed
+from iamata.workflows.undertakings import PART, Undertaking, undertake
 
 SITE: Final = SITES[0]
 ATTEMPTS: Final = 10
@@ -178,7 +182,7 @@ def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:
 def test_waiting_for_own_runs_keeps_a_node_from_taking_part_in_none(told: StudyWorld) -> None:
     office, asked = told.offices[SITE], Asked()
     waited_for, duty = told.start(), LearningDuty(office, asked)
-    for _ in range(RUNS_AT_ONCE_MAX):
+    for _ in range(STUDIES_AT_ONCE_MAX):
         duty.register(waited_for, supersedes=None)
 
     assert is_asked(duty, told, asked)
@@ -191,6 +195,75 @@ def test_a_fault_on_the_way_does_not_end_a_duty(told: StudyWorld) -> None:
     stumbling: Office = dataclasses.replace(office, author=author)
 
     assert is_asked(LearningDuty(stumbling, asked), told, asked)
+
+
+def test_a_run_that_began_while_a_node_was_down_is_joined_when_it_is_up(told: StudyWorld) -> None:
+    office, asked = told.offices[SITE], Asked()
+    run, taken = told.start(), told.start()
+    undertake(office.custody, PART, Undertaking(run=taken))
+    size = office.take_view().log_size
+
+    assert training.list_missed(office, size, since_ms=MISSED_MS_MAX) == [run]
+    assert training.list_missed(told.offices[OWNER], size, since_ms=MISSED_MS_MAX) == []
+    duty = LearningDuty(office, asked)
+    duty.start()
+    assert asked.came.wait(5.0)
+    duty.stop()
+    say_failed(office, run, Reason.TOO_SLOW)
+    say_failed(office, taken, Reason.TOO_SLOW)
+    assert training.list_missed(office, size, since_ms=MISSED_MS_MAX) == []
+
+    old = told.start()
+    told.world.clock.advance(2 * MISSED_MS_MAX)
+    assert training.list_missed(office, size + 9, since_ms=MISSED_MS_MAX) == []
+    say_failed(office, old, Reason.TOO_SLOW)
+
+
+def test_runs_of_one_study_wait_for_each_other_and_hold_up_no_other_study() -> None:
+    turns, one, begun, going, ended = Turns(), StudyId("one"), *(threading.Event() for _ in range(3))
+    done: list[int] = []
+
+    def hold() -> None:
+        begun.set()
+        going.wait(10.0)
+
+    turns.queue(one, hold)
+    assert begun.wait(10.0)
+    for number in range(RUNS_WAITING_MAX - 1):
+        turns.queue(one, partial(done.append, number))
+    turns.queue(one, ended.set)
+    others = [threading.Event() for _ in range(STUDIES_AT_ONCE_MAX)]
+    for number, other in enumerate(others):
+        turns.queue(StudyId(f"other-{number}"), other.set)
+
+    assert all(other.wait(10.0) for other in others)
+    assert done == []
+    assert refuse(lambda: turns.queue(one, ended.set)) is Reason.TOO_BUSY
+    going.set()
+    assert ended.wait(10.0)
+    assert done == list(range(RUNS_WAITING_MAX - 1))
+
+
+def test_a_run_that_a_site_has_no_turn_for_is_over_with_its_reason(
+    told: StudyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_all(*_: object) -> None:
+        raise Refused(Reason.TOO_BUSY)
+
+    monkeypatch.setattr(Turns, "queue", refuse_all)
+    run, duty = told.start(), LearningDuty(told.offices[SITE], Asked())
+    duty.start()
+    failed = None
+    for _ in range(50):
+        events = [leaf.event for _, leaf in told.world.engine.events(0)]
+        failed = next((one for one in events if isinstance(one, RunFailed) and one.run == run), None)
+        if failed is not None:
+            break
+        time.sleep(0.1)
+    duty.stop()
+
+    assert failed is not None
+    assert (failed.member, failed.reason) == (SITE, Reason.TOO_BUSY)
 
 
 def is_asked(duty: LearningDuty, told: StudyWorld, asked: Asked) -> bool:
