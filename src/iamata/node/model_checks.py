@@ -30,10 +30,12 @@ ROW_BYTES_MAX: Final = 1024 * 1024
 
 def verify_at_home(home: Home, model: ModelId, *, file: bytes | None) -> list[Statement]:
     """Check a model with the ledger and the openings of this home's members."""
+    view = home.engine.snapshot()
     before = list_geneses(read_lineage(home.path, home.engine.genesis))
     evidence = Evidence(
-        view=home.engine.snapshot(),
+        view=view,
         networks=(home.engine.network, *map(compute_network_id, before)),
+        at_ms=Instant(max(view.time_ms, home.clock())),
         read_log=lambda: (leaf for _, leaf in home.engine.events(0)),
         tell_block_ms=lambda height: tell_block_ms(home, height),
         custodies={member: office.custody for member, office in home.offices.items()},
@@ -53,6 +55,7 @@ def verify_at_node(place: RemotePlace, model: ModelId, *, file: bytes | None) ->
     evidence = Evidence(
         view=view,
         networks=(place.engine.network, *map(compute_network_id, before)),
+        at_ms=Instant(max(view.time_ms, place.clock())),
         read_log=lambda: (leaf for _, leaf in place.engine.events(0)),
         tell_block_ms=lambda height: times_ms[height],
         custodies={},

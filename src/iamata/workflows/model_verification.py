@@ -37,7 +37,7 @@ from iamata.workflows.consent_history import ConsentsThen, list_consents_then, r
 from iamata.workflows.datasets import decide_taking_part
 from iamata.workflows.documents import compute_transcript, get_protocol
 from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
-from iamata.workflows.lineages import get_model, get_study, is_answer
+from iamata.workflows.lineages import get_model, get_study, is_answer, is_overdue
 from iamata.workflows.model_cards import WORTH, Lineage, find_rounds, list_figures
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -69,6 +69,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     view: LedgerView
     networks: tuple[NetworkId, ...]
     """The network, and those that it goes on from: a card names the one in which it was written."""
+    at_ms: Instant
+    """The time now: an idle ledger does not keep a custodian's word fresh."""
     read_log: Callable[[], Iterable[Leaf]]
     tell_block_ms: Callable[[int], Instant]
     """The time of a block, by its height."""
@@ -96,7 +98,7 @@ def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = Non
         _check_permit(whole),
         _check_run(whole),
         _check_attestations(whole),
-        _check_standing(whole),
+        _check_standing(evidence, whole),
         *_check_documents(evidence, whole, file),
         _check_figures(evidence, whole),
         _check_contents(evidence, whole, model, file),
@@ -155,15 +157,21 @@ def _check_attestations(whole: _Whole) -> Statement:
     return _say("attestations", Ground.PROVEN, holds=is_said and is_same and is_one, says=says)
 
 
-def _check_standing(whole: _Whole) -> Statement:
-    """Hold a model's status against its datasets': who left one has to be seen in the model."""
+def _check_standing(evidence: Evidence, whole: _Whole) -> Statement:
+    """Hold a model's status against its datasets': who left one has to be seen in the model.
+
+    Whose custodian owes its word may know of more who left; nothing more may be learned from that dataset.
+    """
     statuses = [dataset.status for _, dataset in whole.datasets]
     possible = [ModelStatus.SUPERSEDED, ModelStatus.RETIRED]
     if DatasetStatus.RETIRED not in statuses:
         possible = [*possible, ModelStatus.STALE]
         if DatasetStatus.REPLACED not in statuses:
             possible = [*possible, ModelStatus.CURRENT]
-    told = ", ".join(f"{dataset.custodian} {dataset.status}" for _, dataset in whole.datasets)
+    told = ", ".join(
+        f"{one.custodian} {one.status}{', overdue' if is_overdue(one, at_ms=evidence.at_ms) else ''}"
+        for _, one in whole.datasets
+    )
     says = f"the model is {whole.entry.status}; its datasets: {told}"
     return _say("standing", Ground.PROVEN, holds=whole.entry.status in possible, says=says)
 

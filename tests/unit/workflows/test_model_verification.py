@@ -12,8 +12,9 @@ from iamata.learning.membership import compute_leaf, derive_member_key
 from iamata.learning.protocols import name_document
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
+from iamata.ledger.transactions.datasets import CONFIRM_DAYS, ConfirmDataset
 from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, PatientId
-from iamata.model.instants import Instant
+from iamata.model.instants import MS_PER_DAY, Instant
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import salt, write_terms
@@ -75,6 +76,7 @@ class Told(StudyWorld):
         evidence = Evidence(
             view=self.world.engine.snapshot(),
             networks=(self.world.engine.network,),
+            at_ms=Instant(self.world.clock()),
             read_log=self.read_log,
             tell_block_ms=self.tell_block_ms,
             custodies=custodies,
@@ -123,6 +125,7 @@ def check_card(
     evidence = Evidence(
         view=world.world.engine.snapshot(),
         networks=(world.world.engine.network,),
+        at_ms=Instant(world.world.clock()),
         read_log=list,
         tell_block_ms=lambda _: Instant(0),
         custodies={},
@@ -265,3 +268,20 @@ def test_a_proof_of_absence_is_one_too(told: Told) -> None:
     is_in = check_membership(proof, told.world.engine.genesis, dataset=dataset, custodian=HONEST, leaf=leaf)
 
     assert not is_in
+
+
+def test_a_custodian_that_owes_its_word_is_named() -> None:
+    told = Told()
+    told.world.clock.advance((CONFIRM_DAYS - 1) * MS_PER_DAY)
+    told.offices[HONEST].author.submit(ConfirmDataset, dataset=told.datasets[HONEST])
+
+    def tell() -> Statement:
+        (said,) = (one for one in told.verify(told.model) if one.name == "standing")
+        return said
+
+    assert "overdue" not in tell().says
+    told.world.clock.advance(2 * MS_PER_DAY)  # and no block comes
+
+    assert tell().holds
+    for site, is_late in ((HONEST, False), (FORGETFUL, True), (DEAF, True), (LAST, True)):
+        assert (f"{site} active, overdue" in tell().says) is is_late
