@@ -59,7 +59,7 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
     assert dataset in described
     assert dataset in (tmp_path / "croissant.json").read_text(encoding="utf-8")
     assert trained["status"] == "current"
-    assert json.loads(refused.err)["reason"] == "DATASET_NOT_ACTIVE"
+    assert json.loads(refused.err)["reason"] == "PERMIT_NOT_ACTIVE"
     verified = ask("model", "verify", trained["model"], "--home", home, "--file", file, "--json").document
     assert verified["holds"]
     grounds = {one["name"]: one["ground"] for one in verified["statements"]}
