@@ -219,7 +219,7 @@ def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: Learnin
     assert (waits["step"], waits["until"]) == ("waiting", until)
     assert (row["is_in"], row["status"], row["leaves_by"]) == (True, "active", until)
     assert f"with the next ten, by {until} at the latest" in learned.moments["leaving"]["told"]
-    assert said.endswith("; 1 have withdrawn since")
+    assert said.endswith("; withdrawn since: 1")
     assert learned.moments["in it"]["datasets"][0]["leaves_by"] == ""
     assert [one["leaves_by"] for one in learned.heard["wallet studies"]["datasets"]] == ["", ""]
 

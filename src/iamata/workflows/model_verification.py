@@ -318,7 +318,7 @@ def _check_consents(
     says = f"{dataset.custodian}: of {len(living)} in its dataset, {len(living) - wrong} had agreed by then"
     left = sum(_has_left(view, one) for one in living)
     if left:
-        says += f"; {left} have withdrawn since"
+        says += f"; withdrawn since: {left}"
     if erased:
         says += f"; {erased} were erased since"
     return _say("consents", Ground.OPENED, holds=wrong == 0, says=says)

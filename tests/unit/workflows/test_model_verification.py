@@ -146,7 +146,10 @@ def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: T
     found = find_consents(told.verify(told.model))
 
     assert [one for one, said in found.items() if not said.holds] == [FORGETFUL, DEAF]
-    assert found[FORGETFUL].says == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then"
+    assert (
+        found[FORGETFUL].says
+        == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then; withdrawn since: 1"
+    )
     assert {one.ground for one in found.values()} == {Ground.OPENED}
 
 
