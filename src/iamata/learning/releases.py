@@ -1,7 +1,9 @@
 """What a model's file may tell: no count of one to nine rows, and no mean over so few.
 
 A file gives means with the numbers over which they were taken, and rates from which counts follow. So a
-model is let go only if the sums that it rests on have no such part; where noise was added it may have any.
+regression takes a category that one to nine rows have for one that nobody has, and these rows for rows of
+the first category; likewise where a value is missing in so few. And a model is let go only if the sums that
+it rests on have no other such part. Where noise was added they may have any.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +21,14 @@ RELEASED_ROWS_MIN: Final = 10
 
 
 def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
-    """Run a fit, and refuse its result where it would tell of fewer than ten rows."""
+    """Run a fit without its rare categories, and refuse a result that would tell of fewer than ten rows."""
     seen: dict[str, Values] = {}
     try:
         query = next(programme)
         while True:
             sums = yield query
+            if query.name == "moments":
+                sums = _pass_over_few(sums, schema)
             seen.setdefault(query.name, sums)
             query = programme.send(sums)
     except StopIteration as end:
@@ -33,6 +37,17 @@ def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
             is_enough = count == 0 or count >= RELEASED_ROWS_MIN
             require(is_enough, Reason.TOO_FEW_PATIENTS, f"{column}: too few rows {what}")
         return result
+
+
+def _pass_over_few(moments: Values, schema: Schema) -> Values:
+    """Take each category, and each lack of a value, that one to nine rows have for one that none has."""
+    is_told = [
+        (isinstance(column, Numeric) and category is None) or total == 0 or total >= RELEASED_ROWS_MIN
+        for (column, category), total in zip(
+            list_terms(schema.get_features()), np.rint(moments["sums"]).tolist(), strict=True
+        )
+    ]
+    return {**moments, **{name: np.where(is_told, moments[name], 0.0) for name in ("sums", "squares")}}
 
 
 def list_counts(seen: Mapping[str, Values], schema: Schema) -> Iterator[tuple[str, str, float]]:
@@ -55,12 +70,12 @@ def _list_terms(moments: Values, schema: Schema) -> Iterator[tuple[str, str, flo
     counts = zip(moments["present"].tolist(), np.rint(moments["sums"]).tolist(), strict=True)
     for (column, category), (present, total) in zip(list_terms(schema.get_features()), counts, strict=True):
         if isinstance(column, Numeric) and category is None:
-            yield column.name, _spell(column, category), present
+            yield column.name, _spell(column), present
         else:
-            yield column.name, _spell(column, category), total
+            yield column.name, _spell(column), total
             left[column.name] -= total
     for column in schema.get_features():
-        yield column.name, _spell(column, None), left[column.name]
+        yield column.name, _spell(column), left[column.name]
 
 
 def _list_classes(schema: Schema, counts: list[float]) -> Iterator[tuple[str, str, float]]:
@@ -70,13 +85,11 @@ def _list_classes(schema: Schema, counts: list[float]) -> Iterator[tuple[str, st
 def _list_column(column: Column, sums: list[float]) -> Iterator[tuple[str, str, float]]:
     """List how many rows of one outcome have a value, or each of the categories."""
     counts = sums if isinstance(column, Categorical) else sums[:1]
-    yield from ((column.name, _spell(column, None), count) for count in counts)
+    yield from ((column.name, _spell(column), count) for count in counts)
 
 
-def _spell(column: Column, category: str | None) -> str:
+def _spell(column: Column) -> str:
     """Say what there are too few of, and what to do about it."""
-    if category == "":
-        return "where it is missing; let what is missing be its mean, or leave the column out"
     if isinstance(column, Categorical):
         return "of a category; merge it with another, or leave the column out"
     return "with a value; leave the column out"

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from iamata.learning.estimators.growing import Boosting
+from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.programmes import run
 from iamata.learning.protocols import (
     Bayes,
@@ -71,9 +73,16 @@ def test_a_model_of_many_is_let_go_and_a_category_that_nobody_has_is_no_matter(
     assert train(make_protocol(estimator), make_rows()).model
 
 
-@pytest.mark.parametrize("estimator", [Regression(), Bayes()])
-def test_a_category_of_few_is_not_told(estimator: Estimator) -> None:
-    said = refuse(make_protocol(estimator), make_rows(rare=FEW))
+def test_a_regression_takes_a_category_of_few_for_one_that_nobody_has() -> None:
+    protocol = make_protocol(Regression(), missing="mean")
+
+    few, nobody = (train(protocol, make_rows(rare=one)).model for one in (FEW, ["no"] * ROWS))
+
+    assert few == nobody
+
+
+def test_naive_bayes_tells_no_category_of_few() -> None:
+    said = refuse(make_protocol(Bayes()), make_rows(rare=FEW))
 
     assert said == "rare: too few rows of a category; merge it with another, or leave the column out"
 
@@ -94,10 +103,12 @@ def test_a_mean_of_few_is_not_told(estimator: Estimator) -> None:
 
 
 def test_a_regression_tells_of_no_few_whose_value_is_missing() -> None:
-    said = refuse(make_protocol(Regression()), make_rows(load=MISSING))
+    raw = train(make_protocol(Regression()), make_rows(load=MISSING)).model
 
-    assert said.startswith("load: too few rows where it is missing")
-    assert train(make_protocol(Regression(), missing="mean"), make_rows(load=MISSING)).model
+    model = decode_model(raw, identify_model(raw))
+    assert isinstance(model, LinearModel)
+    lacking = [one for one in model.fit.moments.terms if (one.column, one.category) == ("load", "")]
+    assert [(one.mean, one.spread) for one in lacking] == [(0.0, 0.0)]
 
 
 @pytest.mark.parametrize("estimator", [Bayes(), Trees(settings=Boosting(trees_max=3))])
