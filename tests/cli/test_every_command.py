@@ -35,8 +35,8 @@ STUDY: Final = (
 )
 PINNED: Final = {
     "access ask": "bodies custodian may_be_incomplete obligations records",
-    "dataset build": "confirm_until custodian dataset height is_overdue leaves patients_read rows_read "
-    "status study unknown_patients",
+    "dataset build": "confirm_until custodian dataset findings height is_overdue leaves patients_read "
+    "rows_read status study unknown_patients",
     "dataset list": "datasets",
     "dataset look-after": "steps",
     "dataset show": "confirm_until consents custodian dataset height is_overdue leaves members replaces "
