@@ -110,7 +110,7 @@ def test_whoever_has_taken_a_record_out_before_takes_part_with_the_others_and_st
 
 @pytest.mark.parametrize(
     ("count", "step", "later"),
-    [(9, Step.NOTHING, Step.RETIRED), (10, Step.REPLACED, Step.CONFIRMED)],
+    [(9, Step.WAITING, Step.RETIRED), (10, Step.REPLACED, Step.CONFIRMED)],
 )
 @pytest.mark.parametrize("by", ["instance", "code"])
 def test_whoever_takes_records_out_of_a_dataset_leaves_it(
