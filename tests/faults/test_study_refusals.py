@@ -3,7 +3,8 @@
 What never comes as far as a run is refused where it is brought: columns that collide (`columns/`,
 `learning/test_tables`), cells that fit no column (`learning/test_tables`), a changed model file
 (`estimators/test_model_files`, `workflows/test_model_verification`). A permit that expires during a run
-needs a clock that a test moves (`workflows/test_run_faults`).
+needs a clock that a test moves (`workflows/test_run_faults`). There, too, one class only and what does not
+converge: beside other datasets of the same patients, one whose outcome differs in a few rows is not built.
 """
 
 import dataclasses
@@ -59,11 +60,6 @@ WANTED: Final = {
         change(lambda row: {**row, "again": -2.0 * float(row["marker"] or 0)}),
         write_protocol(schema=TWICE, estimator=BARE),
     ),
-    "one class": want(change(lambda row: {**row, "ill": 1})),
-    "separable": want(
-        change(lambda row: {**row, "ill": int(float(row["marker"] or 0) > 0)}),
-        write_protocol(estimator=Regression(settings=Settings(l2=0.0, rounds_max=5))),
-    ),
     "nobody": want({**ROWS, LAST: []}),
     "other types": want(change(lambda row: {**row, "marker": "high"}, (LAST,))),
     "not a number": want(change(lambda row: {**row, "ill": float("nan")}, (LAST,))),
@@ -102,8 +98,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     [
         ("constant", Reason.COLUMN_CONSTANT),
         ("collinear", Reason.COLUMNS_COLLINEAR),
-        ("one class", Reason.ONE_CLASS_ONLY),
-        ("separable", Reason.NOT_CONVERGED),
     ],
 )
 def test_what_cannot_be_learned_from_fails_a_run(running: Running, name: str, reason: Reason) -> None:
