@@ -21,7 +21,7 @@ import msgspec
 
 from bench import heart
 from bench.harness import Figure, compare, measure_s
-from bench.tap import HOST, Tap
+from bench.tap import Tap
 from iamata.consent.data_use import ResearchPurpose
 from iamata.learning.programmes import Query, add_plainly, run
 from iamata.learning.protocols import Protocol, is_kept_out, learn, split_site
@@ -33,6 +33,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node.configuration import read_configuration, write_configuration
 from iamata.node.home import open_home
 from iamata.testing.nodes import RunningNode, introduce, keep_port
+from iamata.testing.relayed_line import HOST
 from iamata.testing.study_network import OWNER, StudyNetwork
 from iamata.workflows import withdrawals
 from iamata.workflows.author import settle

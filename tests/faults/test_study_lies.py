@@ -16,7 +16,8 @@ from iamata.node.configuration import read_configuration, write_configuration
 from iamata.testing.learning import draw_rows, write_protocol
 from iamata.testing.lying_relay import HEARD, LIE, LIES, MASKED, PHASE_S, REVEALS, SURVIVORS
 from iamata.testing.nodes import RunningNode, introduce
-from iamata.testing.slow_line import HOST, SlowLine
+from iamata.testing.relayed_line import HOST
+from iamata.testing.slow_line import SlowLine
 from iamata.testing.study_network import OWNER, StudyNetwork
 from iamata.workflows.frozen_tables import Row
 

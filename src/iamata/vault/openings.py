@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from iamata.crypto import aead
-from iamata.crypto.commitments import commit
+from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.model.ids import Commitment, PatientId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import OpeningRow
@@ -17,6 +17,8 @@ from iamata.vault.shelf import Head, add_to_digest
 PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
 """The roll of a dataset of 100,000 patients."""
 NAME_LENGTH_MAX: Final = 128
+NO_SALT: Final = bytes(SALT_BYTES)
+"""Of an opening to which no commitment stands on the ledger, so that nothing has to be hidden."""
 
 _LABEL: Final = b"iamata/1/opening"
 

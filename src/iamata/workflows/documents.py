@@ -6,22 +6,19 @@ from typing import Annotated, Final
 
 import msgspec
 
-from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.protocols import Protocol, name_document, read_protocol
 from iamata.ledger.entries import Study
 from iamata.model.ids import Digest, MemberId, RunId, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT
 from iamata.vault.custody import Custody
-from iamata.vault.openings import PAYLOAD_BYTES_MAX, Opening, find_opening, keep_opening
+from iamata.vault.openings import NO_SALT, PAYLOAD_BYTES_MAX, Opening, find_opening, keep_opening
 
 DOCUMENT: Final = "document"
 EVALUATION: Final = "evaluation"
 HANDED_IN: Final = "handed-in"
 _TRANSCRIPT: Final = b"iamata/1/attested\x00"
 ROUNDS_BYTES: Final = 32
-_NO_SALT: Final = bytes(SALT_BYTES)
-"""Nothing is hidden here: the name is the hash itself."""
 
 
 def keep_document(custody: Custody, raw: bytes) -> Digest:
@@ -30,7 +27,7 @@ def keep_document(custody: Custody, raw: bytes) -> Digest:
     digest = name_document(raw)
     keep_opening(
         custody,
-        Opening(name=digest, patient=NO_PATIENT, kind=DOCUMENT, salt=_NO_SALT, payload=raw),
+        Opening(name=digest, patient=NO_PATIENT, kind=DOCUMENT, salt=NO_SALT, payload=raw),
     )
     return digest
 
@@ -89,7 +86,7 @@ def note_handed_in(custody: Custody, sender: MemberId, handed: HandedIn) -> None
     said = hashlib.sha256(handed.model).digest() + handed.compute_transcript().encode("ascii")
     name = f"{handed.run}/of/{sender}"
     keep_opening(
-        custody, Opening(name=name, patient=NO_PATIENT, kind=HANDED_IN, salt=_NO_SALT, payload=said)
+        custody, Opening(name=name, patient=NO_PATIENT, kind=HANDED_IN, salt=NO_SALT, payload=said)
     )
 
 
@@ -98,7 +95,7 @@ def keep_handed_in(custody: Custody, handed: HandedIn) -> None:
     name = f"{handed.run}/{handed.compute_transcript()}"
     said = handed.rounds + handed.evaluation
     keep_opening(
-        custody, Opening(name=name, patient=NO_PATIENT, kind=EVALUATION, salt=_NO_SALT, payload=said)
+        custody, Opening(name=name, patient=NO_PATIENT, kind=EVALUATION, salt=NO_SALT, payload=said)
     )
 
 

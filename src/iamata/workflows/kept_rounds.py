@@ -12,7 +12,6 @@ import msgspec
 
 from iamata.crypto import hkdf
 from iamata.crypto.aead import KEY_BYTES
-from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.secure_sum.encoding import read_residues, spell_residues, split_parts
 from iamata.learning.secure_sum.messages import PHASES
 from iamata.learning.secure_sum.plans import Plan
@@ -22,6 +21,7 @@ from iamata.model.instants import MS_PER_MINUTE
 from iamata.model.reasons import Reason, Refused, require
 from iamata.vault.custody import Custody
 from iamata.vault.openings import (
+    NO_SALT,
     PAYLOAD_BYTES_MAX,
     Opening,
     erase_openings,
@@ -38,7 +38,6 @@ BINDING: Final = (PHASES.index("shares"), PHASES.index("masked"))
 _SEED: Final = "run-seed"
 _VIEW: Final = "run-view"
 _SUM: Final = "run-sum"
-_NO_SALT: Final = bytes(SALT_BYTES)
 
 
 class _Begun(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -140,7 +139,7 @@ def forget_rounds(custody: Custody, run: RunId) -> None:
 
 def _keep(custody: Custody, run: RunId, kind: str, rest: str, payload: bytes) -> None:
     opening = Opening(
-        name=_name(run, kind, rest), patient=_get_owner(run), kind=kind, salt=_NO_SALT, payload=payload
+        name=_name(run, kind, rest), patient=_get_owner(run), kind=kind, salt=NO_SALT, payload=payload
     )
     keep_opening(custody, opening)
 

@@ -7,7 +7,6 @@ the same again finds the same run, and no site takes part in a second one.
 from collections.abc import Sequence
 from typing import Final
 
-from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.answers import Answer, decode_answer
 from iamata.learning.questions import Asked, name_run
 from iamata.ledger.entries import Run, RunStatus
@@ -16,13 +15,11 @@ from iamata.model.ids import DatasetId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT, LedgerView
 from iamata.vault.custody import Custody
-from iamata.vault.openings import Opening, find_opening, keep_opening
+from iamata.vault.openings import NO_SALT, Opening, find_opening, keep_opening
 
 QUESTION: Final = "question"
 """Kind of what an owner keeps of a question that it has asked."""
 ATTEMPTS_MAX: Final = 16
-_NO_SALT: Final = bytes(SALT_BYTES)
-"""Nothing is hidden here."""
 
 
 def find_attempt(
@@ -48,7 +45,7 @@ def read_answer(raw: bytes, view: LedgerView, run_id: RunId, run: Run) -> Answer
 def keep_question(custody: Custody, run: RunId, asked: Asked) -> None:
     """Keep what a run asks, for its sites."""
     opening = Opening(
-        name=_name(run), patient=NO_PATIENT, kind=QUESTION, salt=_NO_SALT, payload=asked.encode()
+        name=_name(run), patient=NO_PATIENT, kind=QUESTION, salt=NO_SALT, payload=asked.encode()
     )
     keep_opening(custody, opening)
 

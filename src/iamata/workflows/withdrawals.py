@@ -25,7 +25,7 @@ from iamata.workflows.datasets import (
     make_participant,
     post,
 )
-from iamata.workflows.frozen_tables import Participant, get_roll, list_rolls, read_rows
+from iamata.workflows.frozen_tables import Participant, Roll, get_roll, list_rolls, read_rows
 from iamata.workflows.hiding import PATIENTS_MIN, Hiding
 from iamata.workflows.office import Office
 
@@ -55,7 +55,7 @@ def look_after(office: Office, study_id: StudyId) -> Step:
     if dataset_id is None:
         return Step.NOTHING
     roll = get_roll(office.custody, dataset_id)
-    staying = [one for one in roll.participants if _is_staying(office, view, one, study_id)]
+    staying = _list_staying(office, view, roll)
     leaving = len(roll.participants) - len(staying)
     is_due = _is_word_due(office, view, dataset_id)
     if leaving == 0:
@@ -98,17 +98,20 @@ def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
 
 
-def _is_staying(office: Office, view: LedgerView, one: Participant, study_id: StudyId) -> bool:
-    """Tell whether a participant still agrees by the same consent, and no more of their records is denied.
+def _list_staying(office: Office, view: LedgerView, roll: Roll) -> list[Participant]:
+    """List who still agrees by the same consent, and denies no more of their records than before.
 
     Which records are in a frozen row nobody can tell, so whoever takes some out leaves.
     """
-    study, protocol = get_study(office, view, study_id)
-    agreed = find_agreed(office, view, one.patient, study, protocol)
-    if agreed is None or agreed.consent != one.consent:
-        return False
-    now = make_participant(office, study_id, one.patient, agreed)
-    return all(denial in one.narrowing for denial in now.narrowing)
+    study, protocol = get_study(office, view, roll.study)
+    staying = []
+    for one in roll.participants:
+        agreed = find_agreed(office, view, one.patient, study, protocol)
+        if agreed is not None and agreed.consent == one.consent:
+            now = make_participant(office, roll.study, one.patient, agreed)
+            if set(now.narrowing) <= set(one.narrowing):
+                staying.append(one)
+    return staying
 
 
 def _is_word_due(office: Office, view: LedgerView, dataset_id: DatasetId) -> bool:
