@@ -102,6 +102,16 @@ def agree(places: Places) -> tuple[object, ...]:
     return anna
 
 
+def check_told(places: Places, looked: list[dict[str, Any]], dataset: str) -> None:
+    """Hold that the patient reads for which dataset of which study their records were read."""
+    study = places.network.study
+    (read,) = (one for one in looked if one["purpose"] == "HRESCH" and one["records"])
+    (use,) = read["uses"]
+    assert (use["kind"], use["id"], use["study"]) == ("dataset", dataset, study)
+    told = ask("wallet", "accesses", "--node", places.urls[SITE], "--wallet", places.anna).out
+    assert f"records of {SITE} for dataset {dataset} of study {study} «{COHORT.title}», for" in told
+
+
 @pytest.mark.slow
 @pytest.mark.network
 def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes(places: Places) -> None:
@@ -140,3 +150,4 @@ def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes
     assert [one["model"] for one in standing["models"]] == [model]
     looked = ask("wallet", "accesses", *anna, "--json").document["accesses"]
     assert sorted(one["purpose"] for one in looked) == ["HRESCH", "HRESCH", "HRESCH", "TREAT", "TREAT"]
+    check_told(places, looked, built[0]["dataset"])

@@ -117,7 +117,7 @@ PINNED: Final = {
     "wallet lift": "acts consent lifted",
     "wallet outbox": "called_off waiting",
     "wallet remove-device": "key",
-    "wallet restrict": "consent terms",
+    "wallet restrict": "consent terms leaves_datasets_by",
     "wallet send": "acts waiting",
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",

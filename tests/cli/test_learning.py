@@ -192,7 +192,8 @@ def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: Lea
     assert uses[2]["id"] == said["model"]
     assert [one["records"] for one in looked] == [0, 0, 0]  # the row came in a file
     told = learned.moments["looked"]["told"]
-    assert f"your row at north in model {said['model']} of study {uses[2]['study']}" in told
+    title = learned.heard["study show"]["title"]
+    assert f"your row at north in model {said['model']} of study {uses[2]['study']} «{title}»" in told
 
 
 def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned: LearningStory) -> None:
@@ -218,10 +219,25 @@ def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: Learnin
     assert until == learned.heard["dataset show"]["confirm_until"][:10]
     assert (waits["step"], waits["until"]) == ("waiting", until)
     assert (row["is_in"], row["status"], row["leaves_by"]) == (True, "active", until)
-    assert f"with the next ten, by {until} at the latest" in learned.moments["leaving"]["told"]
+    assert row["leaves_because"] == "withdrawn"
+    told = learned.moments["leaving"]["told"]
+    assert f"You have withdrawn your consent, and leave dataset {row['dataset']} with the next ten" in told
+    assert f"by {until} at the latest" in told
     assert said.endswith("; withdrawn since: 1")
     assert learned.moments["in it"]["datasets"][0]["leaves_by"] == ""
     assert [one["leaves_by"] for one in learned.heard["wallet studies"]["datasets"]] == ["", ""]
+
+
+def test_who_narrows_is_told_that_they_leave_a_study_that_asks_for_it(learned: LearningStory) -> None:
+    narrowed = learned.moments["narrowed"]
+    (row,) = narrowed["datasets"]
+
+    assert narrowed["restrict"]["leaves_datasets_by"] == row["leaves_by"] != ""
+    assert (row["is_in"], row["leaves_because"]) == (True, "narrowed")
+    assert (
+        "Your consent was narrowed: if by anything that the study asks for, you leave" in narrowed["told"]
+    )
+    assert "withdrawn" not in narrowed["told"]
 
 
 def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: LearningStory) -> None:

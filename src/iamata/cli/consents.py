@@ -54,6 +54,8 @@ FromOption = Annotated[
 ReplacesOption = Annotated[
     str | None, typer.Option("--replaces", metavar="ID", help="The consent that this one replaces.")
 ]
+IN_A_DATASET: str = "If a study's dataset has your row"
+IN_A_DATASET_OF_IT: str = f"{IN_A_DATASET}, and the study asks for anything that you deny now"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -147,9 +149,12 @@ def restrict(
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.restrict(opened, wallet, consent=chosen, terms=terms)
+        until = find_leaving_day(opened, chosen)
+    said = f"Consent {chosen} is narrower from this moment on."
+    leaving = [spell_leaving(until, IN_A_DATASET_OF_IT)] if until else []
     show(
-        {"consent": chosen, "terms": words},
-        [f"Consent {chosen} is narrower from this moment on.", *warn_of_haste(linked)],
+        {"consent": chosen, "terms": words, "leaves_datasets_by": until},
+        [said, *leaving, *warn_of_haste(linked)],
     )
 
 
@@ -216,12 +221,12 @@ def withdraw(
     said = f"Consent {chosen} is withdrawn: nobody is shown anything on it from now on."
     show(
         {"consent": chosen, "leaves_datasets_by": until},
-        [said, *([spell_leaving(until)] if until else []), *warn_of_haste(linked)],
+        [said, *([spell_leaving(until, IN_A_DATASET)] if until else []), *warn_of_haste(linked)],
     )
 
 
 def find_leaving_day(place: Place, consent: ConsentId) -> str:
-    """Find by which day a row is out of its custodian's datasets; nothing here undoes the withdrawal."""
+    """Find by which day a row is out of its custodian's datasets; nothing here undoes the decision."""
     try:
         until_ms = find_leaving_until(place, consent)
     except Refused:
@@ -229,11 +234,11 @@ def find_leaving_day(place: Place, consent: ConsentId) -> str:
     return "" if until_ms is None else format_day(compute_day(until_ms))
 
 
-def spell_leaving(until: str) -> str:
-    """Say what becomes of a row that a study learns from."""
+def spell_leaving(until: str, condition: str) -> str:
+    """Say what becomes of a row that a study learns from, and on which condition."""
     return (
-        "If a study's dataset has your row (iamata wallet studies), you leave with the next ten, "
-        f"by {until} at the latest; runs until then still use your row."
+        f"{condition} (iamata wallet studies), you leave with the next ten, by {until} at the latest; "
+        "runs until then still use your row."
     )
 
 

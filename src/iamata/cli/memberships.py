@@ -9,9 +9,16 @@ from iamata.cli.options import WalletOption
 from iamata.cli.output import show, spell_table
 from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.model.instants import compute_day, format_day
-from iamata.node.memberships import Membership, list_memberships
+from iamata.node.memberships import Leaving, Membership, list_memberships
 
 HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "what came of it")
+
+BECAUSE: dict[str, str] = {
+    Leaving.WITHDRAWN: "You have withdrawn your consent, and leave",
+    Leaving.REPLACED: "You have put another consent in the place of this one, and leave",
+    Leaving.ENDED: "Your consent has ended, and you leave",
+    Leaving.NARROWED: "Your consent was narrowed: if by anything that the study asks for, you leave",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +54,8 @@ def describe_membership(one: Membership) -> dict[str, Any]:
         "dataset": one.dataset,
         "status": one.entry.status,
         "is_in": one.is_in,
-        "leaves_by": format_day(compute_day(one.entry.confirm_until_ms)) if one.is_leaving else "",
+        "leaves_by": format_day(compute_day(one.entry.confirm_until_ms)) if one.leaving else "",
+        "leaves_because": str(one.leaving or ""),
         "is_proven": one.is_proven,
         "models": [{"model": name, "status": entry.status} for name, entry in one.models],
         "answers": list(one.answers),
@@ -55,10 +63,10 @@ def describe_membership(one: Membership) -> dict[str, Any]:
 
 
 def spell_leaving(row: dict[str, Any]) -> str:
-    """Say when somebody who has withdrawn is out of a dataset."""
+    """Say why and when somebody is out of a dataset."""
     return (
-        f"You leave dataset {row['dataset']} with the next ten, by {row['leaves_by']} at the latest; "
-        "runs until then still use your row."
+        f"{BECAUSE[row['leaves_because']]} dataset {row['dataset']} with the next ten, "
+        f"by {row['leaves_by']} at the latest; runs until then still use your row."
     )
 
 

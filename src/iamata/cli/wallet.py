@@ -1,8 +1,8 @@
 """`iamata wallet`: the patient's side. Keys, share codes, and the joined list of who looked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,6 +14,7 @@ from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcom
 from iamata.cli.output import show
 from iamata.cli.parties import choose_member, get_member, read_patient
 from iamata.cli.places import NodeOption, PlaceOption, get_home, open_place
+from iamata.cli.uses import describe_uses, spell_used
 from iamata.cli.wording import spell_fhir
 from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
@@ -25,12 +26,10 @@ from iamata.node import wallets
 from iamata.node.following import follow_at_node, follow_in_home
 from iamata.node.identities import open_or_create
 from iamata.node.outbox import Outcome
-from iamata.ports import LedgerView
 from iamata.stores.private_files import hold_folder
 from iamata.stores.wallets import create_wallet, load_wallet
 from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.enrolments import read_enrolment_code
-from iamata.workflows.lineages import find_study_of
 from iamata.workflows.outbox import EnrolAct
 from iamata.workflows.share_codes import shorten
 from iamata.workflows.wallets import Identity, KeptTerms, find_identity
@@ -178,8 +177,7 @@ def list_accesses(*, home: PlaceOption = None, node: NodeOption = None, wallet: 
     """List everyone who looked, at every custodian; each entry is checked against the ledger here."""
     with open_place(home, node, wallet) as opened:
         looked = sorted(wallets.list_accesses(opened, wallet), key=lambda one: one.at_ms)
-        view = opened.engine.snapshot()
-        uses = [describe_uses(view, one) for one in looked]
+        uses = describe_uses(opened, looked)
     rows = [
         {
             "time": format_instant(one.at_ms),
@@ -258,27 +256,11 @@ def spell_wallet(identities: tuple[Identity, ...], consents: list[tuple[KeptTerm
     return lines or ["This wallet is empty. Enrol with: iamata wallet enrol"]
 
 
-def describe_uses(view: LedgerView, one: CheckedAccess) -> list[dict[str, str]]:
-    """Describe in which dataset, run or model an access used something, and of which study that is."""
-    uses = []
-    for used in one.used:
-        kind, _, name = used.partition("/")
-        uses.append({"kind": kind, "id": name, "study": find_study_of(view, used) or ""})
-    return uses
-
-
-def spell_access(one: CheckedAccess, uses: Sequence[Mapping[str, str]]) -> str:
+def spell_access(one: CheckedAccess, uses: Sequence[dict[str, Any]]) -> str:
     """Say in a sentence who looked, and which study or model was the reason."""
     time = format_instant(one.at_ms // MS_PER_SECOND * MS_PER_SECOND)
     purpose = PLAIN_WORDS.get(one.purpose, one.purpose)
-    used = ", ".join(f"{each['kind']} {each['id']} of study {each['study'] or '?'}" for each in uses)
-    if not used:
-        used = f"{one.records} records of {one.custodian}"
-    elif one.records:
-        used = f"{one.records} records of {one.custodian} in {used}"
-    else:
-        used = f"your row at {one.custodian} in {used}"
-    what = f"{used}, for {purpose}, on {one.basis.replace('/', ' ')}"
+    what = f"{spell_used(one, uses)}, for {purpose}, on {one.basis.replace('/', ' ')}"
     proof = "proven by the ledger" if one.is_proven else "not on the ledger yet"
     if one.is_late:
         proof = f"late, while the ledger gave no finality, {proof}"

@@ -1,14 +1,17 @@
 """What a patient asks about learning: in which datasets they are, and what learned from those."""
 
+import enum
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 
 import msgspec
 
 from iamata.ledger.entries import ConsentStatus, Dataset, DatasetStatus, Model, OwnerKind
+from iamata.ledger.events import ConsentNarrowed, DatasetPosted
 from iamata.ledger.tables import CONSENTS, DATASETS
-from iamata.model.ids import ConsentId, DatasetId, ModelId, PatientId
-from iamata.model.instants import Instant
+from iamata.model.ids import Commitment, ConsentId, DatasetId, ModelId, PatientId
+from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.node.places import Place
 from iamata.ports import LedgerView
@@ -18,14 +21,26 @@ from iamata.workflows.lineages import list_answered, list_learned, trace
 from iamata.workflows.memberships import check_membership, list_leaves
 
 
+class Leaving(enum.StrEnum):
+    """Why somebody's row does not stay in a dataset."""
+
+    WITHDRAWN = "withdrawn"
+    REPLACED = "replaced"
+    """Another consent is in the place of the one by which they took part."""
+    ENDED = "ended"
+    """The consent's last day has passed."""
+    NARROWED = "narrowed"
+    """Since the dataset was posted: they leave if what is denied is of what the study asks for."""
+
+
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset of a patient's custodian, whether the patient is in it, and what learned from it."""
 
     dataset: DatasetId
     entry: Dataset
     is_in: bool
-    is_leaving: bool
-    """They have withdrawn, and go with the next ten, by `entry.confirm_until_ms` at the latest."""
+    leaving: Leaving | None
+    """Why they go with the next ten, by `entry.confirm_until_ms` at the latest; None where they stay."""
     is_proven: bool
     """By proofs that were checked against the ledger. Without any consent there is nothing to ask for."""
     models: tuple[tuple[ModelId, Model], ...]
@@ -48,12 +63,12 @@ def list_memberships(place: Place, folder: Path) -> Iterator[Membership]:
             leaves = list(list_leaves(wallet, patient, study))
             answers = ask(place, desk, dataset, [leaf for _, leaf in leaves])
             given = [consent for (consent, _), is_in in zip(leaves, answers, strict=False) if is_in]
-            has_left = bool(given) and not any(is_in_force(view, one) for one in given)
+            is_standing = entry.status is DatasetStatus.ACTIVE
             yield Membership(
                 dataset=dataset,
                 entry=entry,
                 is_in=any(answers),
-                is_leaving=has_left and entry.status is DatasetStatus.ACTIVE,
+                leaving=find_leaving(place, view, dataset, given) if is_standing else None,
                 is_proven=len(answers) == len(leaves) > 0,
                 models=tuple(list_learned(view, found, dataset)),
                 answers=tuple(list_answered(view, found, dataset)),
@@ -61,9 +76,9 @@ def list_memberships(place: Place, folder: Path) -> Iterator[Membership]:
 
 
 def find_leaving_until(place: Place, consent: ConsentId) -> Instant | None:
-    """Find by when at the latest a withdrawn consent's row leaves its custodian's datasets, if in one.
+    """Find by when at the latest a consent's row leaves its custodian's datasets, if in one.
 
-    Whether it is in one is not asked, for who has just withdrawn waits for no answer of the custodian's.
+    Whether it is in one is not asked, for who has just decided waits for no answer of the custodian's.
     """
     view = place.engine.snapshot()
     entry = CONSENTS.find(view, consent)
@@ -74,10 +89,32 @@ def find_leaving_until(place: Place, consent: ConsentId) -> Instant | None:
     return max((one.confirm_until_ms for one in standing if one.custodian == entry.custodian), default=None)
 
 
-def is_in_force(view: LedgerView, consent: ConsentId) -> bool:
-    """Tell whether a consent stands on the ledger."""
+def find_leaving(
+    place: Place, view: LedgerView, dataset: DatasetId, given: Sequence[ConsentId]
+) -> Leaving | None:
+    """Find why a patient leaves a dataset, in which they are by some of these consents; None if not."""
+    found = [find_why(place, view, dataset, one) for one in given]
+    return None if not found or None in found else found[0]
+
+
+def find_why(place: Place, view: LedgerView, dataset: DatasetId, consent: ConsentId) -> Leaving | None:
+    """Find what became of a consent since a dataset was made on it, None where it stands as it did."""
     entry = CONSENTS.find(view, consent)
-    return entry is not None and entry.status is ConsentStatus.ACTIVE
+    if entry is None or entry.status is ConsentStatus.WITHDRAWN:
+        return Leaving.WITHDRAWN
+    if entry.status is ConsentStatus.REPLACED:
+        return Leaving.REPLACED
+    if entry.until_day < compute_day(Instant(place.clock())):
+        return Leaving.ENDED
+    standing = {one.terms for one in entry.restrictions}
+    return Leaving.NARROWED if standing & list_narrowed_since(place, dataset) else None
+
+
+def list_narrowed_since(place: Place, dataset: DatasetId) -> set[Commitment]:
+    """List the restrictions that came after a dataset was posted."""
+    events = (leaf.event for _, leaf in place.engine.events(0))
+    since = dropwhile(lambda one: not (isinstance(one, DatasetPosted) and one.dataset == dataset), events)
+    return {one.restriction for one in since if isinstance(one, ConsentNarrowed)}
 
 
 def ask(place: Place, desk: Desk, dataset: DatasetId, leaves: Sequence[bytes]) -> list[bool]:

@@ -42,8 +42,8 @@ SHOWN: Final = (
 BREAK_GLASS: Final = "BTG"
 """The purpose (v3-ActReason) of every search by demographics."""
 
-USES: Final = ("dataset", "run", "model")
-"""What a patient's row or record is used in, as `used` names it: KIND/ID."""
+USES: Final = ("study", "dataset", "run", "model")
+"""What a patient's row or record is used for, as `used` names it: KIND/ID."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -77,7 +77,7 @@ class CheckedAccess(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     """How many records were read, or left."""
     used: tuple[str, ...] = ()
-    """In which dataset, run or model they, or the patient's row, were used: KIND/ID."""
+    """For which study, dataset, run or model they, or the patient's row, were used: KIND/ID."""
     is_proven: bool
     """The ledger binds the custodian to this entry."""
     is_released: bool

@@ -56,6 +56,8 @@ class Asked(NamedTuple):
     study: Study
     protocol: Protocol
     views: Mapping[str, CompiledView]
+    reasons: tuple[str, ...]
+    """For which study and dataset, as a patient reads it beside the records: KIND/ID."""
 
 
 class Permitted(msgspec.Struct, frozen=True):
@@ -68,19 +70,25 @@ class Permitted(msgspec.Struct, frozen=True):
 
 def build_from_vault(office: Office, study_id: StudyId, conditions: Conditions) -> DatasetId:
     """Build a site's dataset for a study out of its vault, as the cohort in the protocol says."""
-    gathered = gather_cohort(office, study_id, conditions)
-    return build_dataset(office, study_id, gathered.rows, conditions, read_under=gathered.consents)
+    dataset = DatasetId(office.author.make_id())
+    gathered = gather_cohort(office, study_id, conditions, dataset=dataset)
+    return build_dataset(
+        office, study_id, gathered.rows, conditions, read_under=gathered.consents, dataset=dataset
+    )
 
 
-def gather_cohort(office: Office, study_id: StudyId, conditions: Conditions) -> Cohorted:
-    """Make the row of each patient who takes part and is in the cohort.
+def gather_cohort(
+    office: Office, study_id: StudyId, conditions: Conditions, *, dataset: DatasetId
+) -> Cohorted:
+    """Make the row of each patient who takes part and is in the cohort, to be put into a dataset.
 
     What could not become a dataset anyway is refused before anything is opened.
     """
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
     require_buildable(office, view, study, protocol, conditions)
-    asked, gathered = Asked(study, protocol, compile_views(protocol)), Cohorted()
+    reasons = (f"study/{study_id}", f"dataset/{dataset}")
+    asked, gathered = Asked(study, protocol, compile_views(protocol), reasons), Cohorted()
     cohort = get_cohort(protocol)
     patients = _list_patients(office)
     while some := list(islice(patients, PATIENTS_TOGETHER)):
@@ -105,7 +113,7 @@ def _permit(office: Office, asked: Asked, patients: Sequence[PatientId]) -> list
     permitted = [one for one in decided if one is not None]
     append_entries(
         office.custody,
-        [entry for one in permitted for entry in _write_entries(office, view, asked.study, one)],
+        [entry for one in permitted for entry in _write_entries(office, view, asked, one)],
     )
     return permitted
 
@@ -134,15 +142,15 @@ def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) 
 
 
 def _write_entries(
-    office: Office, view: LedgerView, study: Study, permitted: Permitted
+    office: Office, view: LedgerView, asked: Asked, permitted: Permitted
 ) -> Iterator[JournalEntry]:
-    permit = permitted.permit
+    permit, study = permitted.permit, asked.study
     for one in (permit, *list_living(office, view, permit.others)):
         details = ReadDetails(
             person=study.researcher,
             purpose=RESEARCH,
             basis=f"consent/{one.consent}" if one.consent is not None else f"policy/{one.policy}",
-            records=one.records,
+            records=(*one.records, *asked.reasons),
             recipient=study.owner,
         )
         yield write_read(office, view, one.patient, details)

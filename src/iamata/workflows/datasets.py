@@ -51,17 +51,19 @@ class Agreed(NamedTuple):
     """Denials that take single records out of the kinds that the study asks for."""
 
 
-def build_dataset(
+def build_dataset(  # noqa: PLR0913  what a dataset is made from
     office: Office,
     study_id: StudyId,
     rows: PatientRows,
     conditions: Conditions,
     *,
     read_under: Mapping[PatientId, Agreed] | None = None,
+    dataset: DatasetId | None = None,
 ) -> DatasetId:
     """Build a site's first dataset for a study out of the rows of its patients, and post it.
 
-    Where rows were read under consents, whoever consents otherwise by now is left out.
+    Where rows were read under consents, whoever consents otherwise by now is left out. `dataset` is its
+    id where patients have been told one already.
     """
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
@@ -72,7 +74,7 @@ def build_dataset(
         for patient, agreed in found.items()
         if agreed is not None and (read_under is None or read_under[patient] == agreed)
     ]
-    return post(office, view, study_id, rows, participants, replaces=None)
+    return post(office, view, study_id, rows, participants, replaces=None, dataset=dataset)
 
 
 def require_buildable(
@@ -98,6 +100,7 @@ def post(  # noqa: PLR0913  what a dataset is made from
     participants: Sequence[Participant],
     *,
     replaces: DatasetId | None,
+    dataset: DatasetId | None = None,
 ) -> DatasetId:
     """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
     study, protocol = get_study(office, view, study_id)
@@ -112,7 +115,7 @@ def post(  # noqa: PLR0913  what a dataset is made from
         has_holdout=hiding.is_holdout_hidden(rows),
     )
     members, leaves = roll.build_members()
-    dataset = DatasetId(office.author.make_id())
+    dataset = dataset or DatasetId(office.author.make_id())
     commitment = freeze(office.custody, dataset, roll, rows)
     journal_use(office, view, study, participants, record=f"dataset/{dataset}")
     office.author.submit(

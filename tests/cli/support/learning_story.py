@@ -184,8 +184,12 @@ class LearningStory:
         self.ask("model list")
 
     def leave_alone(self) -> None:
-        """Let one withdraw, who has to wait for others."""
+        """Let one narrow their consent and then withdraw it, who has to wait for others."""
         patient = ("--wallet", self.stage.patient_wallet(SITE, 0))
+        denied = ("--purpose", "HRESCH", "--yes")
+        self.moments["narrowed"] = {"restrict": self.stage.ask("wallet", "restrict", *patient, *denied)}
+        self.moments["narrowed"] |= self.stage.ask("wallet", "studies", *patient)
+        self.moments["narrowed"]["told"] = self.stage("wallet", "studies", *patient).out
         self.ask("wallet withdraw", *patient)
         self.moments["one left"] = self.stage.ask("dataset", "look-after", "--member", SITE)
         self.moments["leaving"] = self.stage.ask("wallet", "studies", *patient)

@@ -8,7 +8,7 @@ import pytest
 from iamata.consent.terms import Meaning, Selector
 from iamata.ledger.entries import EhdsPurpose
 from iamata.ledger.tables import STUDIES
-from iamata.model.ids import PatientId
+from iamata.model.ids import DatasetId, PatientId
 from iamata.model.instants import MS_PER_DAY, Day
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.cohorts import COHORT, SAID, keep_records, write_view
@@ -43,6 +43,9 @@ def name_marker(patient: PatientId) -> tuple[Selector, ...]:
     return (Selector(meaning=Meaning.INSTANCE, reference=f"Observation/{patient[:8]}-1"),)
 
 
+DATASET: Final = DatasetId("00000000-0000-4000-8000-000000000001")
+
+
 def list_read(world: StudyWorld, patient: PatientId) -> list[str]:
     entries = read_entries(world.offices[SITES[0]].custody, patient)
     reads = [
@@ -57,19 +60,20 @@ def test_rows_come_of_what_is_permitted_and_each_patient_sees_which_records_were
 ) -> None:
     (leaver,) = world.withdraw(SITES[0], 1)
 
-    gathered = gather_cohort(world.offices[SITES[0]], world.study, HEALTH)
+    gathered = gather_cohort(world.offices[SITES[0]], world.study, HEALTH, dataset=DATASET)
 
     assert gathered.rows == {one: rows for one, rows in world.rows[SITES[0]].items() if one != leaver}
     assert list_read(world, leaver) == []
     for patient, (row,) in gathered.rows.items():
-        read = list_read(world, patient)
+        *read, study, dataset = list_read(world, patient)
+        assert (study, dataset) == (f"study/{world.study}", f"dataset/{DATASET}")
         assert len(read) == 4 + int(row["ill"] or 0)  # not the one that is labelled as restricted
         assert not any(one.endswith(f"-{len(read)}") for one in read)
 
 
 def test_whoever_withdraws_between_reading_and_freezing_is_not_in_the_dataset(world: StudyWorld) -> None:
     office = world.offices[SITES[0]]
-    gathered = gather_cohort(office, world.study, HEALTH)
+    gathered = gather_cohort(office, world.study, HEALTH, dataset=DATASET)
     (leaver,) = world.withdraw(SITES[0], 1)
     other = next(one for one in gathered.rows if one != leaver)
     another = gathered.consents[leaver].consent
@@ -85,7 +89,7 @@ def test_whoever_takes_a_record_out_between_reading_and_freezing_is_not_in_the_d
     world: StudyWorld,
 ) -> None:
     office = world.offices[SITES[0]]
-    gathered = gather_cohort(office, world.study, HEALTH)
+    gathered = gather_cohort(office, world.study, HEALTH, dataset=DATASET)
     (patient,) = world.keep_back(SITES[0], 1, data=name_marker)
 
     dataset = build_dataset(office, world.study, gathered.rows, HEALTH, read_under=gathered.consents)
@@ -103,6 +107,8 @@ def test_whoever_has_taken_a_record_out_before_takes_part_with_the_others_and_st
     dataset = build_from_vault(office, world.study, HEALTH)
 
     (row,) = read_rows(office.custody, dataset, [patient])[patient]
+    told = [one for one in list_read(world, patient) if one.startswith("dataset/")]
+    assert told == [f"dataset/{dataset}"] * 2  # for which the records were read, and where the row is
     assert row == {**world.rows[SITES[0]][patient][0], "marker": None}
     world.world.clock.advance(26 * MS_PER_DAY)
     assert look_after(office, world.study) is Step.CONFIRMED
@@ -154,7 +160,7 @@ def test_nothing_is_opened_for_a_dataset_that_could_not_be(world: StudyWorld) ->
     before = list_read(world, patient)
 
     with pytest.raises(Refused) as refused:
-        gather_cohort(office, world.study, HEALTH)
+        gather_cohort(office, world.study, HEALTH, dataset=DATASET)
 
     assert refused.value.reason is Reason.DATASET_NOT_ACTIVE
     assert list_read(world, patient) == before
@@ -188,6 +194,6 @@ def test_a_protocol_without_a_cohort_wants_a_table(world: StudyWorld) -> None:
     study = world.permit(write_protocol(title="Another"))
 
     with pytest.raises(Refused) as refused:
-        gather_cohort(world.offices[SITES[0]], study, HEALTH)
+        gather_cohort(world.offices[SITES[0]], study, HEALTH, dataset=DATASET)
 
     assert refused.value.reason is Reason.INPUT_INVALID
