@@ -72,7 +72,7 @@ class LedgerWatch:
         with self.taking_place(key=key, wait_s=wait_s) as is_waiting:
             while is_waiting():
                 news = self._news  # of now: what comes while we look must not be missed
-                if has_news(await self._take_look()):
+                if has_news(await self.look()):
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), timeout=min(POLL_S, max(0, until_s - loop.time())))
@@ -93,6 +93,12 @@ class LedgerWatch:
             self.polls -= 1
             self._by_key -= Counter((key,))  # a counter keeps no zeros
 
+    async def look(self) -> LedgerView:
+        """Return the newest view; who asks while another looks is served by that look."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._pool.run(self._engine.snapshot))
+        return await asyncio.shield(self._look)
+
     def hear(self) -> None:
         """Let those who wait look at once; from any thread."""
         loop = self._loop
@@ -108,8 +114,3 @@ class LedgerWatch:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-    async def _take_look(self) -> LedgerView:
-        if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._pool.run(self._engine.snapshot))
-        return await asyncio.shield(self._look)

@@ -1,6 +1,7 @@
 """What a study asks of a node: sites and a researcher its owner's, staff and patients a custodian's."""
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import Final
 
@@ -11,15 +12,18 @@ from iamata.learning.protocols import read_protocol
 from iamata.learning.questions import read_question
 from iamata.ledger.entries import Role
 from iamata.ledger.tables import PERSONS
-from iamata.model.ids import Digest, MemberId
-from iamata.model.reasons import Reason, require
+from iamata.model.ids import Digest, MemberId, RunId
+from iamata.model.reasons import Reason, Refused, require
 from iamata.wire import bodies
 from iamata.workflows import cohort_reads, memberships, model_uses, questions, studies
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
 from iamata.workflows.question_runs import get_question
+from iamata.workflows.relaying import is_under_way
 
 STEP_S: Final = 0.003
 """How often an open phase is looked at for those who wait."""
+LOOK_S: Final = 0.05
+"""How often the ledger is asked, meanwhile, whether the run still goes on."""
 
 
 def carry_message(serving: Serving, caller: Caller, body: bodies.RunMessage) -> bodies.Nothing:
@@ -31,13 +35,29 @@ def carry_message(serving: Serving, caller: Caller, body: bodies.RunMessage) -> 
 
 
 async def await_delivery(serving: Serving, caller: Caller, query: bodies.DeliveryQuery) -> bodies.Delivery:
-    """Return what a phase of a round brought; with `wait_s`, wait until it is closed."""
-    with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
-        while True:
-            found = serving.office.relays.find_delivery(caller.member, query.run, query.plan, query.phase)
-            if found is not None or not is_waiting():
-                return bodies.Delivery(messages=tuple(found or ()))
-            await asyncio.sleep(STEP_S)
+    """Return what a phase of a round brought; with `wait_s`, wait until it is closed or the run is over."""
+    over = asyncio.create_task(_await_end(serving, query.run))
+    try:
+        with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
+            while True:
+                found = serving.office.relays.find_delivery(
+                    caller.member, query.run, query.plan, query.phase
+                )
+                if found is not None or not is_waiting():
+                    return bodies.Delivery(messages=tuple(found or ()))
+                require(not over.done(), Reason.RUN_OVER)
+                await asyncio.sleep(STEP_S)
+    finally:
+        over.cancel()
+
+
+async def _await_end(serving: Serving, run: RunId) -> None:
+    """Return when the ledger says that a run is over; a busy node looks again later."""
+    is_over = False
+    while not is_over:
+        await asyncio.sleep(LOOK_S)
+        with contextlib.suppress(Refused):
+            is_over = not is_under_way(await serving.watch.look(), run)
 
 
 def accept_model(serving: Serving, caller: Caller, body: HandedIn) -> bodies.Nothing:
@@ -49,6 +69,12 @@ def accept_model(serving: Serving, caller: Caller, body: HandedIn) -> bodies.Not
 def show_document(serving: Serving, query: bodies.DocumentQuery) -> bodies.Document:
     """Return a protocol, a model or a card by its hash."""
     return bodies.Document(content=get_document(serving.office.custody, query.digest))
+
+
+def show_protocol(serving: Serving, query: bodies.ProtocolQuery) -> bodies.Document:
+    """Return a study's protocol to the staff who may have to judge it; its owner's node is asked once."""
+    content = studies.get_protocol_file(serving.office, query.study, partial(_show, serving))
+    return bodies.Document(content=content)
 
 
 def keep(serving: Serving, caller: Caller, body: bodies.Document) -> bodies.DocumentQuery:

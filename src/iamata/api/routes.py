@@ -85,5 +85,6 @@ ROUTES: Final = (
     Route("POST", "/v1/memberships", Access.PATIENT, learning.prove_membership),
     Route("POST", "/v1/datasets", Access.STAFF, learning.build_dataset),
     Route("POST", "/v1/predictions", Access.STAFF, learning.predict),
+    Route("GET", "/v1/protocols", Access.STAFF, learning.show_protocol),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

@@ -200,9 +200,9 @@ def check_whole(place: Home | RemotePlace, study: StudyId) -> None:
     try:
         document = fetch_protocol(place, study)
     except Refused as refused:
-        if refused.reason is not Reason.NOT_FOUND:
+        if refused.reason not in {Reason.NOT_FOUND, Reason.NODE_UNREACHABLE}:
             raise
-        note("The protocol is not kept here, so its purpose was not held against the study's uses.")
+        note("The protocol cannot be had here now, so its purpose was not held against the study's uses.")
         return
     studies.check_study(get_study(place.engine.snapshot(), study), document)
 

@@ -27,6 +27,11 @@ class StaffClient:
             "/v1/documents", bodies.DocumentQuery, bodies.Document(content=content)
         ).digest
 
+    def show_protocol(self, study: StudyId) -> bytes:
+        """Ask for a study's protocol, for which the node asks its owner's; whoever asks checks it."""
+        query = bodies.ProtocolQuery(study=study)
+        return self._connection.get("/v1/protocols", bodies.Document, query).content
+
     def start_run(self, study: StudyId, *, supersedes: ModelId | None) -> RunId:
         """Have a training begun; the node registers what comes of it."""
         body = bodies.RunBody(study=study, supersedes=supersedes)

@@ -14,7 +14,8 @@ from iamata.workflows.office import Office
 from iamata.workflows.question_runs import get_question
 from iamata.workflows.wallets import KeptTerms, SaltedTerms
 
-DELIVERY_WAIT_S: Final = 20.0
+DELIVERY_WAIT_S: Final = 0.25
+"""How long a site here waits for the others before it looks whether the run still goes on."""
 
 
 class LocalDesk:

@@ -48,9 +48,29 @@ def find_document(home: Home, digest: Digest) -> bytes:
 
 
 def fetch_protocol(place: Home | RemotePlace, study: StudyId) -> bytes:
-    """Return a study's protocol, or refuse."""
+    """Return a study's protocol, or refuse; a node asks the study's owner for its own staff."""
     entry = get_study(place.engine.snapshot(), study)
-    return fetch_document(place, entry.protocol, owner=entry.owner)
+    try:
+        return fetch_document(place, entry.protocol, owner=entry.owner)
+    except Refused as refused:
+        if refused.reason is not Reason.NOT_FOUND or not isinstance(place, RemotePlace):
+            raise
+        document = fetch_through(place, study, owner=entry.owner)
+    require(name_document(document) == entry.protocol, Reason.BODY_CHANGED, f"what {place.member} shows")
+    return document
+
+
+def fetch_through(place: RemotePlace, study: StudyId, *, owner: MemberId) -> bytes:
+    """Have a node ask a study's owner for the protocol, or say what it takes."""
+    try:
+        return place.staff.show_protocol(study)
+    except Refused as refused:
+        if refused.reason is Reason.NOT_THE_PERSON:  # a patient gets what the custodian has
+            raise Refused(Reason.NOT_FOUND, f"{place.member} does not keep the protocol") from refused
+        if refused.reason in {Reason.UNKNOWN_MEMBER, Reason.NODE_UNREACHABLE}:
+            says = f"{place.member}'s node does not reach that of {owner}, which keeps the protocol"
+            raise Refused(Reason.NODE_UNREACHABLE, says) from refused
+        raise
 
 
 def propose(

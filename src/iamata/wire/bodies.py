@@ -388,6 +388,12 @@ class DocumentQuery(Body):
     digest: Digest
 
 
+class ProtocolQuery(Body):
+    """Which study's protocol."""
+
+    study: StudyId
+
+
 class Document(Body):
     """A public document: a protocol, a model, a card."""
 

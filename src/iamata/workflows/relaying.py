@@ -112,7 +112,7 @@ class Relays:
     def _open(self, view: LedgerView, run: RunId, digest: Digest, relay: Relay) -> None:
         if run not in self._runs:
             # Those that failed, or ended without a model, were forgotten by nobody.
-            self._runs = {name: one for name, one in self._runs.items() if _is_under_way(view, name)}
+            self._runs = {name: one for name, one in self._runs.items() if is_under_way(view, name)}
             require(len(self._runs) < RUNS_MAX, Reason.TOO_BUSY, "runs")
             self._runs[run] = _Carried()
         rounds = self._runs[run].rounds
@@ -137,7 +137,8 @@ def _read_plan(raw: bytes) -> Plan:
     return plan
 
 
-def _is_under_way(view: LedgerView, name: RunId) -> bool:
+def is_under_way(view: LedgerView, name: RunId) -> bool:
+    """Tell whether a run has not ended, by anybody's word or by time."""
     run = RUNS.find(view, name)
     return run is not None and run.status is RunStatus.RUNNING and view.time_ms <= run.until_ms
 
@@ -145,7 +146,7 @@ def _is_under_way(view: LedgerView, name: RunId) -> bool:
 def _require_authorised(view: LedgerView, plan: Plan, sender: MemberId, owner: MemberId) -> None:
     """Refuse whoever is no site of a run under way, and a plan that seats others than its sites."""
     run = RUNS.find(view, plan.run)
-    if run is None or not _is_under_way(view, RunId(plan.run)):
+    if run is None or not is_under_way(view, RunId(plan.run)):
         raise Refused(Reason.RUN_OVER)
     study = STUDIES.find(view, run.study)
     require(study is not None and study.owner == owner, Reason.NOT_THE_OWNER)

@@ -114,10 +114,18 @@ def fetch_protocol(office: Office, study_id: StudyId, document: bytes) -> None:
 def fetch_missing_protocol(
     office: Office, study_id: StudyId, show: Callable[[MemberId, Digest], bytes]
 ) -> None:
-    """Take in a study's protocol from its owner, where it is not kept here."""
+    """Take in a study's protocol from its owner, where it is not kept here, or refuse one for no site."""
+    document = get_protocol_file(office, study_id, show)
+    sites = get_study(office.take_view(), study_id).sites
+    check_parts(read_protocol(document), sites=len(sites))
+
+
+def get_protocol_file(
+    office: Office, study_id: StudyId, show: Callable[[MemberId, Digest], bytes]
+) -> bytes:
+    """Return a study's protocol as it is, from its owner where it is not kept here, from then on kept."""
     study = get_study(office.take_view(), study_id)
-    document = fetch_document(office.custody, study.protocol, partial(show, study.owner))
-    check_parts(read_protocol(document), sites=len(study.sites))
+    return fetch_document(office.custody, study.protocol, partial(show, study.owner))
 
 
 def check_study(study: Study, document: bytes) -> None:

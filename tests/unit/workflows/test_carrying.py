@@ -1,5 +1,6 @@
 """A study's owner carries its own studies' messages and keeps what sites hand in; a node takes part."""
 
+import asyncio
 import dataclasses
 import threading
 import time
@@ -10,13 +11,17 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from iamata.api.callers import Caller
+from iamata.api.heights import LedgerWatch
+from iamata.api.learning import await_delivery
+from iamata.api.pool import Pool
 from iamata.duties.learning import LOOK_S, MISSED_MS_MAX, LearningDuty
 from iamata.duties.turns import RUNS_WAITING_MAX, STUDIES_AT_ONCE_MAX, Turns
 from iamata.learning.programmes import Part, Query
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.site import Site
 from iamata.learning.summing import START, plan_round
-from iamata.ledger.entries import Dataset, DatasetStatus
+from iamata.ledger.entries import Dataset, DatasetStatus, OwnerKind
 from iamata.ledger.events import RunFailed
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import DATASETS
@@ -27,6 +32,9 @@ from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.ports import Engine
 from iamata.testing.learning import OWNER, SITES, StudyWorld
+from iamata.testing.scenes import Scene
+from iamata.testing.surface import serve_office
+from iamata.wire.bodies import WAIT_S_MAX, DeliveryQuery
 from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
 from iamata.workflows import relaying, studies, training
@@ -167,6 +175,30 @@ def test_deliveries_go_to_the_sites_of_the_run_alone(told: StudyWorld) -> None:
             ask = partial(relays.find_delivery, member, run, digest, phase)
             assert refuse(ask) is Reason.ANOTHER_ROUND
     say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_whoever_waits_for_a_delivery_hears_at_once_that_the_run_is_over(told: StudyWorld) -> None:
+    run, owner, view = told.start(), told.offices[OWNER], told.world.engine.snapshot()
+    plan, sites = make_round(told, run)
+    owner.relays.carry(view, SITE, owner=OWNER, plan=encode_struct(plan), message=sites[0].answer)
+    pool = Pool()
+    watch = LedgerWatch(told.world.engine, pool)
+    serving = dataclasses.replace(serve_office(Scene.make(), owner), pool=pool, watch=watch)
+    key = told.offices[SITE].author.key.key_id
+    caller = Caller(key=key, kind=OwnerKind.MEMBER, owner=SITE, member=SITE)
+    digest = Digest(encode_digest(plan.compute_digest()))
+
+    async def wait() -> None:
+        query = DeliveryQuery(run=run, plan=digest, phase=0, wait_s=WAIT_S_MAX)
+        waiting = asyncio.create_task(await_delivery(serving, caller, query))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        say_failed(told.offices[SITES[1]], run, Reason.TABLE_CLASHES)
+        await asyncio.wait_for(waiting, timeout=5)
+
+    assert refuse(lambda: asyncio.run(wait())) is Reason.RUN_OVER
+    assert watch.polls == 0
+    pool.close()
 
 
 def test_a_site_hands_in_one_model_for_a_run(told: StudyWorld) -> None:

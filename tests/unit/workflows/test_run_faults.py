@@ -87,7 +87,9 @@ def world() -> StudyWorld:
     return build_all(make_world())
 
 
-def die(dying: Sequence[MemberId], *, after: int, act: str = "carry") -> Wrap:
+def die(
+    dying: Sequence[MemberId], *, after: int, act: str = "carry", end: BaseException | None = None
+) -> Wrap:
     """Let sites be killed when they have carried so many messages: not a word more comes from them."""
 
     def wrap(site: MemberId, carrier: Carrier) -> Carrier:
@@ -96,7 +98,7 @@ def die(dying: Sequence[MemberId], *, after: int, act: str = "carry") -> Wrap:
         def before(what: str) -> None:
             done.extend([what] * (what == act))
             if site in dying and len(done) > after:
-                raise Killed(site)
+                raise end or Killed(site)
 
         return Troubled(carrier, before)
 
@@ -185,6 +187,20 @@ def test_a_relay_that_forgets_everything_at_any_time_is_told_again(
 
     assert np.array_equal(read_coefficients(came), expected)
     studies.register_model(world.offices[OWNER], run)
+
+
+def test_who_waits_for_a_site_hears_at_once_that_it_has_failed(
+    calm: tuple[StudyWorld, np.ndarray],
+) -> None:
+    world, _ = calm
+    run = world.start()
+    since_s = time.monotonic()
+
+    came = world.train(run, wrap=die(SITES[3:], after=PHASES + 1, end=Refused(Reason.TABLE_CLASHES)))
+
+    assert time.monotonic() - since_s < 5  # and not the ten seconds that a phase may last here
+    assert read_reasons(came) == {Reason.TABLE_CLASHES, Reason.RUN_OVER}
+    check_failed(world, run, Reason.TABLE_CLASHES)
 
 
 def read_coefficients(came: dict[MemberId, Learned | BaseException]) -> np.ndarray:
