@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
+import numpy as np
+
+from iamata.crypto.ed25519 import SigningKey
 from iamata.learning.privacy.noise import compute_variance, count_honest, derive_noise_key, sample_noise
 from iamata.learning.programmes import SHARE_MAX, Query, Values, decode_sum
 from iamata.learning.secure_sum.encoding import Part
 from iamata.learning.secure_sum.plans import Plan, Seat, compute_threshold
-from iamata.learning.secure_sum.site import Sum
+from iamata.learning.secure_sum.site import Site, Sum
 from iamata.learning.tables import Integers
 from iamata.model.ids import (
     RANDOM_ID_BYTES,
@@ -57,11 +60,7 @@ def plan_round(  # noqa: PLR0913  all that a round is bound to
 
 
 def compute_noise_variance(query: Query, plan: Plan) -> Fraction | None:
-    """Compute the variance of each site's noise in a round, None where its query asks for none.
-
-    The number of rows travels in front of the query's values, and a patient changes it by at most 1 where
-    patients are counted: so it is hidden by the same noise.
-    """
+    """Compute the variance of each site's noise in a round, None where its query asks for none."""
     return _compute_noise_variance(query, len(plan.seats))
 
 
@@ -71,8 +70,27 @@ def foresee_deviation(query: Query, *, sites: int) -> float:
     return math.sqrt(0 if variance is None else variance * sites)
 
 
-def draw_noise(query: Query, plan: Plan, share: Integers, *, rows: int, secret: bytes) -> Integers | None:
-    """Draw a site's noise for a round, a number for the rows and for each value; None where none is due.
+def enter_round(  # noqa: PLR0913  what a site brings to a round
+    query: Query,
+    plan: Plan,
+    share: Integers,
+    *,
+    rows: int,
+    key: SigningKey,
+    seed: bytes,
+    secret: bytes,
+) -> Site:
+    """Enter a round with a site's share, and with its noise where that is due.
+
+    Then it tells no number of rows, which nobody needs: to hide that too would take more noise in all.
+    """
+    noise = draw_noise(query, plan, share, secret=secret)
+    told = rows if noise is None else 0
+    return Site.start(plan, key, seed=seed, rows=told, values=[share], noise=noise)
+
+
+def draw_noise(query: Query, plan: Plan, share: Integers, *, secret: bytes) -> Integers | None:
+    """Draw a site's noise for a round, a number for each value, 0 for the rows; None where none is due.
 
     It follows from the site's secret, the round's question and the very numbers that it hides: asked
     again, it is the same, and no two different shares ever get the same, whose difference would be bare.
@@ -81,9 +99,9 @@ def draw_noise(query: Query, plan: Plan, share: Integers, *, rows: int, secret: 
     if variance is None:
         return None
     named = hashlib.sha256(b"iamata/1/run-noise\x00" + plan.query.encode("ascii"))
-    named.update(rows.to_bytes(8, "big") + share.astype("<i8").tobytes())
+    named.update(share.astype("<i8").tobytes())
     key = derive_noise_key(secret, Digest(encode_digest(named.digest())))
-    return sample_noise(key, variance=variance, length=plan.length)
+    return np.concatenate(([0], sample_noise(key, variance=variance, length=query.length)))
 
 
 def read_round(query: Query, total: Sum) -> Values:
@@ -102,8 +120,8 @@ def _compute_noise_variance(query: Query, sites: int) -> Fraction | None:
     if query.noise is None:
         return None
     return compute_variance(
-        sensitivity=Fraction(query.noise.sensitivity) + 1,
+        sensitivity=Fraction(query.noise.sensitivity),
         rho=Fraction(query.noise.rho),
         honest=count_honest(compute_threshold(sites)),
-        length=query.length + 1,
+        length=query.length,
     )

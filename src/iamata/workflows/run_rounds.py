@@ -14,8 +14,8 @@ from iamata.crypto import hkdf
 from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.programmes import Query
 from iamata.learning.secure_sum.plans import Plan, Seat
-from iamata.learning.secure_sum.site import Site, Sum
-from iamata.learning.summing import START, draw_noise, extend_run, plan_round
+from iamata.learning.secure_sum.site import Sum
+from iamata.learning.summing import START, enter_round, extend_run, plan_round
 from iamata.learning.tables import Integers
 from iamata.ledger.entries import Dataset, Run, RunStatus, Study, StudyStatus
 from iamata.ledger.tables import MEMBERS, RUNS, STUDIES
@@ -112,14 +112,14 @@ class Summing:
         return total
 
     def _exchange(self, query: Query, plan: Plan, share: Integers) -> Sum:
-        secret = derive_noise_secret(self._office)
-        site = Site.start(
+        site = enter_round(
+            query,
             plan,
-            self._office.author.key,
-            seed=self._kept.derive_seed(plan),
+            share,
             rows=self._rows,
-            values=[share],
-            noise=draw_noise(query, plan, share, rows=self._rows, secret=secret),
+            key=self._office.author.key,
+            seed=self._kept.derive_seed(plan),
+            secret=derive_noise_secret(self._office),
         )
         exchange = Exchange(
             site,

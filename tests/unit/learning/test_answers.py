@@ -124,18 +124,25 @@ def test_nobody_changes_the_counts_by_more_than_the_noise_is_made_for(
 def test_the_honest_half_s_noise_is_enough_by_dp_accounting(
     sites: int, epsilon_micro: int, question: Question
 ) -> None:
-    """The whole of the vector, with the number of patients in front, changes by the two norms together."""
     asked = canonicalise(question, SCHEMA)
     query = write_query(asked, find_public_rho(epsilon_micro, DELTA))
     honest = math.ceil((2 * sites // 3 + 1) / 2)
     deviation = foresee_deviation(query, sites=sites) * math.sqrt(honest / sites)
-    norm = math.hypot(1.0, SENSITIVITIES[asked.measure])
+    norm = SENSITIVITIES[asked.measure]
 
     lost = privacy_loss_distribution.from_gaussian_mechanism(
         deviation, sensitivity=norm, value_discretization_interval=1e-3
     )
 
     assert lost.get_epsilon_for_delta(DELTA) <= epsilon_micro / 1e6
+
+
+@pytest.mark.parametrize(("question", "norm"), [(COUNT, 1), (RATE, 1), (RATIO, math.sqrt(2))])
+def test_the_noise_is_no_larger_than_the_sensitivity_needs(question: Question, norm: float) -> None:
+    """SUM-RUN-4: of three sites two suffice, and what travels is whole as it is."""
+    deviation = foresee_deviation(write_query(canonicalise(question, SCHEMA), RHO), sites=3)
+
+    assert deviation == pytest.approx(norm / math.sqrt(2 * RHO) * math.sqrt(3 / 2), rel=1e-9)
 
 
 @pytest.mark.parametrize("question", [COUNT, RATE, RATIO])

@@ -24,8 +24,7 @@ from iamata.learning.protocols import (
 )
 from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.learning.secure_sum.rehearsal import rehearse
-from iamata.learning.secure_sum.site import Site
-from iamata.learning.summing import compute_noise_variance, draw_noise, plan_round
+from iamata.learning.summing import compute_noise_variance, draw_noise, enter_round, plan_round
 from iamata.learning.tables import Integers
 from iamata.ledger.tables import MODELS, SPENDINGS, STUDIES
 from iamata.model.ids import DatasetId, ModelId, RunId, compute_random_id
@@ -136,28 +135,28 @@ def test_the_noise_of_a_sum_is_as_large_as_promised_and_the_honest_half_suffices
     for number in range(60):
         plan = plan_noisy(number)
         sites = [
-            Site.start(
-                plan,
-                key,
-                seed=make_seed(at, label=2),
+            enter_round(
+                *(QUERY, plan, make_share(at)),
                 rows=7,
-                values=[make_share(at)],
-                noise=draw_noise(QUERY, plan, make_share(at), rows=7, secret=make_seed(at)),
+                key=key,
+                seed=make_seed(at, label=2),
+                secret=make_seed(at),
             )
             for at, key in enumerate(make_keys(4))
         ]
         total = rehearse(plan, sites)
         exact = make_share(0 + 1 + 2 + 3)
-        drawn += [total.rows - 28, *(total.integers[0] - exact).tolist()]
+        drawn += (total.integers[0] - exact).tolist()
+        assert total.rows == 0  # nobody needs it, and nothing would hide it
     each = compute_noise_variance(QUERY, plan_noisy(0))
     assert each is not None
     assert QUERY.noise is not None
 
     measured = float(np.std(drawn)) / (4 * float(each)) ** 0.5
 
-    assert len(drawn) == 360
-    assert 0.85 < measured < 1.15  # four standard errors of 360 draws
-    spent = compute_distributed_rho(QUERY.noise.sensitivity + 1, float(each), sites=2, length=6)
+    assert len(drawn) == 300
+    assert 0.83 < measured < 1.17  # four standard errors of 300 draws
+    spent = compute_distributed_rho(QUERY.noise.sensitivity, float(each), sites=2, length=5)
     assert 0.999 * QUERY.noise.rho < spent <= QUERY.noise.rho * (1 + 1e-8)  # two of four suffice
 
 
@@ -165,20 +164,19 @@ def test_no_two_different_shares_get_the_same_noise_and_the_same_share_gets_it_a
     """SUM-RUN-4."""
     plan, other = plan_noisy(0), plan_noisy(1)
 
-    def draw(plan: Any, *, share: Integers, rows: int = 7, secret: int = 0) -> list[int]:
-        noise = draw_noise(QUERY, plan, share, rows=rows, secret=make_seed(secret))
+    def draw(plan: Any, *, share: Integers, secret: int = 0) -> list[int]:
+        noise = draw_noise(QUERY, plan, share, secret=make_seed(secret))
         assert noise is not None
-        return [int(one) for one in noise]
+        return [int(one) for one in noise[1:]]
 
     base = draw(plan, share=make_share(1))
     assert draw(plan, share=make_share(1)) == base
     others = [
         draw(plan, share=make_share(2)),
-        draw(plan, share=make_share(1), rows=8),
         draw(other, share=make_share(1)),
         draw(plan, share=make_share(1), secret=1),
     ]
-    assert all(one[at] != base[at] for one in others for at in range(6))
+    assert all(one[at] != base[at] for one in others for at in range(5))
 
 
 def test_epsilons_of_runs_add_up_to_one_that_holds() -> None:
