@@ -29,7 +29,7 @@ def test_a_count_is_off_by_its_noise_alone(asked: AskingStory) -> None:
     assert said["result"]["low"] < said["result"]["value"] < said["result"]["high"]
     assert said["result"]["high"] - said["result"]["low"] < 5 * said["deviation"] + 2
     assert (said["is_new"], said["is_suppressed"], said["status"]) == (True, False, "current")
-    assert (said["epsilon"], said["budget_left"], said["sites"]) == (3.0, 6.5, 3)
+    assert (said["epsilon"], said["budget_left"], said["sites"]) == (2.4, 7.5, 3)
     assert said["question"] == "How many patients: marker at least 0 and smokes is no or yes?"
 
 
@@ -43,7 +43,7 @@ def test_a_question_whose_home_was_closed_too_early_is_answered_by_the_same_run(
     said = asked.moments["too few"]
 
     assert (said["run"], said["is_new"]) == (asked.moments["begun"]["run"], False)
-    assert said["budget_left"] == 3.5
+    assert said["budget_left"] == 5.1
 
 
 def test_a_rate_tells_its_counts_and_costs_as_much(asked: AskingStory) -> None:
@@ -54,7 +54,16 @@ def test_a_rate_tells_its_counts_and_costs_as_much(asked: AskingStory) -> None:
     so, others = (one["value"] for one in said["counts"])
     assert said["result"]["value"] == so / (so + others)
     assert abs(so - exact * len(everybody)) < FAR * said["deviation"]
-    assert said["budget_left"] == 0.5
+    assert said["budget_left"] == 2.7
+
+
+def test_a_ratio_and_its_inverse_are_one_answer_told_as_it_was_asked(asked: AskingStory) -> None:
+    one, other = asked.moments["ratio"], asked.moments["inverse"]
+
+    assert (other["answer"], other["is_new"], other["budget_left"]) == (one["answer"], False, 0.3)
+    assert one["question"].startswith("Of smokes is yes:")
+    assert other["question"].startswith("Of smokes is no:")
+    assert other["counts"] == one["counts"][2:] + one["counts"][:2]
 
 
 def test_a_small_count_is_not_told_and_says_so(asked: AskingStory) -> None:
@@ -104,10 +113,10 @@ def test_answers_are_listed_and_are_no_models(asked: AskingStory) -> None:
     listed = asked.heard["study answers"]["answers"]
 
     names = [asked.heard["study count"]["answer"], asked.moments["too few"]["answer"]]
-    names.append(asked.heard["study ask"]["answer"])
+    names += [asked.heard["study ask"]["answer"], asked.moments["ratio"]["answer"]]
     assert [one["answer"] for one in listed] == names == asked.moments["shown"]["answers"]
     assert asked.moments["shown"]["models"] == asked.moments["models"]["models"] == []
-    assert asked.moments["shown"]["spent"] == 9.0
+    assert asked.moments["shown"]["spent"] == 9.6
 
 
 def test_an_answer_is_verified_like_a_model_and_by_its_question(asked: AskingStory) -> None:
@@ -124,4 +133,4 @@ def test_a_patient_sees_to_how_many_questions_they_were_counted(asked: AskingSto
 
     assert dataset["is_in"]
     assert dataset["models"] == []
-    assert len(dataset["answers"]) == 3
+    assert len(dataset["answers"]) == 4

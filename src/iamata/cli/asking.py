@@ -14,7 +14,7 @@ from iamata.cli.output import make_progress, show, spell_table
 from iamata.cli.parties import read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.cli.training import make_teller, make_watcher, sign_as_researcher
-from iamata.learning.answers import Answer
+from iamata.learning.answers import Answer, turn_as_asked
 from iamata.learning.protocols import read_protocol
 from iamata.learning.questions import (
     QUESTION_BYTES_MAX,
@@ -105,13 +105,14 @@ def answer_question(
 ) -> None:
     """Have a question answered, and show what came of it and what it cost."""
     with open_place(home, node, wallet) as place, make_progress() as progress:
+        protocol = read_protocol(fetch_protocol(place, study))
+        questions.prepare(protocol, question)  # says what is wrong
         if isinstance(place, RemotePlace):
-            questions.prepare(read_protocol(fetch_protocol(place, study)), question)  # says what is wrong
             raw = msgspec.json.encode(question)
             begun = ask_at_node(place, study, raw, tell=make_watcher(progress, "asking"))
         else:
             begun = ask_at_home(place, wallet, study, question, make_teller(progress, {}))
-        answer = fetch_answer(place, begun.run)
+        answer = turn_as_asked(fetch_answer(place, begun.run), question, protocol.schema)
         row = describe_answer(place, answer, begun.run)
         entry = get_study(place.engine.snapshot(), study)
     left = (entry.budget_micro - entry.spent_micro) / MICRO

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iamata.learning.programmes import Given, Noise, Part, Programme, Query, Site, Values
-from iamata.learning.questions import Asked, Conditions, Group
-from iamata.learning.schemas import Categorical
+from iamata.learning.questions import Asked, Conditions, Group, Question, Rate, Ratio, canonicalise
+from iamata.learning.schemas import Categorical, Schema
 from iamata.learning.summing import foresee_deviation
 from iamata.learning.tables import Table
 from iamata.model.canonical import encode_canonical
@@ -95,6 +95,22 @@ def answer(asked: Asked, *, rho: float, epsilon: float, delta: float, sites: int
         epsilon=epsilon,
         delta=delta,
         sites=sites,
+    )
+
+
+def turn_as_asked(answer: Answer, question: Question, schema: Schema) -> Answer:
+    """Tell a ratio in the direction in which it was asked: its canonical form has one for both."""
+    if not isinstance(question, Ratio):
+        return answer
+    first = canonicalise(Rate(of=question.of, among=question.among), schema).groups[0]
+    if first == answer.question.groups[0]:
+        return answer
+    groups, counts = answer.question.groups[::-1], answer.counts[2:] + answer.counts[:2]
+    return msgspec.structs.replace(
+        answer,
+        question=msgspec.structs.replace(answer.question, groups=groups),
+        counts=counts,
+        result=_conclude(counts) if counts else None,
     )
 
 

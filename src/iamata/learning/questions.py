@@ -1,11 +1,13 @@
 """Questions with a number as the answer: how many patients, at what rate, how many times as often.
 
 A question has one canonical form, and its bytes name it: conditions on one column are joined, sorted, and
-spelled with the bounds that they leave out. So the same question in other words is the same question,
-whose answer is there already (EHDS, article 69). A run that answers one bears the question's name.
+spelled with the bounds that they leave out; what every row meets is left out. So two questions are one if
+no rows that the schema allows could tell them apart, whose answer is there already (EHDS, article 69). A
+run that answers one bears the question's name.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -93,6 +95,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return hashlib.sha256(b"iamata/1/question\x00" + self.encode()).digest()
 
 
+class _Range(msgspec.Struct, frozen=True, kw_only=True):
+    """What a column's values may be: one of some words, or a number within bounds."""
+
+    words: tuple[str, ...] = ()
+    """None where it has numbers."""
+    low: float = 0.0
+    high: float = 0.0
+    is_whole: bool = False
+    may_miss: bool = False
+
+
 def read_question(raw: bytes) -> Question:
     """Read a question as somebody words it, or refuse."""
     require(len(raw) <= QUESTION_BYTES_MAX, Reason.INPUT_TOO_LARGE, "the question")
@@ -107,13 +120,11 @@ def canonicalise(question: Question, schema: Schema) -> Asked:
     """Put a question into its canonical form, or refuse one that a schema's rows cannot answer."""
     match question:
         case Count(of=of):
-            return Asked(measure="count", groups=(Group(among=(), of=_join(of, schema)),))
+            return _spell("count", [((), of)], schema)
         case Rate(of=of, among=among):
-            return Asked(measure="rate", groups=(_make_group(of, among, schema),))
+            return _spell("rate", [(among, of)], schema)
         case Ratio(of=of, among=among, against=against):
-            groups = (_make_group(of, among, schema), _make_group(of, against, schema))
-            require(groups[0] != groups[1], Reason.QUESTION_INVALID, "a ratio compares two groups")
-            return Asked(measure="ratio", groups=groups)
+            return _spell("ratio", [(among, of), (against, of)], schema)
 
 
 def read_asked(raw: bytes, schema: Schema) -> Asked:
@@ -123,7 +134,10 @@ def read_asked(raw: bytes, schema: Schema) -> Asked:
         asked = msgspec.json.decode(raw, type=Asked)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.QUESTION_INVALID, "it is none") from error
-    require(asked.encode() == raw and _is_canonical(asked, schema), Reason.NOT_CANONICAL, "the question")
+    groups = [(() if asked.measure == "count" else one.among, one.of) for one in asked.groups]
+    is_whole = len(groups) == (2 if asked.measure == "ratio" else 1)
+    is_canonical = is_whole and _spell(asked.measure, groups, schema).encode() == raw
+    require(is_canonical, Reason.NOT_CANONICAL, "the question")
     return asked
 
 
@@ -144,55 +158,76 @@ def name_answer(run: RunId) -> ModelId:
     return ModelId(compute_random_id(named[:RANDOM_ID_BYTES]))
 
 
-def _is_canonical(asked: Asked, schema: Schema) -> bool:
-    """Tell whether every group is spelled as it would be here; whoever sent it may be anybody."""
-    groups = asked.groups
-    is_ratio = asked.measure == "ratio"
-    if (len(groups) > 1) != is_ratio or (is_ratio and groups[0] == groups[1]):
-        return False
-    if asked.measure == "count":
-        return not groups[0].among and groups[0].of == _join(groups[0].of, schema)
-    return all(one == _make_group(one.of, one.among, schema) for one in groups)
+def _spell(measure: Measure, groups: Sequence[tuple[Conditions, Conditions]], schema: Schema) -> Asked:
+    """Spell a question about some groups, each by whom it is among and of; whoever asks may be anybody.
+
+    A ratio and its inverse come of the same counts. The group whose bytes are greater is the first.
+    """
+    made = sorted((_make_group(among, of, schema) for among, of in groups), key=_encode, reverse=True)
+    is_asking = measure == "count" or all(one.of != one.among for one in made)
+    require(is_asking, Reason.QUESTION_INVALID, "whoever is counted is so by definition")
+    require(made[1:] != made[:1], Reason.QUESTION_INVALID, "a ratio compares two groups")
+    return Asked(measure=measure, groups=tuple(made))
 
 
-def _make_group(of: Conditions, among: Conditions, schema: Schema) -> Group:
-    group = Group(among=_join(among, schema), of=_join((*among, *of), schema))
-    require(group.of != group.among, Reason.QUESTION_INVALID, "whoever is counted is so by definition")
-    return group
+def _encode(group: Group) -> bytes:
+    return encode_canonical(msgspec.to_builtins(group))
+
+
+def _make_group(among: Conditions, of: Conditions, schema: Schema) -> Group:
+    return Group(among=_join(among, schema), of=_join((*among, *of), schema))
 
 
 def _join(conditions: Conditions, schema: Schema) -> Conditions:
-    """Join the conditions on each column into one, in the order of their names."""
+    """Join the conditions on each column, in the order of their names, and leave out what is always met."""
     joined: dict[str, Condition] = {}
     for one in conditions:
-        spelled = _complete(one, schema)
+        spelled = _complete(one, _describe(one.column, schema))
         known = joined.get(one.column)
         joined[one.column] = spelled if known is None else _intersect(known, spelled)
-    return tuple(joined[name] for name in sorted(joined))
+    told = [name for name in sorted(joined) if not _is_always_met(joined[name], _describe(name, schema))]
+    require(len(told) <= CONDITIONS_MAX, Reason.QUESTION_INVALID, f"more than {CONDITIONS_MAX} columns")
+    return tuple(joined[name] for name in told)
 
 
-def _complete(one: Condition, schema: Schema) -> Condition:
+def _complete(one: Condition, range_: _Range) -> Condition:
     """Spell a condition out, or refuse one that the column cannot meet."""
-    words, (low, high) = _describe(one.column, schema)
-    if words:
-        is_of_words = one.at_least is None and one.below is None and bool(one.is_one_of)
-        require(is_of_words, Reason.QUESTION_INVALID, f"{one.column} has words: {', '.join(words)}")
-        unknown = [word for word in one.is_one_of if word not in words]
-        require(not unknown, Reason.QUESTION_INVALID, f"{one.column} is never {', '.join(unknown)!a}")
-        return Condition(
-            column=one.column, is_one_of=tuple(word for word in words if word in one.is_one_of)
-        )
+    return _complete_words(one, range_.words) if range_.words else _complete_numbers(one, range_)
+
+
+def _complete_words(one: Condition, words: tuple[str, ...]) -> Condition:
+    is_of_words = one.at_least is None and one.below is None and bool(one.is_one_of)
+    require(is_of_words, Reason.QUESTION_INVALID, f"{one.column} has words: {', '.join(words)}")
+    unknown = [word for word in one.is_one_of if word not in words]
+    require(not unknown, Reason.QUESTION_INVALID, f"{one.column} is never {', '.join(unknown)!a}")
+    return Condition(column=one.column, is_one_of=tuple(word for word in words if word in one.is_one_of))
+
+
+def _complete_numbers(one: Condition, range_: _Range) -> Condition:
     is_of_numbers = not one.is_one_of and (one.at_least is not None or one.below is not None)
     require(is_of_numbers, Reason.QUESTION_INVALID, f"{one.column} has numbers: at least, or below")
+    low, high = range_.low, range_.high
     at_least = low if one.at_least is None else one.at_least
     is_within = low <= at_least <= high and (one.below is None or low < one.below <= high)
     detail = f"{one.column} lies between {low:g} and {high:g}"
     require(is_within, Reason.QUESTION_INVALID, detail)
-    require(one.below is None or at_least < one.below, Reason.QUESTION_INVALID, f"nobody: {one.column}")
+    below = one.below
+    if range_.is_whole:
+        at_least, below = math.ceil(at_least), None if below is None else math.ceil(below)
+    require(below is None or at_least < below, Reason.QUESTION_INVALID, f"nobody: {one.column}")
     # Zero has two signs, and one spelling.
     return Condition(
-        column=one.column, at_least=at_least + 0.0, below=None if one.below is None else one.below + 0.0
+        column=one.column, at_least=at_least + 0.0, below=None if below is None else below + 0.0
     )
+
+
+def _is_always_met(one: Condition, range_: _Range) -> bool:
+    """Tell whether every row meets a condition. Where values may be missing, to have one is a condition."""
+    if range_.may_miss:
+        return False
+    if range_.words:
+        return one.is_one_of == range_.words
+    return one.at_least == range_.low and one.below is None
 
 
 def _intersect(one: Condition, other: Condition) -> Condition:
@@ -210,16 +245,25 @@ def _or_least(number: float | None) -> float:
     return float("-inf") if number is None else number
 
 
-def _describe(name: str, schema: Schema) -> tuple[tuple[str, ...], tuple[float, float]]:
-    """Return a column's words, none where it has numbers, and its public bounds."""
+def _describe(name: str, schema: Schema) -> _Range:
+    """Return what a column's values may be, or refuse a name that no column has."""
     outcome = schema.outcome
     if name == outcome.name:
-        return NO_AND_YES if outcome.kind == "binary" else (), (outcome.low, outcome.high)
+        low, high = outcome.low, outcome.high
+        match outcome.kind:
+            case "binary":
+                words = tuple(word for word in NO_AND_YES if low <= float(word) <= high)
+                return _Range(words=words)
+            case "count":
+                return _Range(low=math.ceil(low), high=math.floor(high), is_whole=True)
+            case "number":
+                return _Range(low=low, high=high)
     for column in schema.columns:
         if column.name == name:
+            may_miss = column.missing != "refuse"
             match column:
                 case Categorical(categories=categories):
-                    return categories, (0.0, 0.0)
+                    return _Range(words=categories, may_miss=may_miss)
                 case Numeric(low=low, high=high):
-                    return (), (low, high)
+                    return _Range(low=low, high=high, may_miss=may_miss)
     raise Refused(Reason.QUESTION_INVALID, f"no column {name!a}")

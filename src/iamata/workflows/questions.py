@@ -3,7 +3,7 @@
 import msgspec
 
 from iamata.learning.protocols import NOT_FOR_QUESTIONS, Protocol
-from iamata.learning.questions import Asked, Question, canonicalise, name_answer
+from iamata.learning.questions import Asked, Question, canonicalise, name_answer, read_asked
 from iamata.ledger.entries import Run, RunStatus
 from iamata.ledger.tables import MODELS
 from iamata.ledger.transactions.runs import FailRun
@@ -54,9 +54,12 @@ def ask(office: Office, study_id: StudyId, researcher: PersonId, question: Quest
 
 
 def prepare(protocol: Protocol, question: Question) -> Asked:
-    """Put a question into its canonical form, or refuse one that the study cannot be asked."""
+    """Put a question into its canonical form, or refuse one that the study cannot be asked.
+
+    Read again as its sites will read it, so that no run begins that they refuse.
+    """
     require(protocol.is_for_questions, Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_QUESTIONS)
-    return canonicalise(question, protocol.schema)
+    return read_asked(canonicalise(question, protocol.schema).encode(), protocol.schema)
 
 
 def get_content(run: Run) -> Digest:

@@ -16,8 +16,8 @@ from iamata.testing.study_stage import HOSPITALS, StudyStage
 from iamata.workflows import questions
 
 PATIENTS: Final = {"east": 30, "north": 40, "south": 30}
-EPSILON_MICRO: Final = 3_000_000
-BUDGET: Final = "9.5"
+EPSILON_MICRO: Final = 2_400_000
+BUDGET: Final = "9.9"
 SCHEMA: Final = Schema(
     columns=(
         Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
@@ -27,8 +27,8 @@ SCHEMA: Final = Schema(
 )
 RATE: Final = '{"type": "rate", "of": [{"column": "ill", "is": ["1"]}]}'
 RATIO: Final = (
-    '{"type": "ratio", "of": [{"column": "ill", "is": ["1"]}], '
-    '"among": [{"column": "smokes", "is": ["yes"]}], "against": [{"column": "smokes", "is": ["no"]}]}'
+    '{{"type": "ratio", "of": [{{"column": "ill", "is": ["1"]}}], "among": [{{"column": "smokes", "is": '
+    '["{}"]}}], "against": [{{"column": "smokes", "is": ["{}"]}}]}}'
 )
 
 
@@ -52,7 +52,7 @@ class AskingStory:
         return self
 
     def govern(self) -> str:
-        """Get a permit for three questions, and let the hospitals build their datasets."""
+        """Get a permit for four questions, and let the hospitals build their datasets."""
         method = Questions(epsilon_micro=EPSILON_MICRO)
         self.stage.protocol.write_bytes(
             msgspec.json.encode(write_protocol(schema=SCHEMA, estimator=method))
@@ -85,18 +85,20 @@ class AskingStory:
         self.refused["to train"] = self.stage("study", "train", study, *self.rosa, "--json")
 
     def ask(self, study: str) -> None:
-        """Ask three questions, one of them twice, and one more than the budget allows."""
+        """Ask four questions, some of them twice, and one more than the budget allows."""
         answer = self.count(study, "marker>=0", "smokes=yes,no")
         self.heard["study count"] = answer.document
-        self.moments["again"] = self.count(study, "smokes=no,yes", "marker>=0").document
+        self.moments["again"] = self.count(study, "smokes=no,yes", "marker>=0", "ill=1,0").document
         self.begin(study, Count(of=(Condition(column="marker", at_least=2.5),)))
         self.moments["too few"] = self.count(study, "marker>=2.5").document
         rate = self.stage.folder / "rate.json"
         rate.write_text(RATE)
         self.heard["study ask"] = self.stage.ask("study", "ask", study, rate, *self.rosa)
-        ratio = self.stage.folder / "ratio.json"
-        ratio.write_text(RATIO)
-        self.refused["too dear"] = self.stage("study", "ask", study, ratio, *self.rosa, "--json")
+        for moment, groups in (("ratio", ("yes", "no")), ("inverse", ("no", "yes"))):
+            ratio = self.stage.folder / "ratio.json"
+            ratio.write_text(RATIO.format(*groups))
+            self.moments[moment] = self.stage.ask("study", "ask", study, ratio, *self.rosa)
+        self.refused["too dear"] = self.count(study, "ill=1")
         self.moments["for people"] = {"out": self.stage("study", "ask", study, rate, *self.rosa).out}
 
     def begin(self, study: str, question: Question) -> None:

@@ -19,6 +19,7 @@ from iamata.learning.answers import (
     answer,
     compute_cells,
     decode_answer,
+    turn_as_asked,
     write_query,
 )
 from iamata.learning.privacy.sampling import Chance, sample_gaussians
@@ -219,6 +220,26 @@ def test_a_rate_and_a_ratio_follow_from_the_counts_and_are_worded() -> None:
     assert spell_question(rate.question) == "Of smokes is yes: what part is ill is 1?"
     assert next(spell_answer(rate)).startswith("30.0% (")
     assert next(spell_answer(ratio)).startswith("3.00 (")
+
+
+@pytest.mark.parametrize("cells", [[300, 700, 100, 900], [300, 700, 12, 900], [300, 700, 9, 900]])
+def test_a_ratio_is_told_in_the_direction_in_which_it_was_asked(cells: list[int]) -> None:
+    inverse = Ratio(of=(ILL,), among=(NEVER,), against=(SMOKES,))
+    said = conclude(inverse, cells)
+
+    kept, turned = (turn_as_asked(said, question, SCHEMA) for question in (RATIO, inverse))
+
+    assert said == conclude(RATIO, cells) == kept
+    assert spell_question(kept.question).startswith("Of smokes is yes: how many times as often ill is 1")
+    assert spell_question(turned.question).startswith("Of smokes is no: how many times as often ill is 1")
+    assert turned.counts == said.counts[2:] + said.counts[:2]
+    assert (turned.result is None) == (min(cells) < COUNT_MIN) == (said.result is None)
+    if said.result is not None and turned.result is not None:
+        assert turned.result.value == pytest.approx(1 / said.result.value)
+        assert turned.result.high == pytest.approx(1 / said.result.low)
+        assert turned.result.low == pytest.approx(1 / said.result.high if said.result.high else 0)
+    count = conclude(COUNT, cells[:1])
+    assert turn_as_asked(count, COUNT, SCHEMA) == count
 
 
 def test_a_ratio_over_next_to_nobody_has_no_upper_end() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from typing import Any
 
 import msgspec
@@ -57,10 +58,10 @@ QUESTIONS = st.one_of(
 )
 
 
-def ask(question: Question) -> bytes | None:
+def ask(question: Question, schema: Schema = SCHEMA) -> bytes | None:
     """Spell a question canonically; None where it is refused."""
     try:
-        return canonicalise(question, SCHEMA).encode()
+        return canonicalise(question, schema).encode()
     except Refused as refused:
         assert refused.reason is Reason.QUESTION_INVALID
         return None
@@ -106,22 +107,89 @@ def test_a_canonical_spelling_reads_back_as_itself_and_no_other_spelling_is_read
         assert refused.value.reason is Reason.NOT_CANONICAL
 
 
-@given(one=LISTS, other=LISTS)
-def test_two_counts_are_one_question_only_where_every_row_counts_alike(
-    one: Conditions, other: Conditions
+HALVES = (-0.5, 0.0, 0.5, 1.0)
+NAMES = ("word", "number", "y")
+OUTCOMES = (
+    Outcome(name="y"),
+    Outcome(name="y", low=0.5),
+    Outcome(name="y", kind="number", low=-0.5, high=1.0),
+    Outcome(name="y", kind="count", low=-0.5, high=1.5),
+)
+
+
+def list_values(schema: Schema, name: str) -> list[Any]:
+    """List what may stand in a column of a small schema, None where a value may be missing."""
+    if name == "y":
+        low, high, is_number = schema.outcome.low, schema.outcome.high, schema.outcome.kind == "number"
+        return [half for half in HALVES if low <= half <= high and (is_number or half.is_integer())]
+    values: tuple[Any, ...] = ("a", "b") if name == "word" else HALVES
+    return [*values, *([None] if schema.get_column(name).missing == "indicator" else [])]
+
+
+def list_conditions(schema: Schema, name: str) -> list[Condition]:
+    """List every condition on a column of a small schema, and some that it refuses."""
+    if name == "word" or (name == "y" and schema.outcome.kind == "binary"):
+        words = ("a", "b") if name == "word" else ("0", "1")
+        orders = [order for size in (1, 2) for order in itertools.permutations(words, size)]
+        return [Condition(column=name, is_one_of=order) for order in orders]
+    ends = itertools.product((None, *HALVES), repeat=2)
+    return [Condition(column=name, at_least=low, below=high) for low, high in ends]
+
+
+def tell_apart(question: Question, met: dict[Condition, frozenset[int]], rows: frozenset[int]) -> Any:
+    """Say which rows are in a question's groups and which of them are so; None where that says nothing."""
+
+    def find(*conditions: Condition) -> frozenset[int]:
+        return rows.intersection(*(met[one] for one in conditions))
+
+    if isinstance(question, Count):
+        return find(*question.of) or None
+    sides = (question.among,) if isinstance(question, Rate) else (question.among, question.against)
+    groups = [(find(*one), find(*one, *question.of)) for one in sides]
+    is_told = all(so and so != among for among, so in groups) and groups[1:] != groups[:1]
+    return frozenset(groups) if is_told else None
+
+
+@pytest.mark.parametrize("missing", list(itertools.product(("refuse", "indicator"), repeat=2)))
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_two_questions_are_one_exactly_where_no_row_tells_them_apart(
+    outcome: Outcome, missing: tuple[Any, Any]
 ) -> None:
-    rows = itertools.product((*range(-5, 6), None), ("no", "yes", "stopped", None), (0, 1))
-    both = [ask(Count(of=conditions)) for conditions in (one, other)]
-    if None in both:
-        return
-
-    counted = [
-        [all(meets(row, condition) for condition in of) for of in (one, other)]
-        for row in (dict(zip(("marker", "smokes", "ill"), values, strict=True)) for values in rows)
+    """SUM-ASK-1, of one condition or two on each side, by all rows that a schema allows."""
+    word = Categorical(name="word", categories=("a", "b"), missing=missing[0])
+    number = Numeric(name="number", low=-0.5, high=1.0, missing=missing[1])
+    schema = Schema(columns=(word, number), outcome=outcome)
+    table = [
+        dict(zip(NAMES, row, strict=True))
+        for row in itertools.product(*(list_values(schema, one) for one in NAMES))
     ]
+    single = [
+        one for name in NAMES for one in list_conditions(schema, name) if ask(Count(of=(one,)), schema)
+    ]
+    met = {one: frozenset(at for at, row in enumerate(table) if meets(row, one)) for one in single}
+    lists = [(), *((one,) for one in single), *itertools.combinations(single, 2)]
+    chance = random.Random(7)
+    questions: list[Question] = [Count(of=of) for of in lists]
+    questions += [Rate(of=chance.choice(lists), among=chance.choice(lists)) for _ in range(300)]
+    for _ in range(100):
+        of, among, against = (chance.choice(lists) for _ in range(3))
+        questions += [
+            Ratio(of=of, among=among, against=against),
+            Ratio(of=of, among=against, against=among),
+        ]
 
-    is_alike = all(first == second for first, second in counted)
-    assert (both[0] == both[1]) <= is_alike
+    forms: dict[Any, set[bytes | None]] = {}
+    meanings: dict[bytes | None, set[Any]] = {}
+    for question in questions:
+        form = ask(question, schema)
+        meaning = tell_apart(question, met, frozenset(range(len(table))))
+        forms.setdefault((type(question), meaning), set()).add(form)
+        meanings.setdefault(form, set()).add((type(question), meaning))
+
+    assert all(len(found) == 1 for found in forms.values())
+    assert all(len(found) == 1 for form, found in meanings.items() if form is not None)
+    assert {meaning for _, meaning in meanings[None]} == {None}  # what is refused is what says nothing
+    assert 50 < len(meanings) < len(questions) / 2
 
 
 def meets(row: dict[str, Any], condition: Condition) -> bool:
@@ -129,10 +197,55 @@ def meets(row: dict[str, Any], condition: Condition) -> bool:
     if value is None:
         return False
     if condition.is_one_of:
-        return str(value) in condition.is_one_of
+        return (value if isinstance(value, str) else f"{value:g}") in condition.is_one_of
     return (condition.at_least is None or value >= condition.at_least) and (
         condition.below is None or value < condition.below
     )
+
+
+@pytest.mark.parametrize(
+    ("everybody", "is_dropped"),
+    [
+        (Condition(column="ill", is_one_of=("1", "0")), True),
+        (Condition(column="smokes", is_one_of=("no", "stopped", "yes")), False),
+        (Condition(column="marker", at_least=-5.0), False),
+    ],
+)
+def test_a_condition_that_every_row_meets_is_none_and_to_have_a_value_is_one(
+    everybody: Condition, *, is_dropped: bool
+) -> None:
+    assert (ask(Count(of=(everybody,))) == ask(Count())) is is_dropped
+    rates = [ask(Rate(of=(ILL,), among=among)) for among in ((everybody,), ())]
+    assert (rates[0] == rates[1]) is is_dropped
+    if is_dropped:
+        assert "by definition" in refuse(Rate(of=(everybody,), among=(SMOKES,)))
+
+
+def test_a_count_s_bounds_are_whole() -> None:
+    schema = msgspec.structs.replace(SCHEMA, outcome=Outcome(name="visits", kind="count", high=9.0))
+
+    def spell_one(at_least: float | None, below: float | None = None) -> bytes:
+        question = Count(of=(Condition(column="visits", at_least=at_least, below=below),))
+        return canonicalise(question, schema).encode()
+
+    assert spell_one(0.5, 2.5) == spell_one(1.0, 3.0)
+    assert spell_one(0.0) == canonicalise(Count(), schema).encode()
+    assert spell_one(None, 8.5) == spell_one(0.0, 9.0) != spell_one(0.0)
+    with pytest.raises(Refused, match="nobody"):
+        spell_one(1.2, 1.8)
+
+
+def test_a_question_has_no_more_columns_than_a_site_reads() -> None:
+    columns = tuple(Numeric(name=f"c{at}", low=0.0, high=9.0) for at in range(65))
+    schema = Schema(columns=columns, outcome=Outcome(name="ill"))
+    conditions = [Condition(column=one.name, at_least=1.0) for one in columns]
+
+    def spell_first(count: int) -> bytes:
+        return canonicalise(Rate(of=tuple(conditions[1:count]), among=(conditions[0],)), schema).encode()
+
+    assert read_asked(spell_first(64), schema).groups[0].of == tuple(sorted(conditions[:64], key=str))
+    with pytest.raises(Refused, match="more than 64 columns"):
+        spell_first(65)
 
 
 def test_conditions_on_one_column_are_joined_and_open_ends_closed_by_the_public_bounds() -> None:
@@ -170,7 +283,7 @@ def test_a_rate_says_the_same_whether_it_repeats_whom_it_is_among() -> None:
     assert ask(Rate(of=(ILL,), among=(SMOKES,))) == ask(Rate(of=(ILL, SMOKES), among=(SMOKES,)))
     assert ask(Rate(of=(ILL,), among=(SMOKES,))) != ask(Rate(of=(SMOKES,), among=(ILL,)))
     ratio = Ratio(of=(ILL,), among=(SMOKES,), against=(NEVER,))
-    assert ask(ratio) != ask(Ratio(of=(ILL,), among=(NEVER,), against=(SMOKES,)))
+    assert ask(ratio) == ask(Ratio(of=(ILL,), among=(NEVER,), against=(SMOKES,)))
 
 
 @pytest.mark.parametrize(
