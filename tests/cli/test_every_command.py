@@ -36,7 +36,7 @@ STUDY: Final = (
 PINNED: Final = {
     "access ask": "bodies custodian may_be_incomplete obligations records",
     "dataset build": "confirm_until custodian dataset findings height is_overdue leaves patients_read "
-    "rows_read status study unknown_patients",
+    "rows_read status study unagreed_patients unknown_patients unknown_rows",
     "dataset list": "datasets",
     "dataset look-after": "steps",
     "dataset show": "confirm_until consents custodian dataset height is_overdue leaves members replaces "

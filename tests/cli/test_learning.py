@@ -13,6 +13,7 @@ from iamata.notebook import open_home
 from iamata.testing.study_stage import HOSPITALS
 from learning_story import LearningStory
 
+BEYOND = "marker: beyond -5 to 5"
 SITE_SAYS = "north: of "
 """How a statement about who agreed at the site begins."""
 
@@ -50,7 +51,8 @@ def test_two_reviewers_turn_a_proposal_into_a_permit(learned: LearningStory) -> 
 def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: LearningStory) -> None:
     built = learned.heard["dataset build"]
 
-    assert (built["rows_read"], built["patients_read"], built["unknown_patients"]) == (12, 11, 1)
+    assert (built["rows_read"], built["patients_read"]) == (12, 11)
+    assert (built["unknown_patients"], built["unknown_rows"], built["unagreed_patients"]) == (1, 1, 0)
     assert built["leaves"] == 16
     assert built["findings"] == [{"verdict": "approve", "reason": "the data allow research on health"}]
 
@@ -69,7 +71,10 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
         ("asked for what is no use", 3, "PURPOSE_NOT_PERMITTED", "DUO:0000001"),
         ("without a column", 2, "TABLE_CLASHES", "no column ill"),
         ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
-        ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", "marker"),
+        ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", f"{BEYOND} (lines 3, 4, 5, 6, 7 and 16 more)"),
+        ("with an unknown word", 2, "TABLE_CLASHES", "smokes: none of its categories, no, yes (line 5)"),
+        ("of strangers", 2, "TOO_FEW_PATIENTS", "22 of 22 patient ids are unknown here"),
+        ("of one patient", 2, "TOO_FEW_PATIENTS", "1 of 2 patient ids are unknown here"),
         ("for ancestry alone", 3, "PURPOSE_NOT_PERMITTED", "research on health"),
         ("for what people judge", 3, "PURPOSE_NOT_PERMITTED", "--judged): the researcher has not agreed"),
         ("judged by a file", 2, "INPUT_INVALID", "no file"),

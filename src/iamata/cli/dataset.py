@@ -112,7 +112,8 @@ def show_built(row: dict[str, Any], gathered: Gathered | None) -> None:
         return
     note(f"{gathered.rows_read:,} rows of {len(gathered.rows):,} patients read.")
     if gathered.unknown_patients:
-        note(f"Left out, for nobody here is known so: {gathered.unknown_patients:,} in the patient column.")
+        note(f"Left out: {gathered.spell_unknown()}, in {gathered.unknown_rows:,} rows.")
+    note(f"Left out, for no consent covers the study: {gathered.spell_unagreed()} of these patients.")
 
 
 @verb(app, "list")
@@ -236,9 +237,11 @@ def describe_posted(place: Place, dataset: DatasetId) -> dict[str, Any]:
 
 
 def count_rows(gathered: Gathered) -> dict[str, int]:
-    """Say what a table had; who of them agreed is nobody's to count here."""
+    """Say what a table had, and what was left out of it; those who did not agree in tens, rounded down."""
     return {
         "rows_read": gathered.rows_read,
         "patients_read": len(gathered.rows),
         "unknown_patients": gathered.unknown_patients,
+        "unknown_rows": gathered.unknown_rows,
+        "unagreed_patients": gathered.unagreed_patients,
     }

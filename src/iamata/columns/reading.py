@@ -8,7 +8,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,17 +20,36 @@ ROWS_MAX: Final = 2**20
 COLUMNS_MAX: Final = 10_000
 CELL_CHARACTERS_MAX: Final = 4_096
 BATCH_ROWS: Final = 16_384
+PLACES_TOLD_MAX: Final = 5
+"""More rows are counted, and not listed."""
 
 Cell: TypeAlias = float | int | str | None
 Cells: TypeAlias = dict[str, list[Cell]]
 
 
-def read_table(path: Path, names: Sequence[str]) -> Cells:
+class ReadTable(NamedTuple):
+    """The columns of a file, and where its rows stand there."""
+
+    cells: Cells
+    word: str
+    """What a row is called: a line, or a row."""
+    places: Sequence[int]
+    """Of each row, its first line in CSV, where the names are line 1; its number from 1 on in Parquet."""
+
+    def tell_rows(self, rows: Sequence[int]) -> str:
+        """Say where rows, counted from 0, stand in the file: the first few, and how many more."""
+        told = [str(self.places[row]) for row in rows[:PLACES_TOLD_MAX]]
+        more = [f"{len(rows) - len(told):,} more"] if len(rows) > len(told) else []
+        *first, last = [*told, *more]
+        return f"{self.word}s {', '.join(first)} and {last}" if first else f"{self.word} {last}"
+
+
+def read_table(path: Path, names: Sequence[str]) -> ReadTable:
     """Read the columns of these names, or refuse a file that has not each of them just once.
 
-    Empty cells are None. Other columns are passed over.
+    Empty cells are None; truth values are spelled true and false. Other columns are passed over.
     """
-    readers: dict[str, Callable[[Path, Sequence[str]], Cells]] = {
+    readers: dict[str, Callable[[Path, Sequence[str]], ReadTable]] = {
         ".csv": _read_csv,
         ".parquet": _read_parquet,
     }
@@ -46,7 +65,7 @@ def read_table(path: Path, names: Sequence[str]) -> Cells:
         raise Refused(Reason.FILE_NOT_FOUND, str(path)) from error
 
 
-def _read_csv(path: Path, names: Sequence[str]) -> Cells:
+def _read_csv(path: Path, names: Sequence[str]) -> ReadTable:
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:
             return _read_lines(file, path, names)
@@ -56,27 +75,29 @@ def _read_csv(path: Path, names: Sequence[str]) -> Cells:
             raise Refused(Reason.INPUT_INVALID, f"{path} is not CSV") from error
 
 
-def _read_lines(file: IO[str], path: Path, names: Sequence[str]) -> Cells:
+def _read_lines(file: IO[str], path: Path, names: Sequence[str]) -> ReadTable:
     lines = csv.reader(file, strict=True)
     header = next(lines, [])
     places = _find_places(header, path, names)
     cells: Cells = {name: [] for name in names}
+    starts: list[int] = []
+    end = lines.line_num
     for line in lines:
+        first, end = end + 1, lines.line_num
         if not line:
             continue
-        where = f"{path}, line {lines.line_num}"
+        where = f"{path}, line {first}"
         require(len(line) == len(header), Reason.INPUT_INVALID, f"{where}: not as many cells as names")
         for name, place in places:
             cell = line[place]
             require(len(cell) <= CELL_CHARACTERS_MAX, Reason.INPUT_TOO_LARGE, f"{where}: {name}")
             cells[name].append(cell or None)
-        require(
-            len(cells[names[0]]) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, f"{path}: more than {ROWS_MAX} rows"
-        )
-    return cells
+        starts.append(first)
+        require(len(starts) <= ROWS_MAX, Reason.INPUT_TOO_LARGE, f"{path}: more than {ROWS_MAX} rows")
+    return ReadTable(cells, "line", starts)
 
 
-def _read_parquet(path: Path, names: Sequence[str]) -> Cells:
+def _read_parquet(path: Path, names: Sequence[str]) -> ReadTable:
     try:
         with pq.ParquetFile(path) as file:
             _find_places(file.schema_arrow.names, path, names)
@@ -88,7 +109,7 @@ def _read_parquet(path: Path, names: Sequence[str]) -> Cells:
             for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(names)):
                 for name in names:
                     cells[name] += _spell(batch.column(name), f"{path}: {name}")
-            return cells
+            return ReadTable(cells, "row", range(1, len(cells[names[0]]) + 1))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(Reason.INPUT_INVALID, f"{path} is not Parquet") from error
 
@@ -133,7 +154,7 @@ def _spell(column: pa.Array, what: str) -> Iterator[Cell]:
 
 def _simplify(value: Any) -> Cell:  # noqa: ANN401  Arrow's
     if isinstance(value, bool):
-        return int(value)
+        return "true" if value else "false"
     if isinstance(value, Decimal):
         return float(value)
     plain: Cell = None if value == "" else value

@@ -9,7 +9,7 @@ import msgspec
 
 from iamata.columns.reading import read_table
 from iamata.learning.protocols import Protocol, read_protocol
-from iamata.learning.tables import Cell
+from iamata.learning.tables import Cell, spell_truth
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.model.ids import Digest, ModelId
@@ -144,7 +144,7 @@ def read_row(path: Path, find_protocol: Callable[[], Protocol]) -> dict[str, Cel
     """Read the one row to which a model is applied: an object of JSON, or a table with one row."""
     if path.suffix.lower() == ".json":
         return _read_object(path)
-    columns = read_table(path, [column.name for column in find_protocol().schema.columns])
+    columns = read_table(path, [column.name for column in find_protocol().schema.columns]).cells
     lengths = {len(cells) for cells in columns.values()}
     require(lengths == {1}, Reason.TABLE_CLASHES, f"{path} holds not just one row")
     return {name: cells[0] for name, cells in columns.items()}
@@ -153,7 +153,7 @@ def read_row(path: Path, find_protocol: Callable[[], Protocol]) -> dict[str, Cel
 def _read_object(path: Path) -> dict[str, Cell]:
     raw = read_file(path, bytes_max=ROW_BYTES_MAX)
     try:
-        row: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, float | int | str | None])
+        row: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, float | int | str | bool | None])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.INPUT_INVALID, f"{path} holds no object of numbers and words") from error
-    return row
+    return {name: spell_truth(cell) for name, cell in row.items()}

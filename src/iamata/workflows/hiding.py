@@ -63,7 +63,8 @@ class Hiding(msgspec.Struct, frozen=True):
     def require_hidden(self, rows: PatientRows) -> None:
         """Refuse patients who cannot train together, and say nothing about whom."""
         training, _ = part(self.protocol, rows)
-        require(len(training) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, "to train on")
+        too_few = f"fewer than {PATIENTS_MIN} to train on"
+        require(len(training) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, too_few)
         detail = (
             "it hardly differs from an earlier dataset, of this or another study: wait for ten to change"
         )

@@ -112,6 +112,9 @@ class LearningStory:
             ("without a column", [header[:-2] + header[-1:], *(row[:-2] + row[-1:] for row in rows)]),
             ("with a column twice", [[*header, "marker"], *([*row, "0"] for row in rows)]),
             ("beyond the bounds", [header, *([row[0], "99", *row[2:]] for row in rows)]),
+            ("with an unknown word", [header, *rows[:3], [*rows[3][:2], "sometimes", *rows[3][3:]]]),
+            ("of strangers", [header, *([row[0].upper(), *row[1:]] for row in rows)]),
+            ("of one patient", [header, *rows[:2]]),
         ):
             path = self.stage.folder / f"{name.replace(' ', '-')}.csv"
             with path.open("w", encoding="utf-8", newline="") as file:

@@ -34,8 +34,17 @@ def refuse(path: Path, *names: str) -> Refused:
 def test_columns_are_found_by_name_and_others_passed_over(tmp_path: Path) -> None:
     path = write_csv(tmp_path, '\ufeffage,"note",who\r\n40,"a, ""b""\nc",x\r\n,z,y\r\n\r\n')
 
-    assert read_table(path, ["who", "age"]) == {"who": ["x", "y"], "age": ["40", None]}
-    assert read_table(path, ["note"]) == {"note": ['a, "b"\nc', "z"]}
+    assert read_table(path, ["who", "age"]).cells == {"who": ["x", "y"], "age": ["40", None]}
+    assert read_table(path, ["note"]).cells == {"note": ['a, "b"\nc', "z"]}
+
+
+def test_a_row_is_found_again_by_its_first_line_or_its_number(tmp_path: Path) -> None:
+    csv = read_table(write_csv(tmp_path, 'age,note\n1,"a\nb"\n\n2,"c"\n3,d\n'), ["age"])
+    parquet = read_table(write_parquet(tmp_path, {"age": [*range(9)]}), ["age"])
+
+    assert [csv.tell_rows([row]) for row in range(3)] == ["line 2", "line 5", "line 6"]
+    assert parquet.tell_rows([0, 8]) == "rows 1 and 9"
+    assert parquet.tell_rows(range(9)) == "rows 1, 2, 3, 4, 5 and 4 more"
 
 
 def test_parquet_gives_the_numbers_and_words_that_csv_would(tmp_path: Path) -> None:
@@ -46,12 +55,12 @@ def test_parquet_gives_the_numbers_and_words_that_csv_would(tmp_path: Path) -> N
         "dose": pa.array([Decimal("1.5"), None, Decimal("2.0")]),
     }
 
-    found = read_table(write_parquet(tmp_path, columns), ["who", "age", "ill", "dose"])
+    found = read_table(write_parquet(tmp_path, columns), ["who", "age", "ill", "dose"]).cells
 
     assert found == {
         "who": ["x", "y", None],
         "age": [40, None, 41],
-        "ill": [1, 0, None],
+        "ill": ["true", "false", None],
         "dose": [1.5, None, 2.0],
     }
 
@@ -64,6 +73,7 @@ def test_parquet_gives_the_numbers_and_words_that_csv_would(tmp_path: Path) -> N
         ("age,who,age\n1,x,2\n", Reason.TABLE_CLASHES, "two columns age"),
         ("age,who\n1\n", Reason.INPUT_INVALID, "line 2"),
         ("age,who\n1,x,y\n", Reason.INPUT_INVALID, "line 2"),
+        ('age,who\n\n1,"x\ny",z\n', Reason.INPUT_INVALID, "line 3"),
         ('age,who\n1,"x\n', Reason.INPUT_INVALID, "is not CSV"),
         ("age,who\n" + "1" * 5_000 + ",x\n", Reason.INPUT_TOO_LARGE, "line 2: age"),
     ],

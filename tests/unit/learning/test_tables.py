@@ -12,6 +12,10 @@ from iamata.model.reasons import Reason, Refused
 AGE = Numeric(name="age", low=0, high=120)
 SEX = Categorical(name="sex", categories=("f", "m"))
 DIED = Outcome(name="died")
+FLAG = Numeric(name="flag", low=0, high=1)
+WIDE = Numeric(name="wide", low=0, high=2)
+TRUTHS = [True, "True", "TRUE", "true", False, "False", "FALSE", "false", None, float("nan")]
+AS_NUMBERS = [1, 1, 1, 1, 0, 0, 0, 0, np.nan, np.nan]
 
 
 def parse(column: Column, cells: list[Any], outcome: list[Any] | None = None) -> Table:
@@ -59,7 +63,12 @@ def test_a_schema_that_no_table_could_have_is_refused(
         (Numeric(name="age", low=0, high=120, missing="refuse"), None, Reason.VALUE_MISSING),
         (Numeric(name="age", low=0, high=120, missing="refuse"), float("nan"), Reason.VALUE_MISSING),
         (Numeric(name="age", low=0, high=9, missing="refuse", outside="missing"), 10, Reason.VALUE_MISSING),
-        (SEX, "x", Reason.VALUE_OUT_OF_BOUNDS),
+        (SEX, "x", Reason.TABLE_CLASHES),
+        (SEX, "true", Reason.TABLE_CLASHES),
+        (WIDE, True, Reason.TABLE_CLASHES),
+        (WIDE, "True", Reason.TABLE_CLASHES),
+        (FLAG, "yes", Reason.TABLE_CLASHES),
+        (Categorical(name="sex", categories=("True", "False", "unknown")), True, Reason.TABLE_CLASHES),
         (Categorical(name="sex", categories=("f", "m"), missing="refuse"), "", Reason.VALUE_MISSING),
     ],
 )
@@ -80,12 +89,59 @@ def test_a_cell_that_does_not_fit_is_refused_without_being_shown(
         (AGE, [1, None, "2.5", float("nan"), ""], [1, np.nan, 2.5, np.nan, np.nan]),
         (Numeric(name="age", low=0, high=9, outside="clip"), [-1, 10, 5], [0, 9, 5]),
         (Numeric(name="age", low=0, high=9, outside="missing"), [-1, 10, 5], [np.nan, np.nan, 5]),
-        (SEX, ["m", None, "f"], [1, np.nan, 0]),
+        (SEX, ["m", None, "f", float("nan")], [1, np.nan, 0, np.nan]),
+        (FLAG, TRUTHS, AS_NUMBERS),
+        (FLAG, [1, "0", "0.5"], [1, 0, 0.5]),
+        (Categorical(name="ill", categories=("0", "1")), [*TRUTHS, 1, "0"], [*AS_NUMBERS, 1, 0]),
+        (Categorical(name="ill", categories=("False", "True")), TRUTHS, AS_NUMBERS),
+        (Categorical(name="ill", categories=("true", "false")), [True, "FALSE"], [0, 1]),
+        (Categorical(name="ill", categories=("true", "false", "unknown")), [True, "false"], [0, 1]),
         (Categorical(name="sex", categories=("f", "m"), outside="missing"), ["x", "f"], [np.nan, 0]),
     ],
 )
 def test_cells_become_what_the_schema_says(column: Column, cells: list[Any], values: list[float]) -> None:
     np.testing.assert_array_equal(parse(column, cells).columns[column.name], values)
+
+
+def test_an_outcome_may_be_true_or_false() -> None:
+    died = parse(AGE, [1, 2, 3, 4], [True, "False", "1", 0]).outcome
+
+    assert died.tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "said"),
+    [
+        (AGE, [1, 121, 2, -3], "age: beyond 0 to 120 (rows [1, 3])"),
+        (AGE, [1, "old"], "age: not a number (rows [1])"),
+        (AGE, [float("inf"), 1], "age: infinite (rows [0])"),
+        (
+            Numeric(name="age", low=0, high=9, missing="refuse"),
+            [1, None],
+            "age: a value is missing (rows [1])",
+        ),
+        (SEX, ["f", "x", "m"], "sex: none of its categories, f, m (rows [1])"),
+    ],
+)
+def test_who_has_the_file_is_told_which_rows_to_mend(column: Column, cells: list[Any], said: str) -> None:
+    schema = Schema(columns=(column,), outcome=DIED)
+    columns = {column.name: cells, "died": [0] * len(cells)}
+    patients = [str(number) for number in range(len(cells))]
+
+    with pytest.raises(Refused) as told:
+        parse_table(schema, columns, patients, tell_rows=lambda rows: f"rows {list(rows)}")
+    with pytest.raises(Refused) as untold:
+        parse_table(schema, columns, patients)
+
+    assert told.value.detail == said
+    assert untold.value.detail == said.partition(" (")[0]
+
+
+def test_of_many_categories_a_refusal_lists_some() -> None:
+    column = Categorical(name="ward", categories=tuple(map(str, range(1, 13))))
+
+    with pytest.raises(Refused, match="1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"):
+        parse(column, ["13"])
 
 
 @pytest.mark.parametrize(
