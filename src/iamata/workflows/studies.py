@@ -9,8 +9,10 @@ import msgspec
 
 from iamata.consent.data_use import check_uses
 from iamata.crypto.commitments import SALT_BYTES, commit
+from iamata.fhir.definitions import get_compartment, is_resource_type
 from iamata.learning.protocols import (
     NOT_FOR_TRAINING,
+    Protocol,
     check_budget,
     name_document,
     read_protocol,
@@ -79,9 +81,18 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     require(len(proposal.sites) >= SITES_MIN, Reason.INPUT_INVALID, f"fewer than {SITES_MIN} sites")
     check_uses(proposal.uses, read.purpose, until_day=proposal.until_day)
     check_budget(read, proposal.budget_micro)
+    check_classes(read)
     if read.cohort is not None:
         compile_views(read)
     check_parts(read, sites=len(proposal.sites))
+
+
+def check_classes(protocol: Protocol) -> None:
+    """Refuse kinds of record that there are not: of those a consent would mean nothing."""
+    unknown = [one for one in protocol.classes if not is_resource_type(one)]
+    known = f"of patients' records it has {', '.join(get_compartment('Patient'))}"
+    detail = f"classes: FHIR R4 has no {', '.join(unknown)}; {known}"
+    require(not unknown, Reason.INPUT_INVALID, detail)
 
 
 def submit_proposal(researcher: Author, protocol: bytes, proposal: Proposal) -> StudyId:

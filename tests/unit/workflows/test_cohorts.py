@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from iamata.consent.terms import Meaning, Selector
+from iamata.learning.protocols import Protocol
 from iamata.ledger.entries import EhdsPurpose
 from iamata.ledger.tables import STUDIES
 from iamata.model.ids import DatasetId, PatientId
@@ -188,6 +189,19 @@ def test_a_cohort_that_cannot_be_made_is_refused_when_it_is_proposed(
 
     assert refused.value.reason is Reason.SCHEMA_INVALID
     assert detail in (refused.value.detail or "")
+
+
+@pytest.mark.parametrize("protocol", [COHORT, write_protocol()], ids=["with a cohort", "with a table"])
+def test_a_kind_of_record_that_there_is_not_is_refused_when_it_is_proposed(protocol: Protocol) -> None:
+    document = msgspec.json.decode(msgspec.json.encode(protocol))
+    document["classes"] = [*document["classes"], "Nonsense"]
+
+    with pytest.raises(Refused) as refused:
+        check_protocol(msgspec.json.encode(document), PROPOSAL)
+
+    assert refused.value.reason is Reason.INPUT_INVALID
+    assert "FHIR R4 has no Nonsense; of patients' records it has Account, " in refused.value.detail
+    assert "Observation, Patient, " in refused.value.detail
 
 
 def test_a_protocol_without_a_cohort_wants_a_table(world: StudyWorld) -> None:
