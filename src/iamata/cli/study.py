@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
@@ -27,7 +26,8 @@ from iamata.cli.output import confirm, note, say, show, spell_table
 from iamata.cli.parties import choose_member, read_day, read_id, read_member
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
 from iamata.engines.embedded.engine import read_clock_ms
-from iamata.learning.protocols import PROTOCOL_BYTES_MAX, Protocol, read_protocol
+from iamata.learning.methods import spell_settings
+from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.entries import EhdsPurpose, OwnerKind
 from iamata.ledger.transactions.studies import PERMIT_DAYS_MAX
 from iamata.model.ids import MemberId, StudyId, encode_digest
@@ -218,15 +218,11 @@ def describe_protocol(place: Home | RemotePlace, study_id: StudyId) -> dict[str,
         protocol = read_protocol(fetch_protocol(place, study_id))
     except Refused:
         return {"title": "", "question": "", "method": ""}
-    return {"title": protocol.title, "question": protocol.question, "method": spell_method(protocol)}
-
-
-def spell_method(protocol: Protocol) -> str:
-    """Say by which method a protocol learns, with its settings."""
-    named: dict[str, Any] = msgspec.to_builtins(protocol.estimator)
-    method = named.pop("type")
-    settings = named.pop("settings", {}) | named
-    return f"{method} ({', '.join(f'{name} {value}' for name, value in settings.items())})"
+    return {
+        "title": protocol.title,
+        "question": protocol.question,
+        "method": spell_settings(protocol.estimator),
+    }
 
 
 def describe_whole(place: Place, study_id: StudyId) -> dict[str, Any]:

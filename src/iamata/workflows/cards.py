@@ -21,7 +21,7 @@ def write_any_card(  # noqa: PLR0913  all that a card follows from
     attested = run.attestations[0]
     if protocol.is_for_questions:
         return write_answer_card(protocol, file, worth, lineage, attested=attested)
-    return write_card(protocol, worth, lineage, model=model, attested=attested)
+    return write_card(protocol, file, worth, lineage, model=model, attested=attested)
 
 
 def is_card_written(  # noqa: PLR0913  all that a card follows from

@@ -1,8 +1,8 @@
 """A model's card: what it is, for whom, how well it does, and where it came from (Hugging Face's form).
 
-Generated from the protocol, from sums and from the ledger, so it says nothing that was not reviewed or
-attested. Its figures are files beside it, each named with its hash; the card's own hash is on the ledger.
-What the sites said of the model's worth is one of them, with what joins it to their attestations.
+Generated from protocol, model file, sums and ledger, so it says nothing that was not reviewed or attested.
+Its figures are files beside it, each named with its hash; the card's own hash is on the ledger. What the
+sites said of the model's worth is one of them, with what joins it to their attestations.
 """
 
 import hashlib
@@ -13,10 +13,12 @@ from typing import Any, Final
 
 import msgspec
 
+from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.methods import count_rounds, spell_method, spell_patients, spell_settings
 from iamata.learning.pictures import draw_calibration, draw_precision_recall, draw_roc
 from iamata.learning.protocols import MICRO, Private, Protocol
-from iamata.ledger.entries import Attestation, Study
+from iamata.ledger.entries import Attestation, Dataset, Study
 from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
 from iamata.model.reasons import Reason, Refused
 
@@ -28,6 +30,7 @@ CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
 }
 WORTH: Final = "evaluation.json"
 DIGITS: Final = 4
+OUTCOMES: Final = {"binary": "yes or no", "count": "a count", "number": "a number"}
 FILES: Final = "## Files"
 _NAMES: Final = "|".join(map(re.escape, (*CURVES, WORTH)))
 _FILE: Final = re.compile(
@@ -43,6 +46,8 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     study_id: StudyId
     study: Study
     run_id: RunId
+    datasets: tuple[Dataset, ...]
+    """What the run read, a dataset of each site that took part."""
 
 
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,10 +67,16 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, bytes]
 
 
-def write_card(
-    protocol: Protocol, worth: Worth, lineage: Lineage, *, model: ModelId, attested: Attestation
+def write_card(  # noqa: PLR0913  all that a card follows from
+    protocol: Protocol,
+    file: bytes,
+    worth: Worth,
+    lineage: Lineage,
+    *,
+    model: ModelId,
+    attested: Attestation,
 ) -> Card:
-    """Write a model's card: YAML in front, then Markdown; and draw what it shows."""
+    """Write the card of a model, whose file is `file`: YAML, then Markdown; and draw what it shows."""
     figures = dict(_draw_figures(worth, model))
     lines = [
         "---",
@@ -79,6 +90,7 @@ def write_card(
         f"**{NOT_A_DEVICE}**",
         "",
         *_write_details(protocol, lineage, model=model, attested=attested),
+        *_write_training(protocol, file, lineage),
         *_write_uses(lineage.study),
         "## Evaluation",
         "",
@@ -176,12 +188,12 @@ def _list_metrics(evaluation: Evaluation) -> list[dict[str, Any]]:
 def _write_details(
     protocol: Protocol, lineage: Lineage, *, model: ModelId, attested: Attestation
 ) -> Iterator[str]:
-    study, kind = lineage.study, protocol.estimator.__struct_config__.tag
+    study = lineage.study
     yield "## Model details"
     yield ""
     yield f"- Model `{model}`, of network `{lineage.network}`"
     yield f"- Study `{lineage.study_id}` of {study.owner}, run `{lineage.run_id}`"
-    yield f"- Kind: {kind}; outcome: {_join(protocol.schema.outcome.name)}"
+    yield f"- Outcome: {_join(protocol.schema.outcome.name)} ({OUTCOMES[protocol.schema.outcome.kind]})"
     yield f"- Columns: {len(protocol.schema.get_features()):,}, in the protocol with their bounds"
     yield f"- Sites: {', '.join(study.sites)}; reviewed by {', '.join(study.approvals)}"
     yield f"- Code reviewed and run: `{study.code}`; protocol `{study.protocol}`"
@@ -189,6 +201,20 @@ def _write_details(
     yield ""
     yield "Learned from sums over consented records that did not leave their hospitals."
     yield "`iamata model verify` says which of this is proven."
+    yield ""
+
+
+def _write_training(protocol: Protocol, file: bytes, lineage: Lineage) -> Iterator[str]:
+    """Say how it was learned, from what the protocol fixed, the ledger has and the model's file tells."""
+    estimator, model = protocol.estimator, decode_model(file, identify_model(file))
+    patients_max = sum(one.leaves for one in lineage.datasets)
+    yield "## Training"
+    yield ""
+    yield f"- Method: {spell_method(estimator)}"
+    yield f"- Settings: {_join(spell_settings(estimator))}"
+    yield f"- Patients: {spell_patients(model, estimator, patients_max=patients_max)}"
+    yield f"- Rounds: {count_rounds(model):,}, each a sum over {len(lineage.datasets)} sites"
+    yield f"- Kept out of training: {protocol.kept_out_percent} patients in a hundred"
     yield ""
 
 

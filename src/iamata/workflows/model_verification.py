@@ -217,16 +217,21 @@ def _get_said(found: Mapping[str, bytes | None]) -> bytes:
 
 
 def _check_contents(evidence: Evidence, whole: _Whole, model: ModelId, file: bytes | None) -> Statement:
-    """Write a card again and compare it: nothing but what it follows from may stand on it."""
+    """Write a card again and compare it: nothing but what it follows from may stand on it.
+
+    A file that was changed is no fault of the card's.
+    """
     card = evidence.find_document(whole.entry.card)
     rounds = None if card is None else find_rounds(card)
     protocol = evidence.find_document(whole.study.protocol)
-    given = evidence.find_document(whole.entry.content) if file is None else file
+    is_given = file is not None and name_document(file) == whole.entry.content
+    given = file if is_given else evidence.find_document(whole.entry.content)
     found = {} if card is None else _find_figures(evidence, card)
     if card is None or protocol is None or given is None or None in found.values():
         says = "the card was not compared: not all that it follows from is at hand"
         return _say("contents", Ground.ATTESTED, says=says)
-    entry, lineage = whole.entry, partial(Lineage, study_id=whole.entry.study, study=whole.study)
+    entry, datasets = whole.entry, tuple(dataset for _, dataset in whole.datasets)
+    lineage = partial(Lineage, study_id=entry.study, study=whole.study, datasets=datasets)
     holds = rounds is not None and is_card_written(
         card,
         (lineage(network=one, run_id=entry.run) for one in evidence.networks),

@@ -43,7 +43,7 @@ from iamata.workflows.documents import (
     keep_handed_in,
     note_handed_in,
 )
-from iamata.workflows.lineages import get_study, list_sites
+from iamata.workflows.lineages import get_dataset, get_study, list_sites
 from iamata.workflows.model_cards import Card, Lineage, Worth, read_evaluation
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
@@ -258,7 +258,13 @@ def _write_card(office: Office, view: LedgerView, run_id: RunId, run: Run) -> tu
     worth = Worth(rounds=rounds, raw=raw, evaluation=read_evaluation(raw))
     study = get_study(view, run.study)
     protocol = get_protocol(office.custody, study)
-    lineage = Lineage(network=office.author.engine.network, study_id=run.study, study=study, run_id=run_id)
+    lineage = Lineage(
+        network=office.author.engine.network,
+        study_id=run.study,
+        study=study,
+        run_id=run_id,
+        datasets=tuple(get_dataset(view, one) for one in run.datasets),
+    )
     file = get_document(office.custody, attested.model)
     model = name_answer(run_id) if protocol.is_for_questions else ModelId(office.author.make_id())
     return model, write_any_card(protocol, file, worth, lineage, model=model, run=run)

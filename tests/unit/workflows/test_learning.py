@@ -22,7 +22,7 @@ from iamata.learning.estimators.splitting import Growth
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
-from iamata.learning.protocols import Protocol, Regression, Trees, learn, split_site
+from iamata.learning.protocols import Protocol, Regression, Trees, is_kept_out, learn, split_site
 from iamata.learning.schemas import Outcome, Schema
 from iamata.ledger import transactions
 from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
@@ -37,7 +37,7 @@ from iamata.vault.openings import find_opening
 from iamata.workflows import studies, withdrawals
 from iamata.workflows.datasets import find_dataset
 from iamata.workflows.documents import get_document
-from iamata.workflows.frozen_tables import get_roll, load_table, make_table
+from iamata.workflows.frozen_tables import Roll, get_roll, load_table, make_table
 from iamata.workflows.model_cards import CURVES, list_figures
 
 SITE = SITES[1]
@@ -80,6 +80,10 @@ def fit_pooled(world: StudyWorld) -> np.ndarray:
     decoded = decode_model(pooled.model, identify_model(pooled.model))
     assert isinstance(decoded, LinearModel)
     return np.array(decoded.fit.coefficients)
+
+
+def sum_bands(rolls: list[Roll]) -> int:
+    return sum(membership.compute_band(len(one.participants)) for one in rolls)
 
 
 def test_a_dataset_has_as_many_leaves_as_the_ledger_takes() -> None:
@@ -138,6 +142,28 @@ def test_a_card_tells_worth_and_lineage_in_hugging_faces_form(told: StudyWorld) 
     assert f"| AUROC | {metrics['roc_auc']:.3f} |" in text
     assert "no medical device" in text
     assert f"Study `{told.study}`" in text
+
+
+def test_a_card_says_how_a_model_was_learned_and_from_how_many(told: StudyWorld) -> None:
+    view, model = told.world.engine.snapshot(), told.learn()
+    fit = msgspec.json.decode(told.read_model(get_model(told, model).content))["model"]["fit"]
+    study = STUDIES.find(view, told.study)
+    assert study is not None
+    datasets = {site: find_dataset(view, told.offices[site], study) for site in SITES}
+    rolls = [get_roll(told.offices[site].custody, one) for site, one in datasets.items() if one]
+    patients = [one.patient for roll in rolls for one in roll.participants]
+    trained = sum(not is_kept_out(told.protocol, one) for one in patients)
+    most = f"at most {sum_bands(rolls)} in the datasets, whose sizes the ledger has in bands"
+
+    (said,) = re.findall(r"## Training\n\n(.*?)\n\n", read_card(told, model), re.DOTALL)
+
+    assert said.splitlines() == [
+        "- Method: logistic regression, L2 penalty 1 on standardised columns, by Newton's method",
+        "- Settings: regression (family logistic, l2 1.0, rounds_max 25)",
+        f"- Patients: {trained} trained it, with {trained} rows; {most}",
+        f"- Rounds: {fit['rounds']}, each a sum over 4 sites",
+        "- Kept out of training: 30 patients in a hundred",
+    ]
 
 
 def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: StudyWorld) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -111,6 +112,8 @@ def test_a_noisy_model_comes_and_two_runs_on_the_same_rows_differ_until_the_budg
     card = get_document(world.offices[OWNER].custody, entry.card).decode()
     assert "ε = 4, δ = 1e-05" in card
     assert "not evaluated" in card
+    assert re.search(r"^- Patients: about \d+, a count with noise; at most \d+ in", card, re.MULTILINE)
+    assert "- Rounds: 2, each" in card
     with pytest.raises(Refused) as refused:
         world.start()
     assert refused.value.reason is Reason.BUDGET_EXHAUSTED
