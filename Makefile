@@ -11,6 +11,9 @@ LOCKED := $(PIP) install --require-hashes --only-binary :all: --requirement
 RESOLVE := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile pyproject.toml --quiet --universal \
     --python-version 3.11 --generate-hashes --annotation-style line $(if $(UPGRADE),--upgrade)
 
+# Tests start Iamata hundreds of times, and each start would compile all of it where this forbids to keep bytecode.
+export PYTHONDONTWRITEBYTECODE :=
+
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 COMETBFT := $(BIN)/cometbft
