@@ -124,10 +124,12 @@ def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes
         for site in SITES
     ]
     again = call("dataset", "build", study, *admin, "--json")
+    shown = ask("dataset", "show", built[SITES.index(SITE)]["dataset"], *admin, "--json").document
 
     assert json.loads(refused.err)["reason"] == "ROLE_MISSING"
     assert json.loads(again.err)["reason"] == "DATASET_NOT_ACTIVE"
     assert [one["custodian"] for one in built] == list(SITES)
+    assert shown["conditions"] == {"permission": "DUO:0000006"}
     _, model = places.network.train()
     said = ask("model", "verify", model, *places.staff("doctor"), "--json").document
     assert said["holds"]

@@ -39,8 +39,8 @@ PINNED: Final = {
     "rows_read status study unagreed_patients unknown_patients unknown_rows",
     "dataset list": "datasets",
     "dataset look-after": "steps",
-    "dataset show": "confirm_until consents custodian dataset height is_overdue leaves members replaces "
-    "status study",
+    "dataset show": "conditions confirm_until consents custodian dataset height is_overdue leaves members "
+    "replaces status study",
     "demo": "accesses app_hash disclosure emergency erased height imports refused_after_withdrawal "
     "refused_before_consent study verified wall_s",
     "emergency declare": "emergency minutes person",

@@ -117,6 +117,7 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
             name: {"opened"}
             for name in ("file", "card", "protocol", "figures", "contents", "code", "members", "consents")
         },
+        "conditions": {"opened"},
         "computation": {"attested"},
     }
     consents = [one for one in learned.heard["model verify"]["statements"] if one["name"] == "consents"]
@@ -163,6 +164,15 @@ def test_a_dataset_is_described_in_croissant_without_a_row(learned: LearningStor
     )
     assert "Patient/" not in raw
     assert "contentUrl" not in raw
+
+
+def test_a_dataset_is_shown_with_the_conditions_on_its_data(learned: LearningStory) -> None:
+    described = json.loads((learned.stage.folder / "croissant.json").read_text(encoding="utf-8"))
+
+    assert learned.heard["dataset show"]["conditions"] == {"permission": "DUO:0000006"}
+    assert [one["termCode"] for one in described["usageInfo"]] == ["DUO_0000006"]
+    said = learned.moments["dataset shown"]["out"]
+    assert "  health or medical or biomedical research (DUO:0000006)" in said.splitlines()
 
 
 def test_figures_are_written_beside_their_card_all_or_none(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
     assert (row["model"], row["status"]) == (trained["model"], "current")
     assert protocol_read.title == "Another question"
     assert dataset in described
+    assert "What may be done with its data is known at its custodian." in described
     assert dataset in (tmp_path / "croissant.json").read_text(encoding="utf-8")
     assert trained["status"] == "current"
     assert json.loads(refused.err)["reason"] == "PERMIT_NOT_ACTIVE"

@@ -17,6 +17,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.wire import bodies
 from iamata.workflows import cohort_reads, memberships, model_uses, questions, studies
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
+from iamata.workflows.frozen_tables import find_conditions
 from iamata.workflows.question_runs import get_question
 from iamata.workflows.relaying import is_under_way
 
@@ -120,6 +121,11 @@ def build_dataset(serving: Serving, caller: Caller, body: bodies.DatasetBody) ->
     return bodies.BuiltDataset(
         dataset=cohort_reads.build_from_vault(serving.office, body.study, body.conditions)
     )
+
+
+def show_conditions(serving: Serving, query: bodies.DatasetQuery) -> bodies.KeptConditions:
+    """Return what may be done with the data of a dataset of this member's."""
+    return bodies.KeptConditions(conditions=find_conditions(serving.office.custody, query.dataset))
 
 
 def predict(serving: Serving, caller: Caller, body: bodies.PredictionBody) -> model_uses.Answer:

@@ -86,5 +86,6 @@ ROUTES: Final = (
     Route("POST", "/v1/datasets", Access.STAFF, learning.build_dataset),
     Route("POST", "/v1/predictions", Access.STAFF, learning.predict),
     Route("GET", "/v1/protocols", Access.STAFF, learning.show_protocol),
+    Route("GET", "/v1/conditions", Access.KNOWN, learning.show_conditions),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

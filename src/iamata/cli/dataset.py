@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from iamata.cli.commands import make_noun, verb
@@ -12,8 +13,9 @@ from iamata.cli.options import HomeOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import need, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.consent.condition_wording import state_conditions
 from iamata.consent.data_use import Conditions, match_use
-from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
+from iamata.learning.protocols import PROTOCOL_BYTES_MAX, Protocol, read_protocol
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
 from iamata.model.instants import compute_day, format_day
@@ -23,7 +25,7 @@ from iamata.node.home import Home, open_home
 from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, read_file
 from iamata.ports import LedgerView
-from iamata.workflows.croissant import gather, write_croissant
+from iamata.workflows.croissant import Described, gather, write_croissant
 from iamata.workflows.lineages import get_dataset, get_study, list_datasets, trace
 from iamata.workflows.withdrawals import Step, list_studies, look_after_all
 
@@ -150,28 +152,37 @@ def show_(
         ),
     ] = None,
 ) -> None:
-    """Show where a dataset stands and what the ledger holds it to; describe it in Croissant."""
+    """Show where a dataset stands, what the ledger holds it to, and, at its custodian's, its conditions."""
     chosen = read_id(dataset, DatasetId)
     with open_place(home, node, wallet) as place:
         view = place.engine.snapshot()
         entry = get_dataset(view, chosen)
         row = describe_dataset(chosen, entry, at_ms=tell_time(place))
+        is_here = place.has_desk(entry.custodian)
+        conditions = place.get_desk(entry.custodian).show_conditions(chosen) if is_here else None
         if croissant is not None:
-            protocol = read_protocol(fetch_protocol(place, entry.study))
-            document = write_croissant(protocol, gather(place.engine, view, chosen))
-            with open_new(croissant) as new:
-                if new is not None:
-                    new.write(document.decode("utf-8"))
+            described = gather(place.engine, view, chosen, conditions=conditions)
+            describe_in(croissant, read_protocol(fetch_protocol(place, entry.study)), described)
     show(
-        row | {"members": entry.members, "consents": entry.consents, "replaces": entry.replaces or ""},
+        row
+        | {"members": entry.members, "consents": entry.consents, "replaces": entry.replaces or ""}
+        | {"conditions": None if conditions is None else msgspec.to_builtins(conditions)},
         [
             f"Dataset {chosen} of {row['custodian']} is {spell_overdue(row)}.",
             f"Study {row['study']}; to be confirmed until {row['confirm_until']}.",
+            *spell_conditions(conditions, is_here=is_here),
             f"Members (root) {entry.members}, in {entry.leaves:,} leaves with dummies among them.",
             f"Consents (commitment) {entry.consents}, asked after block {entry.height:,}.",
             *([f"It took the place of {entry.replaces}."] if entry.replaces else []),
         ],
     )
+
+
+def describe_in(file: Path, protocol: Protocol, described: Described) -> None:
+    """Write a dataset's description into a new file."""
+    with open_new(file) as new:
+        if new is not None:
+            new.write(write_croissant(protocol, described).decode("utf-8"))
 
 
 @verb(app, "look-after")
@@ -200,10 +211,23 @@ def look_after_member(home: Home, member: MemberId) -> list[dict[str, Any]]:
         {
             "custodian": member,
             "study": study,
-            "step": done.get(study, REFUSED),
-            "until": find_until(view, member, study) if done.get(study) is Step.WAITING else "",
+            "step": one.step if (one := done.get(study)) else REFUSED,
+            "until": find_until(view, member, study) if one and one.step is Step.WAITING else "",
+            "objection": one.objection if one else "",
         }
         for study in list_studies(office, view)
+    ]
+
+
+def spell_conditions(conditions: Conditions | None, *, is_here: bool) -> list[str]:
+    """Say what may be done with a dataset's data, each condition in a line."""
+    if conditions is None:
+        was_kept = "was not kept when it was built: the purpose was matched then, and is not again"
+        return [f"What may be done with its data {was_kept if is_here else 'is known at its custodian'}."]
+    judged = " People there have judged what the rules leave to people." if conditions.is_judged else ""
+    return [
+        f"What may be done with its data, matched at every use:{judged}",
+        *(f"  {one.spell()}" for one in state_conditions(conditions)),
     ]
 
 
@@ -226,8 +250,10 @@ def find_until(view: LedgerView, member: MemberId, study: StudyId) -> str:
 
 
 def spell_step(row: dict[str, Any]) -> str:
-    """Say what was done about a dataset, or until when those who left it wait."""
-    return f"{row['step']}, until {row['until']}" if row["until"] else str(row["step"])
+    """Say what was done about a dataset, until when those who left it wait, and what forbids its use."""
+    until = f", until {row['until']}" if row["until"] else ""
+    objection = f"; not to be used: {row['objection']}" if row["objection"] else ""
+    return f"{row['step']}{until}{objection}"
 
 
 def describe_posted(place: Place, dataset: DatasetId) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from iamata.client.connection import Connection
+from iamata.consent.data_use import Conditions
 from iamata.ledger.transaction import Possession, Signed
 from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.ports import Finality
@@ -101,3 +102,8 @@ class RemoteDesk:
         """Ask what a run of this member's asks."""
         query = bodies.QuestionQuery(run=run)
         return self._connection.get("/v1/questions", bodies.Document, query).content
+
+    def show_conditions(self, dataset: DatasetId) -> Conditions | None:
+        """Ask what may be done with the data of this member's dataset."""
+        query = bodies.DatasetQuery(dataset=dataset)
+        return self._connection.get("/v1/conditions", bodies.KeptConditions, query).conditions

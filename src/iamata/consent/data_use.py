@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from iamata.model.instants import Day
+from iamata.model.instants import Day, format_day
 from iamata.model.reasons import Reason, require
 
 DISEASES_MAX: Final = 64
@@ -86,7 +86,7 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     projects: Annotated[tuple[str, ...], msgspec.Meta(max_length=NAMES_MAX)] = ()
     institutions: Annotated[tuple[str, ...], msgspec.Meta(max_length=NAMES_MAX)] = ()
     until_day: Day | None = None
-    """For a time limit: the last day of use."""
+    """The last day of use; with DUO:0000025 the purpose has to say as well that it ends by then."""
     ancestors: Annotated[
         dict[Disease, Annotated[tuple[Disease, ...], msgspec.Meta(max_length=NAMES_MAX)]],
         msgspec.Meta(max_length=NAMES_MAX),
@@ -163,6 +163,26 @@ def match_use(
     if all(one is Verdict.APPROVE for one in verdicts):
         return Match(Verdict.APPROVE, findings)
     return Match(Verdict.ABSTAIN if Verdict.ABSTAIN in verdicts else Verdict.DENY, findings)
+
+
+def find_objection(conditions: Conditions, purpose: ResearchPurpose, *, day: Day) -> str:
+    """Return why data may not be used for a purpose on a day, in words; "" where it may.
+
+    What people of the custodian have judged stays judged; a last day that has passed since is not.
+    """
+    if conditions.until_day is not None and day > conditions.until_day:
+        return f"the data may be used until {format_day(conditions.until_day)}, and no longer"
+    match = match_use(conditions, purpose)
+    if match.verdict is Verdict.APPROVE or (match.verdict is Verdict.ABSTAIN and conditions.is_judged):
+        return ""
+    reasons = "; ".join(one.reason for one in match.findings if one.verdict is not Verdict.APPROVE)
+    return reasons if match.verdict is Verdict.DENY else f"people have to judge (--judged): {reasons}"
+
+
+def require_use(conditions: Conditions, purpose: ResearchPurpose, *, day: Day) -> None:
+    """Refuse a purpose that the conditions on data do not allow on a day, and say which of them."""
+    objection = find_objection(conditions, purpose, day=day)
+    require(not objection, Reason.PURPOSE_NOT_PERMITTED, objection)
 
 
 def check_uses(uses: Sequence[str], purpose: ResearchPurpose, *, until_day: Day) -> None:

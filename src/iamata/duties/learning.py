@@ -150,8 +150,8 @@ class LearningDuty:
     def _look_after_when_due(self) -> None:
         if time.monotonic() >= self._due_s:
             self._due_s = time.monotonic() + LOOK_AFTER_S
-            for study, step in withdrawals.look_after_all(self._office).items():
-                _LOG.info("looked after", study=study, step=step)
+            for study, done in withdrawals.look_after_all(self._office).items():
+                _LOG.info("looked after", study=study, step=done.step, objection=done.objection)
 
     def _do(self, run_id: RunId, work: Callable[[], None]) -> None:
         try:

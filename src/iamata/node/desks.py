@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
+from iamata.consent.data_use import Conditions
 from iamata.ledger.transaction import Possession, Signed
 from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.workflows import accesses, consents, disclosures, emergencies, enrolments, studies
 from iamata.workflows.accesses import AccessProof
 from iamata.workflows.documents import HandedIn, get_document
+from iamata.workflows.frozen_tables import find_conditions
 from iamata.workflows.memberships import MembershipProof, prove_membership
 from iamata.workflows.messages import Release
 from iamata.workflows.office import Office
@@ -88,3 +90,7 @@ class LocalDesk:
     def show_question(self, run: RunId) -> bytes:
         """Return what a run of this member's asks."""
         return get_question(self._office.custody, run)
+
+    def show_conditions(self, dataset: DatasetId) -> Conditions | None:
+        """Return what may be done with the data of this member's dataset."""
+        return find_conditions(self._office.custody, dataset)

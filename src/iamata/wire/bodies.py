@@ -447,6 +447,18 @@ class BuiltDataset(Body):
     dataset: DatasetId
 
 
+class DatasetQuery(Body):
+    """Which dataset."""
+
+    dataset: DatasetId
+
+
+class KeptConditions(Body):
+    """What may be done with a dataset's data; nothing where that was not kept, or not here."""
+
+    conditions: Conditions | None = None
+
+
 class PredictionBody(Body):
     """Which model is asked about whom; without a row, about the records that the caller may read."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from iamata.consent.data_use import Conditions
 from iamata.ledger.transaction import Possession, Signed
 from iamata.model.ids import DatasetId, Digest, MemberId, PatientId, RunId
 from iamata.workflows.accesses import AccessProof
@@ -76,4 +77,8 @@ class Desk(Protocol):
 
     def show_question(self, run: RunId) -> bytes:
         """Return what a run of this member's asks; it is what names the run."""
+        ...
+
+    def show_conditions(self, dataset: DatasetId) -> Conditions | None:
+        """Return what may be done with the data of this member's dataset; None where that was not kept."""
         ...

@@ -1,8 +1,9 @@
 """A dataset's description for machines that look for data: Croissant 1.0, a form of schema.org's Dataset.
 
-It says which columns there are and within which public bounds, under which permit, and what the ledger
-commits to. There is no row in it, no count but the band that the ledger shows, and no place to download
-anything from. Croissant format 1.0, MLCommons 2024: http://mlcommons.org/croissant/1.0.
+It says which columns there are and within which public bounds, under which permit and conditions, and what
+the ledger commits to. There is no row in it, no count but the band that the ledger shows, and no place to
+download anything from. Croissant format 1.0, MLCommons 2024: http://mlcommons.org/croissant/1.0. Conditions
+are stated as its version 1.1 says ("Data Use Conditions"), in schema.org's words, which 1.0 has as well.
 """
 
 import json
@@ -12,6 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from iamata.consent.condition_wording import LABELS, Stated, state_conditions
+from iamata.consent.data_use import Conditions
 from iamata.learning.protocols import Protocol
 from iamata.learning.schemas import Categorical, Column, Numeric, Outcome, Schema
 from iamata.ledger.entries import Dataset, Member, Study
@@ -26,7 +29,8 @@ CROISSANT: Final = "http://mlcommons.org/croissant/1.0"
 ROWS: Final = "rows"
 TABLE: Final = "table"
 """Croissant's fields come out of a file: this one is named and described, and nobody's to fetch."""
-_DUO: Final = "http://purl.obolibrary.org/obo/"
+_OBO: Final = "http://purl.obolibrary.org/obo/"
+_DUO: Final = _OBO + "duo.owl"
 _BEYOND: Final = {"refuse": "refused", "clip": "cut to it", "missing": "missing"}
 _OUTCOMES: Final = {"binary": "sc:Boolean", "count": "sc:Integer", "number": "sc:Float"}
 _CONTEXT: Final[dict[str, Any]] = {
@@ -81,6 +85,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     posted_ms: Instant
     version: int
     """1, and one more for each dataset that it replaced."""
+    conditions: Conditions | None
+    """What may be done with its data; None where nobody here knows."""
 
 
 def write_croissant(protocol: Protocol, described: Described) -> bytes:
@@ -97,10 +103,11 @@ def write_croissant(protocol: Protocol, described: Described) -> bytes:
         ),
         "url": f"ni:///sha-256;{described.network}#{described.name}",
         "license": f"For study {dataset.study} alone, by its permit, until {format_day(study.until_day)}.",
-        "usageInfo": [_DUO + code.replace(":", "_") for code in study.uses],
+        **_state_usage(described.conditions),
         "conditionsOfAccess": (
             f"For {study.purpose}, under the permit of study {dataset.study}, by the code that was "
-            "reviewed: nothing but sums over sites is seen outside."
+            "reviewed: nothing but sums over sites is seen outside. "
+            + _spell_matching(described.conditions)
         ),
         "creator": {"@type": "sc:Organization", "name": described.custodian.name},
         "publisher": {"@type": "sc:Organization", "name": described.custodian.name},
@@ -118,8 +125,10 @@ def write_croissant(protocol: Protocol, described: Described) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=2).encode("utf-8")
 
 
-def gather(engine: Engine, view: LedgerView, name: DatasetId) -> Described:
-    """Gather what the ledger says of a dataset, or refuse where there is none."""
+def gather(
+    engine: Engine, view: LedgerView, name: DatasetId, *, conditions: Conditions | None
+) -> Described:
+    """Gather what the ledger says of a dataset, beside its conditions; refuse where there is none."""
     dataset = get_dataset(view, name)
     custodian = MEMBERS.find(view, dataset.custodian)
     posted = find_posted(engine, name)
@@ -136,7 +145,29 @@ def gather(engine: Engine, view: LedgerView, name: DatasetId) -> Described:
         custodian=custodian,
         posted_ms=posted,
         version=version,
+        conditions=conditions,
     )
+
+
+def _state_usage(conditions: Conditions | None) -> dict[str, Any]:
+    if conditions is None:
+        return {}
+    return {"usageInfo": [_define(one) for one in state_conditions(conditions)]}
+
+
+def _define(stated: Stated) -> dict[str, Any]:
+    """State a condition as a term of its ontology, with what the custodian names besides."""
+    term = {"@type": "sc:DefinedTerm", "name": stated.label, "termCode": stated.code.replace(":", "_")}
+    if stated.code in LABELS:
+        term |= {"url": _OBO + term["termCode"], "inDefinedTermSet": _DUO}
+    return term | ({"description": ", ".join(stated.names)} if stated.names else {})
+
+
+def _spell_matching(conditions: Conditions | None) -> str:
+    if conditions is None:
+        return "Which conditions its custodian makes is not known here."
+    judged = " People there have judged what they leave to people." if conditions.is_judged else ""
+    return f"Its custodian matches its conditions at every use.{judged}"
 
 
 def _name_file(described: Described) -> dict[str, Any]:
@@ -171,6 +202,7 @@ def _list_identifiers(described: Described) -> Iterator[dict[str, Any]]:
         ("study", dataset.study),
         ("protocol (SHA-256)", described.study.protocol),
         ("code (SHA-256)", described.study.code),
+        ("permit's uses", ", ".join(described.study.uses)),
         ("permit granted by", ", ".join(described.study.approvals)),
         ("permit until", format_day(described.study.until_day)),
         ("members (root)", dataset.members),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from iamata.consent.data_use import Conditions, Verdict, check_uses, match_use
+from iamata.consent.data_use import Conditions, check_uses, require_use
 from iamata.consent.decide import decide, list_narrowing
 from iamata.consent.policy import Policy
 from iamata.consent.purposes import RESEARCH
@@ -74,7 +74,16 @@ def build_dataset(  # noqa: PLR0913  what a dataset is made from
         for patient, agreed in found.items()
         if agreed is not None and (read_under is None or read_under[patient] == agreed)
     ]
-    return post(office, view, study_id, rows, participants, replaces=None, dataset=dataset)
+    return post(
+        office,
+        view,
+        study_id,
+        rows,
+        participants,
+        conditions=conditions,
+        replaces=None,
+        dataset=dataset,
+    )
 
 
 def require_buildable(
@@ -84,12 +93,8 @@ def require_buildable(
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     check_uses(study.uses, protocol.purpose, until_day=study.until_day)
-    match = match_use(conditions, protocol.purpose)
     # Reviewers granted the permit without knowing these conditions: people of the custodian's decide.
-    open_ = "; ".join(one.reason for one in match.findings if one.verdict is not Verdict.APPROVE)
-    require(match.verdict is not Verdict.DENY, Reason.PURPOSE_NOT_PERMITTED, open_)
-    is_allowed = match.verdict is Verdict.APPROVE or conditions.is_judged
-    require(is_allowed, Reason.PURPOSE_NOT_PERMITTED, f"people have to judge (--judged): {open_}")
+    require_use(conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
 
 
 def post(  # noqa: PLR0913  what a dataset is made from
@@ -99,10 +104,11 @@ def post(  # noqa: PLR0913  what a dataset is made from
     rows: PatientRows,
     participants: Sequence[Participant],
     *,
+    conditions: Conditions | None,
     replaces: DatasetId | None,
     dataset: DatasetId | None = None,
 ) -> DatasetId:
-    """Freeze the rows of those who take part, tell them in the journal, and tell the ledger."""
+    """Freeze the rows of those who take part, with the conditions, and tell the journal and the ledger."""
     study, protocol = get_study(office, view, study_id)
     hiding = Hiding.look_up(office, view, protocol)
     rows = {one.patient: rows[one.patient] for one in participants}
@@ -113,6 +119,7 @@ def post(  # noqa: PLR0913  what a dataset is made from
         secret=office.custody.entropy(SALT_BYTES),
         participants=tuple(participants),
         has_holdout=hiding.is_holdout_hidden(rows),
+        conditions=conditions,
     )
     members, leaves = roll.build_members()
     dataset = dataset or DatasetId(office.author.make_id())

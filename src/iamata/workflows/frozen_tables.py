@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from iamata.consent.data_use import Conditions
 from iamata.crypto.authmap import AuthMap
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.membership import build_members
@@ -42,8 +43,8 @@ class Participant(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     """A digest of each denial that took single records out, under a key from the consent's salt."""
 
 
-class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is in a dataset, and what its dummies follow from: for its custodian, and whoever audits that."""
+class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who is in a dataset, for what, and what its dummies follow from: for its custodian, and auditors."""
 
     study: StudyId
     secret: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
@@ -51,6 +52,8 @@ class Roll(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """In the order of their pseudonyms."""
     has_holdout: bool
     """Whether those who are kept out of training may be evaluated on."""
+    conditions: Conditions | None = None
+    """What may be done with the data; None where it was built by a version that did not keep that."""
 
     def build_members(self) -> tuple[AuthMap, int]:
         """Build the map whose root the ledger has, and say how many leaves it has."""
@@ -82,6 +85,12 @@ def get_roll(custody: Custody, dataset: DatasetId) -> Roll:
     if opening is None or opening.kind != DATASET:
         raise Refused(Reason.UNKNOWN_DATASET)
     return msgspec.json.decode(opening.payload, type=Roll)
+
+
+def find_conditions(custody: Custody, dataset: DatasetId) -> Conditions | None:
+    """Return what may be done with a dataset's data; None where it is another's, or that was not kept."""
+    opening = find_opening(custody, dataset)
+    return None if opening is None else get_roll(custody, dataset).conditions
 
 
 def list_rolls(custody: Custody) -> Iterator[tuple[DatasetId, Roll]]:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from iamata.consent.data_use import find_objection
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol, name_document
 from iamata.ledger.entries import (
@@ -27,7 +28,7 @@ from iamata.ledger.leaves import Leaf
 from iamata.ledger.tables import CONSENTS, DATASETS, PATIENTS, RUNS
 from iamata.ledger.transactions.studies import REVIEWS_NEEDED
 from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, NetworkId
-from iamata.model.instants import Instant
+from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
@@ -301,7 +302,13 @@ def _check_dataset(
     is_same = (spell_members(members), leaves) == (dataset.members, dataset.leaves)
     says = f"{site}: the roll's leaves {'make' if is_same else 'do not make'} the root on the ledger"
     yield _say("members", Ground.OPENED, holds=is_same, says=says)
-    yield _check_consents(evidence, whole, dataset, roll, get_protocol(custody, whole.study))
+    protocol = get_protocol(custody, whole.study)
+    yield _check_consents(evidence, whole, dataset, roll, protocol)
+    if roll.conditions is not None:
+        day = compute_day(evidence.tell_block_ms(dataset.height))
+        objection = find_objection(roll.conditions, protocol.purpose, day=day)
+        says = f"{site}: the conditions on its data {'speak against' if objection else 'allow'} the purpose"
+        yield _say("conditions", Ground.OPENED, holds=not objection, says=says)
 
 
 def _is_opened(opening: Opening, dataset: Dataset) -> bool:

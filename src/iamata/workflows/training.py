@@ -8,6 +8,7 @@ from functools import partial
 
 import msgspec
 
+from iamata.consent.data_use import require_use
 from iamata.learning.programmes import Programme, encode_share
 from iamata.learning.programmes import Site as RowsOfSite
 from iamata.learning.protocols import (
@@ -28,6 +29,7 @@ from iamata.ledger.events import RunStarted
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.runs import AttestRun
 from iamata.model.ids import MemberId, RunId
+from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import journal_use
@@ -118,12 +120,17 @@ def _prepare(  # noqa: PLR0913  as both who call it
     tell: Tell,
     silence_s: float,
 ) -> tuple[Summing, Programme[Learned], RowsOfSite]:
-    """Read what was authorised and this site's rows, once their use is journalled."""
+    """Read what was authorised and this site's rows, once their use is journalled.
+
+    What may be done with the data is asked again: a last day may have passed since they were frozen.
+    """
     view = office.take_view()
     authorised = require_authorised(office, view, run_id)
     protocol = fetch_protocol(office, authorised.study, carrier)
     check_spending(protocol, authorised)
     roll = get_roll(office.custody, authorised.dataset)
+    if roll.conditions is not None:
+        require_use(roll.conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
     if kept is None:
         journal_use(office, view, authorised.study, roll.participants, record=f"run/{run_id}")
         kept = KeptRounds.begin(office.custody, run_id, now_ms=office.tell_time(view))

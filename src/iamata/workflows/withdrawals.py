@@ -5,16 +5,21 @@ Who takes single records out, of the kinds that a study asks for, leaves like wh
 Ten or more of those who train are taken out together, at once. Fewer wait; before the custodian's word on
 the dataset would be due the next time, the dataset is retired if anybody of them still waits, or replaced
 without its holdout if only others do. So nobody waits longer than 30 days, and no difference between two
-releases is anybody's row.
+releases is anybody's row. What may not be used any more, by its permit or by the conditions on the data, is
+not replaced: it goes with those who leave it.
 """
 
 import enum
 from typing import Final
 
+import msgspec
+
+from iamata.consent import data_use
+from iamata.learning.protocols import Protocol
 from iamata.ledger.tables import DATASETS, STUDIES
 from iamata.ledger.transactions.datasets import ConfirmDataset, RetireDataset
 from iamata.model.ids import DatasetId, StudyId
-from iamata.model.instants import MS_PER_DAY
+from iamata.model.instants import MS_PER_DAY, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.datasets import (
@@ -44,6 +49,13 @@ class Step(enum.StrEnum):
     RETIRED = "retired"
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What a custodian did about a dataset, and why its data may not be used any more, if so."""
+
+    step: Step
+    objection: str
+
+
 def look_after(office: Office, study_id: StudyId) -> Step:
     """Do what withdrawals, and the time that has passed, ask of this site's dataset in a study.
 
@@ -63,11 +75,12 @@ def look_after(office: Office, study_id: StudyId) -> Step:
     if leaving < PATIENTS_MIN and not is_due:
         return Step.WAITING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
-    is_replaceable = len(staying) >= PATIENTS_MIN and is_permitted(office, view, study)
+    is_usable = is_permitted(office, view, study) and not _find_objection(office, view, roll, protocol)
+    is_replaceable = len(staying) >= PATIENTS_MIN and is_usable
     patients = [one.patient for one in staying]
     rows = read_rows(office.custody, dataset_id, patients) if is_replaceable else {}
     if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(rows):
-        post(office, view, study_id, rows, staying, replaces=dataset_id)
+        post(office, view, study_id, rows, staying, conditions=roll.conditions, replaces=dataset_id)
         return Step.REPLACED
     if is_due or not is_replaceable:
         office.author.submit(RetireDataset, dataset=dataset_id)
@@ -80,22 +93,40 @@ def _confirm(office: Office, dataset_id: DatasetId) -> Step:
     return Step.CONFIRMED
 
 
-def look_after_all(office: Office) -> dict[StudyId, Step]:
+def look_after_all(office: Office) -> dict[StudyId, Done]:
     """Look after every dataset of this site; a study that refuses does not stop the others."""
     view = office.take_view()
-    done: dict[StudyId, Step] = {}
+    done: dict[StudyId, Done] = {}
     for study_id in list_studies(office, view):
         try:
-            done[study_id] = look_after(office, study_id)
+            objection = find_objection(office, study_id)
+            done[study_id] = Done(look_after(office, study_id), objection)
         except Refused as refused:
             require(refused.reason is not Reason.ENGINE_STOPPED, refused.reason, refused.detail)
     return done
+
+
+def find_objection(office: Office, study_id: StudyId) -> str:
+    """Return why the data of this site's dataset in a study may not be used any more; "" where they may."""
+    view = office.take_view()
+    study, protocol = get_study(office, view, study_id)
+    dataset_id = find_dataset(view, office, study)
+    if dataset_id is None:
+        return ""
+    return _find_objection(office, view, get_roll(office.custody, dataset_id), protocol)
 
 
 def list_studies(office: Office, view: LedgerView) -> list[StudyId]:
     """List the studies in which this site has a dataset."""
     found = dict.fromkeys(roll.study for _, roll in list_rolls(office.custody))
     return [one for one in found if (entry := STUDIES.find(view, one)) is not None and entry.datasets]
+
+
+def _find_objection(office: Office, view: LedgerView, roll: Roll, protocol: Protocol) -> str:
+    if roll.conditions is None:
+        return ""
+    today = compute_day(office.tell_time(view))
+    return data_use.find_objection(roll.conditions, protocol.purpose, day=today)
 
 
 def _list_staying(office: Office, view: LedgerView, roll: Roll) -> list[Participant]:

@@ -99,6 +99,7 @@ class LearningStory:
         listed = self.ask("dataset list")["datasets"]
         described = ("--croissant", self.stage.folder / "croissant.json")
         self.ask("dataset show", listed[0]["dataset"], *described)
+        self.moments["dataset shown"] = {"out": self.stage("dataset", "show", listed[0]["dataset"]).out}
         stranger = ("--wallet", self.stage.patient_wallet(SITE, 0))
         self.refused["trained by a patient"] = self.stage("study", "train", study, *stranger, "--json")
         return str(self.ask("study train", study, "--wallet", self.stage.wallet("rosa"))["model"])

@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iamata.consent.data_use import (
     Concern,
@@ -13,9 +16,11 @@ from iamata.consent.data_use import (
     Permission,
     ResearchPurpose,
     Verdict,
+    find_objection,
     match_use,
+    require_use,
 )
-from iamata.model.instants import Day
+from iamata.model.instants import Day, format_day
 from iamata.model.reasons import Reason, Refused
 
 HEALTH = Conditions(permission=Permission.HEALTH_RESEARCH)
@@ -141,3 +146,63 @@ def test_diseases_and_their_permission_come_together() -> None:
     with pytest.raises(Refused) as refused:
         Conditions(permission=Permission.HEALTH_RESEARCH, diseases=("cancer",))
     assert refused.value.reason is Reason.MALFORMED
+
+
+DAYS = st.integers(0, 200).map(Day)
+CODES = st.sampled_from([*map(str, Modifier), "DUO:9999999"])
+CONDITIONS = st.builds(
+    Conditions,
+    permission=st.sampled_from(Permission).filter(lambda one: one is not Permission.DISEASE_RESEARCH),
+    modifiers=st.lists(CODES, max_size=3).map(tuple),
+    until_day=st.none() | DAYS,
+    is_judged=st.booleans(),
+)
+PURPOSES = st.builds(
+    ResearchPurpose,
+    is_health=st.booleans(),
+    is_commercial=st.booleans(),
+    agrees_to=st.lists(st.sampled_from(Modifier), max_size=3).map(tuple),
+    until_day=st.none() | DAYS,
+)
+
+
+@given(CONDITIONS, PURPOSES, DAYS, DAYS)
+def test_time_alone_opens_nothing_and_closes_after_the_last_day(
+    conditions: Conditions, purpose: ResearchPurpose, earlier: Day, later: Day
+) -> None:
+    earlier, later = sorted((earlier, later))
+
+    before = find_objection(conditions, purpose, day=earlier)
+    after = find_objection(conditions, purpose, day=later)
+
+    if conditions.until_day is not None and later > conditions.until_day:
+        assert format_day(conditions.until_day) in after
+    else:
+        assert after == before
+
+
+@given(CONDITIONS, PURPOSES, DAYS)
+def test_people_open_what_rules_leave_to_them_and_nothing_else(
+    conditions: Conditions, purpose: ResearchPurpose, day: Day
+) -> None:
+    by_rules = find_objection(msgspec.structs.replace(conditions, is_judged=False), purpose, day=day)
+    by_people = find_objection(msgspec.structs.replace(conditions, is_judged=True), purpose, day=day)
+
+    assert by_people == ("" if by_rules.startswith("people have to judge") else by_rules)
+
+
+def test_a_last_day_is_a_day_of_use_and_people_who_judged_before_do_not_prolong_it() -> None:
+    promised = Conditions(
+        permission=Permission.HEALTH_RESEARCH,
+        modifiers=(Modifier.ETHICS_APPROVAL,),
+        until_day=Day(100),
+        is_judged=True,
+    )
+    purpose = ResearchPurpose(is_health=True)
+
+    require_use(promised, purpose, day=Day(100))
+    with pytest.raises(Refused) as refused:
+        require_use(promised, purpose, day=Day(101))
+
+    assert refused.value.reason is Reason.PURPOSE_NOT_PERMITTED
+    assert "until 1970-04-11" in refused.value.detail

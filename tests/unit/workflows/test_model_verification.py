@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from iamata.consent.data_use import Conditions, Permission
 from iamata.consent.terms import Ruling
 from iamata.learning.membership import compute_leaf, derive_member_key
 from iamata.learning.protocols import name_document
@@ -19,7 +20,7 @@ from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import salt, write_terms
 from iamata.vault.openings import find_opening
-from iamata.workflows import consents, datasets
+from iamata.workflows import consents, datasets, training
 from iamata.workflows.cards import write_any_card
 from iamata.workflows.datasets import Agreed
 from iamata.workflows.documents import get_document
@@ -40,7 +41,9 @@ class Told(StudyWorld):
         self.datasets = {site: self.build(site) for site in (HONEST, LAST)}
         self.datasets[FORGETFUL] = self.build_with(FORGETFUL, self.leave_early())
         self.datasets[DEAF] = self.build_with(DEAF, self.narrow_early())
-        self.model = self.learn()
+        with pytest.MonkeyPatch.context() as patch:  # as a site does that does not ask its conditions
+            patch.setattr(training, "require_use", lambda *_, **__: None)
+            self.model = self.learn()
         self.withdraw(LAST, 2)
 
     def build_with(self, site: MemberId, patient: PatientId) -> DatasetId:
@@ -51,7 +54,11 @@ class Told(StudyWorld):
         taking_part = [
             datasets.make_participant(office, self.study, *one) for one in sorted(agreed.items())
         ]
-        return datasets.post(office, view, self.study, self.rows[site], taking_part, replaces=None)
+        rows, barred = self.rows[site], Conditions(permission=Permission.ANCESTRY_RESEARCH)
+        conditions = barred if site == DEAF else None
+        return datasets.post(
+            office, view, self.study, rows, taking_part, conditions=conditions, replaces=None
+        )
 
     def leave_early(self) -> PatientId:
         """Let a patient withdraw before the dataset is built."""
@@ -153,6 +160,13 @@ def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: T
     assert {one.ground for one in found.values()} == {Ground.OPENED}
 
 
+def test_conditions_that_spoke_against_the_purpose_are_found_where_they_are_kept(told: Told) -> None:
+    said = {one.says.partition(":")[0]: one for one in told.verify(told.model) if one.name == "conditions"}
+
+    assert {site: one.holds for site, one in said.items()} == {HONEST: True, LAST: True, DEAF: False}
+    assert {one.ground for one in said.values()} == {Ground.OPENED}
+
+
 def test_whoever_left_later_had_agreed_by_then(told: Told) -> None:
     assert find_consents(told.verify(told.model))[LAST].holds
 
@@ -166,7 +180,7 @@ def test_what_a_site_does_not_open_is_its_word(told: Told) -> None:
 def test_a_changed_file_is_found(told: Told) -> None:
     wrong = [one for one in told.verify(told.model, file=b"{}") if not one.holds]
 
-    assert [one.name for one in wrong if one.name != "consents"] == ["file"]
+    assert [one.name for one in wrong if one.name not in {"consents", "conditions"}] == ["file"]
 
 
 def test_figures_rest_on_what_every_site_attested() -> None:
@@ -238,7 +252,7 @@ def test_a_card_of_other_code_is_not_compared(monkeypatch: pytest.MonkeyPatch) -
 def test_everything_else_holds(told: Told) -> None:
     statements = told.verify(told.model)
 
-    assert [one.name for one in statements if not one.holds] == ["consents", "consents"]
+    assert [one.name for one in statements if not one.holds] == ["consents", "consents", "conditions"]
     assert [one.name for one in statements if one.ground is Ground.PROVEN] == [
         "permit",
         "run",
