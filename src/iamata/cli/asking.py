@@ -1,8 +1,7 @@
 """`iamata study count`, `ask` and `answers`: questions with a number as the answer, each paid for once."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -13,32 +12,29 @@ from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show, spell_table
 from iamata.cli.parties import read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
-from iamata.cli.training import make_teller, make_watcher, sign_as_researcher
-from iamata.learning.answers import Answer, turn_as_asked
-from iamata.learning.protocols import read_protocol
+from iamata.cli.training import make_teller
+from iamata.learning.answers import Answer
 from iamata.learning.questions import (
     QUESTION_BYTES_MAX,
-    Condition,
     Count,
     Question,
     name_answer,
     read_question,
 )
-from iamata.learning.wording import spell_answer, spell_interval, spell_number, spell_question
-from iamata.ledger.tables import RUNS
+from iamata.learning.wording import (
+    FORMS,
+    read_condition,
+    spell_answer,
+    spell_interval,
+    spell_number,
+    spell_question,
+)
 from iamata.model.ids import ModelId, RunId, StudyId
-from iamata.model.reasons import Reason, Refused
-from iamata.node import learning
-from iamata.node.home import Home
-from iamata.node.places import Place, RemotePlace
-from iamata.node.running_studies import ask_at_node
-from iamata.node.studying import fetch_document, fetch_protocol, read_file
+from iamata.node import researching
+from iamata.node.places import Place
+from iamata.node.studying import read_file
 from iamata.workflows import questions
 from iamata.workflows.lineages import get_model, get_study, trace
-from iamata.workflows.question_runs import read_answer
-
-CONDITION: Final = re.compile(r"(?P<column>[^<>=]+)(?P<sign>>=|<|=)(?P<value>.*)\Z", re.DOTALL)
-FORMS: Final = "COLUMN=WORD,WORD… or COLUMN>=NUMBER or COLUMN<NUMBER"
 
 WhereOption = Annotated[
     list[str] | None,
@@ -91,7 +87,7 @@ def answers(
             (name, get_model(view, name).run)
             for name in questions.list_answers(view, trace(place.engine), chosen)
         ]
-        told = [(fetch_answer(place, run), name, run) for name, run in found]
+        told = [(researching.fetch_answer(place, run), name, run) for name, run in found]
         rows = [describe_answer(place, answer, run) for answer, _, run in told]
     table = [
         (row["question"], spell_result(answer), row["status"], name)
@@ -105,44 +101,20 @@ def answer_question(
 ) -> None:
     """Have a question answered, and show what came of it and what it cost."""
     with open_place(home, node, wallet) as place, make_progress() as progress:
-        protocol = read_protocol(fetch_protocol(place, study))
-        questions.prepare(protocol, question)  # says what is wrong
-        if isinstance(place, RemotePlace):
-            raw = msgspec.json.encode(question)
-            begun = ask_at_node(place, study, raw, tell=make_watcher(progress, "asking"))
-        else:
-            begun = ask_at_home(place, wallet, study, question, make_teller(progress, {}))
-        answer = turn_as_asked(fetch_answer(place, begun.run), question, protocol.schema)
-        row = describe_answer(place, answer, begun.run)
+        told = researching.ask(place, wallet, study, question, tell=make_teller(progress, {}))
+        answer = told.answer
+        row = describe_answer(place, answer, told.run)
         entry = get_study(place.engine.snapshot(), study)
     left = (entry.budget_micro - entry.spent_micro) / MICRO
     show(
-        row | {"is_new": begun.is_new, "budget_left": left},
+        row | {"is_new": told.is_new, "budget_left": left},
         [
             row["question"],
             *spell_answer(answer),
-            *([] if begun.is_new else ["It was asked before: this is the answer of then, for nothing."]),
+            *([] if told.is_new else ["It was asked before: this is the answer of then, for nothing."]),
             f"Left of the study's budget: ε = {left:g}. Answer {row['answer']} is {row['status']}.",
         ],
     )
-
-
-def ask_at_home(
-    home: Home, wallet: Path, study: StudyId, question: Question, tell: learning.Tell
-) -> questions.Begun:
-    """Ask at the home of the study's owner, for the researcher whose wallet it is."""
-    owner, researcher = sign_as_researcher(home, wallet, study)
-    return learning.ask(home, study, question, owner=owner, researcher=researcher, tell=tell)
-
-
-def fetch_answer(place: Home | RemotePlace, run_id: RunId) -> Answer:
-    """Return the answer of a run from whoever keeps it, checked against the ledger."""
-    view = place.engine.snapshot()
-    run = RUNS.find(view, run_id)
-    if run is None:
-        raise Refused(Reason.UNKNOWN_RUN)
-    raw = fetch_document(place, questions.get_content(run), owner=get_study(view, run.study).owner)
-    return read_answer(raw, view, run_id, run)
 
 
 def describe_answer(place: Place, answer: Answer, run: RunId) -> dict[str, Any]:
@@ -168,20 +140,3 @@ def spell_result(answer: Answer) -> str:
     if answer.result is None:
         return "too few to tell"
     return f"{spell_number(answer, answer.result.value)} ({spell_interval(answer, answer.result)})"
-
-
-def read_condition(text: str) -> Condition:
-    """Read what somebody types as a condition on one column, or refuse."""
-    found = CONDITION.match(text)
-    if found is None:
-        raise Refused(Reason.INPUT_INVALID, f"{text!a} is no condition: {FORMS}")
-    column, sign, value = found["column"].strip(), found["sign"], found["value"].strip()
-    if sign == "=":
-        return Condition(column=column, is_one_of=tuple(word.strip() for word in value.split(",")))
-    try:
-        number = float(value)
-    except ValueError as error:
-        raise Refused(Reason.INPUT_INVALID, f"{value!a} is no number: {FORMS}") from error
-    if sign == "<":
-        return Condition(column=column, below=number)
-    return Condition(column=column, at_least=number)

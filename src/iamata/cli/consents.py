@@ -17,7 +17,7 @@ from iamata.cli.options import (
 )
 from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes, warn_of_haste
 from iamata.cli.output import confirm, say, show
-from iamata.cli.parties import choose_member, choose_members, read_day, read_id
+from iamata.cli.parties import choose_member, choose_members, read_id
 from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
@@ -40,6 +40,7 @@ from iamata.node import custodial, wallets
 from iamata.node.memberships import find_leaving_until
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
+from iamata.node.words import read_day
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.outbox import ConfirmAct, GrantAct
 

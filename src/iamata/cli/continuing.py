@@ -9,12 +9,12 @@ from iamata.cli.commands import verb
 from iamata.cli.files import open_new, read_text
 from iamata.cli.options import Ordering
 from iamata.cli.output import note, show
-from iamata.cli.parties import read_member
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS
 from iamata.ledger.genesis import compute_network_id
 from iamata.ledger.succession import get_predecessor
 from iamata.model.reasons import Reason, require
 from iamata.node.agreeing import Plan, agree_at_home, offer_home, take_over_home
+from iamata.node.words import read_member
 
 HomeArgument = Annotated[Path, typer.Argument(help="The home of one member, whose node is down.")]
 FileOption = Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, for the others.")]

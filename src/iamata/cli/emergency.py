@@ -9,7 +9,7 @@ from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new, read_text
 from iamata.cli.options import CustodianOption, ForOption, WalletOption
 from iamata.cli.output import ask, show, spell_table
-from iamata.cli.parties import choose_member, read_day, read_id, read_member
+from iamata.cli.parties import choose_member, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.fhir.demographics import spell_demographics
@@ -21,6 +21,7 @@ from iamata.model.instants import MS_PER_MINUTE, Instant, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.identities import sign_as
 from iamata.node.places import Place
+from iamata.node.words import read_day, read_member
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import emergencies
 from iamata.workflows.author import NO_FINALITY, Author

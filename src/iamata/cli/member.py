@@ -8,13 +8,13 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption, MemberOption, YesOption
 from iamata.cli.output import confirm, show, spell_table
-from iamata.cli.parties import read_member
 from iamata.ledger.entries import MemberKind
 from iamata.ledger.tables import MEMBERS
 from iamata.ledger.transactions.members import LeaveNetwork
 from iamata.model.reasons import Reason, require
 from iamata.node import membership
 from iamata.node.home import open_home
+from iamata.node.words import read_member
 
 DAYS: int = 14
 DAYS_MAX: int = 366

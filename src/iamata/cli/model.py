@@ -21,7 +21,8 @@ from iamata.learning.tables import Cell
 from iamata.ledger.entries import ModelStatus
 from iamata.model.ids import Digest, ModelId
 from iamata.model.reasons import Reason, require
-from iamata.node.model_checks import apply_at_home, apply_at_node, verify_at_home, verify_at_node
+from iamata.node.model_checks import apply_at_home, apply_at_node
+from iamata.node.model_checks import verify as verify_at
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, read_file
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
@@ -117,9 +118,7 @@ def verify(
     with open_place(home, node, wallet) as place:
         if isinstance(place, RemotePlace):
             note("Replaying the node's ledger from its genesis")
-            statements = verify_at_node(place, chosen, file=raw)
-        else:
-            statements = verify_at_home(place, chosen, file=raw)
+        statements = verify_at(place, chosen, file=raw)
         view = place.engine.snapshot()
         row = describe_model(view, chosen, get_model(view, chosen), at_ms=tell_time(place))
     wrong = [one for one in statements if not one.holds]

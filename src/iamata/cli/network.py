@@ -13,7 +13,6 @@ from rich.table import Table
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import Ordering
 from iamata.cli.output import IS_JSON, note, show, spell_table
-from iamata.cli.parties import read_member
 from iamata.cli.stopping import until_told_to_stop
 from iamata.engines.comet.files import TIMEOUT_COMMIT_MS
 from iamata.ledger.entries import MemberKind
@@ -30,6 +29,7 @@ from iamata.node.network import create_node_homes
 from iamata.node.running import await_nodes, list_homes, run_nodes, spell_url
 from iamata.node.surveying import NodeStanding, survey
 from iamata.node.validators import create_validator_homes
+from iamata.node.words import read_member
 
 REFRESH_S: Final = 1.0
 CAST: Final = (

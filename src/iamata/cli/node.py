@@ -9,7 +9,6 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import HomeOption
 from iamata.cli.output import note, show
-from iamata.cli.parties import read_member
 from iamata.cli.stopping import until_told_to_stop
 from iamata.client.connection import Connection
 from iamata.model.ids import MemberId
@@ -33,6 +32,7 @@ from iamata.node.letting_in import change_peers, find_own_peer
 from iamata.node.logs import set_up_logs
 from iamata.node.running import is_comet, run_nodes, spell_url
 from iamata.node.serving import Served, serve_home
+from iamata.node.words import read_member
 from iamata.wire.bodies import NodeInfo
 
 HostOption = Annotated[

@@ -6,11 +6,12 @@ from typing import Final, TypeVar
 
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import MEMBERS
-from iamata.model.ids import MEMBER_PATTERN, RANDOM_PATTERN, MemberId, PatientId, PersonId
-from iamata.model.instants import Day, parse_day
+from iamata.model.ids import RANDOM_PATTERN, MemberId, PatientId, PersonId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.identities import get_only_member
 from iamata.node.places import Place
+from iamata.node.words import read_member
 from iamata.stores.wallets import WALLET_FILE, load_wallet
 from iamata.workflows.wallets import Wallet, find_identity
 
@@ -61,23 +62,9 @@ def read_id(text: str, kind: type[IdT]) -> IdT:
     return kind(text)
 
 
-def read_member(text: str) -> MemberId:
-    """Read a member's id, or refuse what cannot be one."""
-    is_name = re.match(MEMBER_PATTERN, text) is not None
-    require(is_name, Reason.INPUT_INVALID, f"{text!a} is no member's id: a-z, 0-9 and -, 3 to 32 of them")
-    return MemberId(text)
-
-
 def choose_member(place: Place, wallet: Wallet, text: str | None, *, kind: OwnerKind) -> MemberId:
     """Return the member that a command names, or the only one that knows this wallet."""
-    if text is not None:
-        return read_member(text)
-    network = place.engine.network
-    known = [one.member for one in wallet.identities if (one.network, one.kind) == (network, kind)]
-    known = [one for one in known if place.has_desk(one)] or known
-    require(bool(known), Reason.WALLET_NOT_FOUND, f"no member knows it as a {kind}'s")
-    require(len(known) == 1, Reason.INPUT_INVALID, f"say which member: {', '.join(known)}")
-    return known[0]
+    return get_only_member(place, wallet, kind=kind) if text is None else read_member(text)
 
 
 def choose_members(
@@ -105,14 +92,6 @@ def get_member(place: Place, text: str) -> MemberId:
     member = read_member(text)
     require(MEMBERS.find(place.engine.snapshot(), member) is not None, Reason.UNKNOWN_MEMBER, member)
     return member
-
-
-def read_day(text: str) -> Day:
-    """Read YYYY-MM-DD, or refuse."""
-    try:
-        return parse_day(text)
-    except ValueError as error:
-        raise Refused(Reason.INPUT_INVALID, f"{text!a} is no day; write YYYY-MM-DD") from error
 
 
 def _read_party(place: Place, text: str, into: type[IdT], *, member: str, kind: OwnerKind) -> IdT:

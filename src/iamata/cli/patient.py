@@ -9,7 +9,7 @@ from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new
 from iamata.cli.options import ForOption, HomeOption, MemberOption, PatientOption, YesOption
 from iamata.cli.output import confirm, say, show, spell_table
-from iamata.cli.parties import read_day, read_id, read_patient
+from iamata.cli.parties import read_id, read_patient
 from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.cli.wording import (
     DAYS,
@@ -28,6 +28,7 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.node import custodial
 from iamata.node.home import Home, open_home
 from iamata.node.places import RemotePlace
+from iamata.node.words import read_day
 from iamata.workflows.enrolments import invite_patient
 from iamata.workflows.erasures import erase_patient
 

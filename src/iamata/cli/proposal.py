@@ -10,7 +10,7 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.options import ForOption, WalletOption
 from iamata.cli.output import show, spell_table
-from iamata.cli.parties import choose_member, read_id, read_member
+from iamata.cli.parties import choose_member, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.ledger.entries import OwnerKind
@@ -33,6 +33,7 @@ from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node.identities import sign_as
 from iamata.node.places import Place
+from iamata.node.words import read_member
 from iamata.stores.wallets import load_wallet
 from iamata.workflows.author import Author
 

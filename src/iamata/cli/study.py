@@ -1,7 +1,5 @@
 """`iamata study`: ask to learn from consented records, review it, train, and see where it stands."""
 
-import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +8,6 @@ import typer
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import read_text
 from iamata.cli.learning import (
-    MICRO,
     StudyArgument,
     describe_dataset,
     describe_model,
@@ -23,39 +20,25 @@ from iamata.cli.learning import (
 )
 from iamata.cli.options import ForOption, WalletOption, YesOption
 from iamata.cli.output import confirm, note, say, show, spell_table
-from iamata.cli.parties import choose_member, read_day, read_id, read_member
+from iamata.cli.parties import choose_member, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, get_home, open_place
-from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.methods import spell_settings
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
 from iamata.ledger.entries import EhdsPurpose, OwnerKind
-from iamata.ledger.transactions.studies import PERMIT_DAYS_MAX
 from iamata.model.ids import MemberId, StudyId, encode_digest
-from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
 from iamata.node.identities import sign_as
 from iamata.node.places import Place, RemotePlace
+from iamata.node.researching import BUDGET_MAX, PROHIBITED, write_proposal
+from iamata.node.researching import propose as propose_at
 from iamata.node.studying import fetch_protocol, keep_grounds, read_file
-from iamata.node.studying import propose as propose_at
+from iamata.node.words import read_member
 from iamata.stores.wallets import load_wallet
 from iamata.workflows import studies
 from iamata.workflows.author import Author
 from iamata.workflows.lineages import get_study, list_datasets, list_models, list_runs, trace
 from iamata.workflows.questions import list_answers
-
-DUO_PATTERN: str = r"DUO:[0-9]{7}\Z"
-BUDGET_MAX: float = 1_000.0
-PROHIBITED: str = (
-    "Prohibited (EHDS, article 54):\n"
-    "1. decisions to the detriment of a person or a group, with legal, social or economic effect;\n"
-    "2. decisions on job offers, on less favourable terms for goods or services, on exclusion from "
-    "insurance or credit, or on premiums and conditions for them;\n"
-    "3. advertising or marketing;\n"
-    "4. products or services that harm: addictive drugs and other addictive products, alcohol, tobacco, "
-    "weapons;\n"
-    "5. what national law or ethics forbid."
-)
 
 app = make_noun("Studies: what is to be learned from consented records, and what came of it.")
 
@@ -91,26 +74,22 @@ def propose(
     yes: YesOption = False,
 ) -> None:
     """Put a study before the reviewers of other members, as a researcher."""
-    proposal = studies.Proposal(
-        uses=read_uses(uses),
-        purpose=purpose,
-        sites=tuple(sorted(read_member(one.strip()) for one in sites.split(","))),
-        until_day=read_last_day(until),
-        budget_micro=round(budget * MICRO),
+    proposal = write_proposal(
+        sites=sites.split(","), purpose=purpose, uses=uses, until=until, budget=budget
     )
     document = read_file(protocol, bytes_max=PROTOCOL_BYTES_MAX)
     studies.check_protocol(document, proposal)
     say(PROHIBITED)
     confirm("Declare that none of these five is meant, and propose the study?", is_agreed=yes)
     with open_place(home, node, wallet) as place:
-        chosen, author = sign_for_person(place, wallet, member)
-        study = propose_at(place, author, document, proposal, owner=chosen)
+        owner = None if member is None else read_member(member)
+        study = propose_at(place, wallet, document, proposal, member=owner)
         row = describe_standing(place, study)
     show(
         row,
         [
             f"Study {study} is {row['status']}.",
-            f"Reviewers of two members other than {chosen} decide: iamata study review {study} …",
+            f"Reviewers of two members other than {row['owner']} decide: iamata study review {study} …",
         ],
     )
 
@@ -276,22 +255,6 @@ def spell_reviews(row: dict[str, Any]) -> str:
     approvals, rejections = ", ".join(row["approvals"]), ", ".join(row["rejections"])
     status = spell_standing(row)
     return f"Study {row['study']} is {status}; for: {approvals or '-'}; against: {rejections or '-'}."
-
-
-def read_last_day(text: str) -> Day:
-    """Read a permit's last day, which is not so far away that no permit lasts that long."""
-    day = read_day(text)
-    latest = compute_day(read_clock_ms()) + PERMIT_DAYS_MAX
-    require(day <= latest, Reason.INPUT_INVALID, f"a permit lasts until {format_day(latest)} at most")
-    return day
-
-
-def read_uses(texts: Sequence[str]) -> tuple[str, ...]:
-    """Read codes of the Data Use Ontology."""
-    for text in texts:
-        is_code = re.match(DUO_PATTERN, text) is not None
-        require(is_code, Reason.INPUT_INVALID, f"{text!a} is no DUO code: DUO:0000006, …")
-    return tuple(sorted(dict.fromkeys(texts)))
 
 
 def read_grounds(text: str) -> str:

@@ -1,7 +1,5 @@
 """`iamata study train`: from the datasets that stand to a model on record, with progress on the way."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,17 +11,10 @@ from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show
 from iamata.cli.parties import read_id
 from iamata.cli.places import NodeOption, PlaceOption, open_place
-from iamata.ledger.entries import OwnerKind, Run
-from iamata.model.ids import MemberId, ModelId, PersonId, StudyId
-from iamata.model.reasons import Reason, require
-from iamata.node import learning
-from iamata.node.home import Home
-from iamata.node.identities import sign_as
-from iamata.node.places import RemotePlace
-from iamata.node.running_studies import train_at_node
-from iamata.stores.wallets import load_wallet
-from iamata.workflows.lineages import get_model, get_study
-from iamata.workflows.run_rounds import Round
+from iamata.model.ids import MemberId, ModelId, StudyId
+from iamata.node import researching
+from iamata.node.steps import Step, Tell, spell_round
+from iamata.workflows.lineages import get_model
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,10 +37,9 @@ def train(
     older = None if supersedes is None else read_id(supersedes, ModelId)
     rounds: dict[MemberId, int] = {}
     with open_place(home, node, wallet) as place, make_progress() as progress:
-        if isinstance(place, RemotePlace):
-            model = train_at_node(place, chosen, supersedes=older, tell=make_watcher(progress))
-        else:
-            model = train_at_home(place, wallet, chosen, older, make_teller(progress, rounds))
+        model = researching.train(
+            place, wallet, chosen, supersedes=older, tell=make_teller(progress, rounds)
+        )
         view = place.engine.snapshot()
         row = describe_model(view, model, get_model(view, model), at_ms=tell_time(place))
     show(
@@ -58,46 +48,18 @@ def train(
     )
 
 
-def train_at_home(
-    home: Home,
-    wallet: Path,
-    study: StudyId,
-    supersedes: ModelId | None,
-    tell: Callable[[MemberId, Round], None],
-) -> ModelId:
-    """Train at the home of the study's owner, for the researcher whose wallet it is."""
-    owner, researcher = sign_as_researcher(home, wallet, study)
-    return learning.train(home, study, owner=owner, researcher=researcher, supersedes=supersedes, tell=tell)
-
-
-def sign_as_researcher(home: Home, wallet: Path, study: StudyId) -> tuple[MemberId, PersonId]:
-    """Return a study's owner, and for whom a wallet speaks there, or refuse."""
-    owner = get_study(home.engine.snapshot(), study).owner
-    identity, _ = sign_as(home, load_wallet(wallet), owner)
-    require(identity.kind is OwnerKind.PERSON, Reason.ROLE_MISSING, "a patient's wallet")
-    return owner, PersonId(identity.id)
-
-
-def make_watcher(progress: Progress, what: str = "training") -> Callable[[Run], None]:
-    """Make what shows how many sites of a run at nodes have finished."""
-    task = progress.add_task(what, total=None, rate="")
-
-    def tell(run: Run) -> None:
-        done, total = len(run.attestations), len(run.datasets)
-        progress.update(task, total=total, completed=done, rate=f"{done} of {total} sites are done")
-
-    return tell
-
-
-def make_teller(progress: Progress, rounds: dict[MemberId, int]) -> Callable[[MemberId, Round], None]:
-    """Make what shows, for each site, how far its rounds have come; threads of several sites call it."""
+def make_teller(progress: Progress, rounds: dict[MemberId, int]) -> Tell:
+    """Make what shows how far each site of a run has come, and notes in which round it is."""
     tasks: dict[MemberId, Any] = {}
 
-    def tell(site: MemberId, told: Round) -> None:
-        rounds[site] = told.number
-        if site not in tasks:
-            tasks[site] = progress.add_task(site, total=None, rate="")
-        rate = f"round {told.number}: {told.query}, {told.values:,} values"
-        progress.update(tasks[site], completed=told.number, rate=rate)
+    def tell(step: Step) -> None:
+        if step.site not in tasks:
+            tasks[step.site] = progress.add_task(step.site, total=None, rate="")
+        if step.round is not None:
+            rounds[step.site] = step.round.number
+            rate = spell_round(step.round)
+            progress.update(tasks[step.site], completed=step.round.number, rate=rate)
+        if step.is_done:
+            progress.update(tasks[step.site], total=1, completed=1, rate="done")
 
     return tell

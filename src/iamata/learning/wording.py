@@ -1,11 +1,16 @@
-"""Questions and their answers in words, for those who read them."""
+"""Questions and their answers in words, for those who write and read them."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from iamata.learning.answers import COUNT_MIN, Answer, Estimate
 from iamata.learning.questions import Asked, Condition, Conditions, Group
+from iamata.model.reasons import Reason, Refused
 
 EVERYBODY: str = "all patients"
+CONDITION: Final = re.compile(r"(?P<column>[^<>=]+)(?P<sign>>=|<|=)(?P<value>.*)\Z", re.DOTALL)
+FORMS: Final = "COLUMN=WORD,WORD… or COLUMN>=NUMBER or COLUMN<NUMBER"
 
 
 def spell_question(asked: Asked) -> str:
@@ -58,6 +63,23 @@ def spell_number(answer: Answer, number: float) -> str:
 def spell_conditions(conditions: Conditions) -> str:
     """Say whom some conditions mean."""
     return " and ".join(map(_spell_condition, conditions)) or EVERYBODY
+
+
+def read_condition(text: str) -> Condition:
+    """Read what somebody types as a condition on one column, or refuse."""
+    found = CONDITION.match(text)
+    if found is None:
+        raise Refused(Reason.INPUT_INVALID, f"{text!a} is no condition: {FORMS}")
+    column, sign, value = found["column"].strip(), found["sign"], found["value"].strip()
+    if sign == "=":
+        return Condition(column=column, is_one_of=tuple(word.strip() for word in value.split(",")))
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise Refused(Reason.INPUT_INVALID, f"{value!a} is no number: {FORMS}") from error
+    if sign == "<":
+        return Condition(column=column, below=number)
+    return Condition(column=column, at_least=number)
 
 
 def _spell_so(group: Group) -> str:

@@ -113,7 +113,7 @@ class OneHome:
             owner=owner,
             researcher=self.story.people[name],
             supersedes=supersedes,
-            tell=lambda _site, _round: None,
+            tell=lambda _: None,
         )
 
 

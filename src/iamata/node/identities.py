@@ -8,7 +8,7 @@ from typing import Final
 from iamata.crypto.ed25519 import SEED_BYTES
 from iamata.ledger.entries import OwnerKind
 from iamata.model.ids import MemberId, encode_digest
-from iamata.model.reasons import Reason, Refused
+from iamata.model.reasons import Reason, Refused, require
 from iamata.node.places import Place
 from iamata.stores.wallets import WALLET_FILE, create_wallet, load_wallet, save_wallet
 from iamata.workflows import wallets
@@ -28,6 +28,16 @@ UNDECIDED: Final = (
 def open_or_create(folder: Path) -> Wallet:
     """Load a wallet, or make one where there is none."""
     return load_wallet(folder) if (folder / WALLET_FILE).exists() else create_wallet(folder)
+
+
+def get_only_member(place: Place, wallet: Wallet, *, kind: OwnerKind) -> MemberId:
+    """Return the only member that knows a wallet as a person's or a patient's, or refuse."""
+    network = place.engine.network
+    known = [one.member for one in wallet.identities if (one.network, one.kind) == (network, kind)]
+    known = [one for one in known if place.has_desk(one)] or known
+    require(bool(known), Reason.WALLET_NOT_FOUND, f"no member knows it as a {kind}'s")
+    require(len(known) == 1, Reason.INPUT_INVALID, f"say which member: {', '.join(known)}")
+    return known[0]
 
 
 def sign_as(place: Place, wallet: Wallet, member: str) -> tuple[Identity, Author]:

@@ -63,11 +63,11 @@ class KeptNodes:
 
 
 @contextlib.contextmanager
-def keeping_up(folder: Path, tell: Tell) -> Iterator[KeptNodes]:
-    """Run all nodes of a folder, and stop them in the end."""
+def keeping_up(folder: Path, tell: Tell, *members: str) -> Iterator[KeptNodes]:
+    """Run all nodes of a folder, or for a beginning these, and stop them in the end."""
     nodes = KeptNodes(folder, tell)
     try:
-        nodes.start()
+        nodes.start(*members)
         yield nodes
     finally:
         nodes.stop()

@@ -1,9 +1,6 @@
 """Train or ask from a home: a study's owner carries, and each site that is served here takes part."""
 
 import threading
-from collections.abc import Callable
-from functools import partial
-from typing import TypeAlias
 
 from iamata.learning.questions import Question
 from iamata.ledger.entries import RunStatus
@@ -12,15 +9,12 @@ from iamata.model.ids import MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.node.home import Home
+from iamata.node.steps import Step, Tell
 from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import questions, studies, training
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.questions import Begun
-from iamata.workflows.run_rounds import Round
-
-Tell: TypeAlias = Callable[[MemberId, Round], None]
-"""Hears how far each site has come."""
 
 
 def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is told
@@ -66,11 +60,15 @@ def take_part_here(home: Home, office: Office, run: RunId, *, tell: Tell) -> Non
 
     def take_part(site: MemberId) -> None:
         own = home.get_office(site)
+        carrier = DeskCarrier(LocalDesk(office), own)
         act = training.go_on if run in training.list_interrupted(own) else training.take_part
+        tell(Step(site=site))
         try:
-            act(own, run, DeskCarrier(LocalDesk(office), own), tell=partial(tell, site))
+            act(own, run, carrier, tell=lambda told: tell(Step(site=site, round=told)))
         except Refused as refused:
             failures.append(refused)
+        else:
+            tell(Step(site=site, is_done=True))
 
     threads = [threading.Thread(target=take_part, args=(one,)) for one in list_own_sites(home, run)]
     for thread in threads:

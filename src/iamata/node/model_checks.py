@@ -28,6 +28,13 @@ from iamata.workflows.model_verification import Evidence, Statement, verify_mode
 ROW_BYTES_MAX: Final = 1024 * 1024
 
 
+def verify(place: Home | RemotePlace, model: ModelId, *, file: bytes | None) -> list[Statement]:
+    """Check a model with what a home holds, or with the blocks that a node shows, whatever it says."""
+    if isinstance(place, RemotePlace):
+        return verify_at_node(place, model, file=file)
+    return verify_at_home(place, model, file=file)
+
+
 def verify_at_home(home: Home, model: ModelId, *, file: bytes | None) -> list[Statement]:
     """Check a model with the ledger and the openings of this home's members."""
     view = home.engine.snapshot()
