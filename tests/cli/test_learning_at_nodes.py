@@ -10,7 +10,7 @@ from asking_story import RATE, SCHEMA
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.protocols import Questions
 from iamata.model.instants import compute_day, format_day
-from iamata.notebook import open_node
+from iamata.notebook import Notebook, Step, open_node
 from iamata.testing.learning import draw_rows, write_protocol
 from iamata.testing.stage import Answer, call
 from iamata.testing.study_network import OWNER, StudyNetwork
@@ -51,6 +51,8 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
             (row,) = book.models().to_pylist()
             protocol_read = book.read_protocol(proposed["study"])
             dataset = book.datasets().column("dataset").to_pylist()[0]
+            learn_again(book, network.study, trained["model"])
+            propose_again(book, protocol, until)
         described = ask("dataset", "show", dataset, *at, "--croissant", tmp_path / "croissant.json").out
 
     assert "Another question" in shown
@@ -65,6 +67,36 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
     assert verified["holds"]
     grounds = {one["name"]: one["ground"] for one in verified["statements"]}
     assert grounds["consents"] == "attested"  # each hospital opens its own
+
+
+def learn_again(book: Notebook, study: str, old: str) -> None:
+    """Train in a notebook, watch it, and find the same model, verified by what the node proves."""
+    steps: list[Step] = []
+
+    new = book.train(study, supersedes=old, tell=steps.append)
+
+    assert {str(step) for step in steps} == {
+        f"{site} {said}" for site in SITES for said in ("takes part", "is done")
+    }
+    assert set(book.verify(new).column("ground").to_pylist()) == {"proven", "opened", "attested"}
+    assert book.read_model(new).list_coefficients() == book.read_model(old).list_coefficients()
+    status = {row["model"]: row["status"] for row in book.models().to_pylist()}
+    assert status == {old: "superseded", new: "current"}
+
+
+def propose_again(book: Notebook, protocol: Path, until: str) -> None:
+    """Propose in a notebook what a file says."""
+    study = book.propose(
+        protocol,
+        sites=SITES,
+        purpose="research",
+        uses=["DUO:0000006"],
+        until=until,
+        is_prohibited_use_excluded=True,
+    )
+
+    status = {row["study"]: row["status"] for row in book.studies().to_pylist()}
+    assert status[study] == "under-review"
 
 
 @pytest.mark.slow
@@ -84,6 +116,9 @@ def test_a_question_is_asked_at_a_node_once_and_answered_again_for_nothing(tmp_p
         counted = ask("study", "count", *at, "--where", never).document
         again = ask("study", "count", *at, "--where", never).document
         refused = [call("study", "count", *at, "--where", one) for one in ("weight>=1", "marker>=9")]
+        with open_node(network.url, wallet=wallet) as book:
+            replied = book.count(network.study, never)
+            known = book.answers(network.study).to_pylist()
         rated = ask("study", "ask", network.study, rate, *at[1:]).document
         refused.append(call("study", "count", *at, "--where", "smokes=yes"))
         listed = ask("study", "answers", *at).document["answers"]
@@ -91,6 +126,12 @@ def test_a_question_is_asked_at_a_node_once_and_answered_again_for_nothing(tmp_p
     exact = sum(row["smokes"] == "no" for each in rows.values() for row in each)
     assert abs(counted["result"]["value"] - exact) < 8 * counted["deviation"]
     assert again == counted | {"is_new": False}
+    assert (replied.answer, replied.value, replied.is_new) == (
+        counted["answer"],
+        counted["result"]["value"],
+        False,
+    )
+    assert [(one["answer"], one["value"]) for one in known] == [(replied.answer, replied.value)]
     assert [one["answer"] for one in listed] == [counted["answer"], rated["answer"]]
     said = [json.loads(one.err) for one in refused]
     assert [one["reason"] for one in said] == ["QUESTION_INVALID"] * 2 + ["BUDGET_EXHAUSTED"]

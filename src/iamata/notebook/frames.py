@@ -22,6 +22,7 @@ from iamata.workflows.lineages import (
     list_sites,
     name_reason,
 )
+from iamata.workflows.model_verification import Statement
 
 EPOCH: Final = date(1970, 1, 1)
 _TEXT: Final = pa.string()
@@ -93,6 +94,7 @@ MODELS: Final = pa.schema(
         "card": _TEXT,
     }
 )
+STATEMENTS: Final = pa.schema({"name": _TEXT, "ground": _TEXT, "says": _TEXT})
 SPENDING: Final = pa.schema({"custodian": _TEXT, "day": pa.date32(), "spent": _EPSILON})
 
 
@@ -210,6 +212,12 @@ def list_spending(view: LedgerView, found: Lineages) -> pa.Table:
     """Tabulate what the custodians that any study asked have spent of their patients' privacy, by day."""
     asked = sorted({site for name in found.studies for site in get_study(view, name).sites})
     return _tabulate(SPENDING, (row for custodian in asked for row in _list_days(view, custodian)))
+
+
+def list_statements(statements: Iterable[Statement]) -> pa.Table:
+    """Tabulate what a model was found to rest on."""
+    rows = ({"name": one.name, "ground": one.ground.value, "says": one.says} for one in statements)
+    return _tabulate(STATEMENTS, rows)
 
 
 def _list_days(view: LedgerView, custodian: MemberId) -> Iterable[dict[str, Any]]:
