@@ -4,7 +4,7 @@
 
 FOLDER holds UCI Heart Disease's four files `processed.*.data` (Janosi and others 1988, CC BY 4.0). The four
 hospitals are simulated in this process; what is summed is what would travel between their nodes, and the
-model is the same. `iamata study` does it between real ones.
+model is the same. `examples/heart_nodes.py` does it between real ones.
 """
 
 import sys
@@ -14,7 +14,7 @@ from iamata.learning.estimators.regression import LogisticRegression
 from iamata.learning.evaluation.evaluating import Plan, evaluate
 from iamata.learning.federations import Tables
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
-from iamata.learning.tables import Table, parse_table
+from iamata.learning.tables import Cell, Table, parse_table
 
 HOSPITALS = ("cleveland", "hungarian", "switzerland", "va")
 SCHEMA = Schema(
@@ -58,17 +58,22 @@ def main(folder: Path) -> None:
 
 
 def read_hospital(folder: Path, name: str) -> Table:
-    """Read one hospital's file; a question mark is a missing value."""
+    """Read one hospital's table."""
+    cells = read_cells(folder, name)
+    return parse_table(SCHEMA, cells, [f"{name}-{number}" for number in range(len(cells["disease"]))])
+
+
+def read_cells(folder: Path, name: str) -> dict[str, list[Cell]]:
+    """Read the columns of one hospital's file; a question mark is a missing value."""
     lines = [line.split(",") for line in (folder / f"processed.{name}.data").read_text().splitlines()]
-    cells = {
+    cells: dict[str, list[Cell]] = {
         column.name: [read_cell(line[place], column) for line in lines]
         for place, column in enumerate(SCHEMA.columns)
     }
-    cells["disease"] = [float(float(line[OUTCOME_COLUMN]) > 0) for line in lines]
-    return parse_table(SCHEMA, cells, [f"{name}-{number}" for number in range(len(lines))])
+    return cells | {"disease": [float(float(line[OUTCOME_COLUMN]) > 0) for line in lines]}
 
 
-def read_cell(text: str, column: Categorical | Numeric) -> str | float | None:
+def read_cell(text: str, column: Categorical | Numeric) -> Cell:
     """Read one value as its column wants it."""
     if text == "?":
         return None

@@ -1,10 +1,12 @@
 """Every example runs as it is written."""
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from examples.diabetes import describe_past, look_back
 
 
@@ -13,6 +15,21 @@ def test_heart_is_learned_from_four_hospitals(root: Path, shared_data: Path) -> 
 
     assert "of 4 hospitals" in said
     assert min(read_areas(said)) > 0.85
+
+
+@pytest.mark.slow
+def test_heart_is_learned_between_nodes_as_from_all_rows_in_one_place(
+    root: Path, shared_data: Path
+) -> None:
+    first_port = 20_000 + os.getpid() % 2_000 * 5  # below those that a system hands out by itself
+
+    said = run_example("-m", "examples.heart_nodes", shared_data / "heart-disease", first_port, cwd=root)
+
+    (gap,) = re.findall(r"no coefficient differs by more than (\S+)\.\n", said)
+    assert float(gap) < 1e-6
+    assert min(read_areas(said)) > 0.75
+    assert said.count(" is done\n") == said.count("$ iamata dataset build") == 4
+    assert re.search(r"Verified: \d+ proven, \d+ opened, \d+ attested", said)
 
 
 def test_readmissions_are_learned_from_eight_sites(root: Path, shared_data: Path) -> None:
@@ -42,9 +59,10 @@ def test_a_stay_looks_back_on_earlier_stays_of_its_patient_alone() -> None:
     assert not any("<30" in past.values() for past in pasts)
 
 
-def run_example(program: Path, data: Path) -> str:
-    command = [sys.executable, str(program), str(data)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603  our own
+def run_example(*arguments: object, cwd: Path | None = None) -> str:
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True)  # noqa: S603  our own
+    return done.stdout
 
 
 def read_areas(said: str) -> list[float]:
