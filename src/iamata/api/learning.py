@@ -19,7 +19,7 @@ from iamata.workflows import cohort_reads, memberships, model_uses, questions, s
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
 from iamata.workflows.frozen_tables import find_conditions
 from iamata.workflows.question_runs import get_question
-from iamata.workflows.relaying import is_under_way
+from iamata.workflows.relaying import Standing, is_under_way
 
 STEP_S: Final = 0.003
 """How often an open phase is looked at for those who wait."""
@@ -95,6 +95,11 @@ def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.
     return bodies.StartedRun(run=run)
 
 
+def tell_standing(serving: Serving, query: bodies.RunQuery) -> Standing:
+    """Return how far a run has come that this member carries, for its staff who watch."""
+    return serving.office.relays.tell_standing(query.run)
+
+
 def ask(serving: Serving, caller: Caller, body: bodies.QuestionBody) -> bodies.StartedRun:
     """Ask a study's rows a question for a researcher of the staff, once; this node registers the answer."""
     _require_role(serving, caller, Role.RESEARCHER)
@@ -104,7 +109,7 @@ def ask(serving: Serving, caller: Caller, body: bodies.QuestionBody) -> bodies.S
     return bodies.StartedRun(run=begun.run, is_new=begun.is_new)
 
 
-def show_question(serving: Serving, query: bodies.QuestionQuery) -> bodies.Document:
+def show_question(serving: Serving, query: bodies.RunQuery) -> bodies.Document:
     """Return what a run of this member's asks, for the sites that answer it."""
     return bodies.Document(content=get_question(serving.office.custody, query.run))
 

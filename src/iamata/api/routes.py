@@ -87,5 +87,6 @@ ROUTES: Final = (
     Route("POST", "/v1/predictions", Access.STAFF, learning.predict),
     Route("GET", "/v1/protocols", Access.STAFF, learning.show_protocol),
     Route("GET", "/v1/conditions", Access.KNOWN, learning.show_conditions),
+    Route("GET", "/v1/runs", Access.STAFF, learning.tell_standing),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

@@ -56,7 +56,8 @@ def make_teller(progress: Progress, rounds: dict[MemberId, int]) -> Tell:
         if step.site not in tasks:
             tasks[step.site] = progress.add_task(step.site, total=None, rate="")
         if step.round is not None:
-            rounds[step.site] = step.round.number
+            if step.round.query:  # a node is asked now and then, and so need not have told the last one
+                rounds[step.site] = step.round.number
             rate = spell_round(step.round)
             progress.update(tasks[step.site], completed=step.round.number, rate=rate)
         if step.is_done:

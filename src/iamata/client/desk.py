@@ -100,7 +100,7 @@ class RemoteDesk:
 
     def show_question(self, run: RunId) -> bytes:
         """Ask what a run of this member's asks."""
-        query = bodies.QuestionQuery(run=run)
+        query = bodies.RunQuery(run=run)
         return self._connection.get("/v1/questions", bodies.Document, query).content
 
     def show_conditions(self, dataset: DatasetId) -> Conditions | None:

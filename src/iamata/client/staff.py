@@ -8,6 +8,7 @@ from iamata.learning.tables import Cell
 from iamata.model.ids import AccessId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.wire import bodies
 from iamata.workflows.model_uses import Answer
+from iamata.workflows.relaying import Standing
 
 
 class StaffClient:
@@ -36,6 +37,10 @@ class StaffClient:
         """Have a training begun; the node registers what comes of it."""
         body = bodies.RunBody(study=study, supersedes=supersedes)
         return self._connection.post("/v1/runs", bodies.StartedRun, body).run
+
+    def tell_standing(self, run: RunId) -> Standing:
+        """Return how far a run has come that the node carries."""
+        return self._connection.get("/v1/runs", Standing, bodies.RunQuery(run=run))
 
     def ask(self, study: StudyId, question: bytes) -> bodies.StartedRun:
         """Have a question asked, or learn by which run it was; the node registers the answer."""

@@ -1,17 +1,18 @@
 """Train or ask at a node: the owner's begins and registers, the sites' take part, who asked looks on."""
 
 import time
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator
 from typing import Final
 
 from iamata.ledger.entries import Run, RunStatus
 from iamata.ledger.tables import RUNS
-from iamata.model.ids import MemberId, ModelId, RunId, StudyId
+from iamata.model.ids import ModelId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.places import RemotePlace
 from iamata.node.steps import Step, Tell
 from iamata.workflows.lineages import list_sites, trace
 from iamata.workflows.questions import Begun
+from iamata.workflows.run_rounds import Round
 
 LOOK_S: Final = 0.25
 
@@ -32,25 +33,31 @@ def ask_at_node(place: RemotePlace, study: StudyId, question: bytes, *, tell: Te
 
 def await_run(place: RemotePlace, run_id: RunId, *, tell: Tell) -> None:
     """Wait until what a run came to is on record; refuse for the reason that a site gives."""
-    run = get_run(place, run_id)
-    for site in list_sites(place.engine.snapshot(), run):
-        tell(Step(site=site))
-    done: set[MemberId] = set()
-    while run.status is RunStatus.RUNNING:
+    told: set[Step] = set()
+    while True:
+        run = get_run(place, run_id)
+        for step in list_steps(place, run_id, run):
+            if step not in told:
+                tell(step)
+                told.add(step)
+        if run.status is not RunStatus.RUNNING:
+            break
         require(place.clock() <= run.until_ms, Reason.RUN_OVER, "its time ended")
         time.sleep(LOOK_S)
-        run = get_run(place, run_id)
-        done |= tell_done(run, done, tell)
     if run.status is RunStatus.FAILED:
         raise Refused(name_reason(trace(place.engine).failures.get(run_id, 0)), "a site says so")
 
 
-def tell_done(run: Run, told: AbstractSet[MemberId], tell: Tell) -> set[MemberId]:
-    """Tell which sites have attested a run that had not yet, and return them."""
-    fresh = {one.site for one in run.attestations} - told
-    for site in sorted(fresh):
-        tell(Step(site=site, is_done=True))
-    return fresh
+def list_steps(place: RemotePlace, run_id: RunId, run: Run) -> Iterator[Step]:
+    """List what each site of a run is at, as the node that carries it hears: a sum, or nothing any more."""
+    standing, done = place.staff.tell_standing(run_id), [one.site for one in run.attestations]
+    newest = Round(number=standing.rounds, query="", values=standing.values)
+    for site in list_sites(place.engine.snapshot(), run):
+        yield Step(site=site)
+        if site in done:
+            yield Step(site=site, is_done=True)
+        elif site in standing.sites:
+            yield Step(site=site, round=newest)
 
 
 def get_run(place: RemotePlace, run_id: RunId) -> Run:

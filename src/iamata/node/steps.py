@@ -16,7 +16,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     site: MemberId
     round: Round | None = None
-    """The sum that it adds to; None as it begins and when it is done, which is all that a node tells."""
+    """The sum that it adds to; None as it begins and when it is done. A node does not know its query."""
     is_done: bool = False
 
     def __str__(self) -> str:
@@ -36,7 +36,8 @@ def ignore(_step: Step) -> None:
 
 def spell_round(told: Round) -> str:
     """Say which sum a site adds to."""
-    return f"round {told.number}: {told.query}, {told.values:,} values"
+    query = f"{told.query}, " if told.query else ""
+    return f"round {told.number}: {query}{told.values:,} values"
 
 
 @contextlib.contextmanager

@@ -155,7 +155,8 @@ class Notebook:
         """Train on the datasets that stand, by sums alone, and return the model's id once it is on record.
 
         `tell` hears how far each site has come, as with `tell=print`, one step at a time but from any
-        thread. At a home that is each round of each site; a node tells which sites have finished.
+        thread. At a home that is each round of each site; a node is asked where they are from time
+        to time.
         """
         older = None if supersedes is None else ModelId(supersedes)
         wallet = self._get_wallet()

@@ -414,8 +414,8 @@ class QuestionBody(Body):
     question: Annotated[bytes, msgspec.Meta(max_length=QUESTION_BYTES_MAX)]
 
 
-class QuestionQuery(Body):
-    """Which run's question."""
+class RunQuery(Body):
+    """Which run's question, or standing."""
 
     run: RunId
 

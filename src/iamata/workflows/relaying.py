@@ -37,6 +37,17 @@ PHASE_S_MAX: Final = 30.0
 """How long a phase waits for the last site."""
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run has come where it is carried: what each site sends is no part of it."""
+
+    rounds: int = 0
+    """So many were opened since this node runs."""
+    values: int = 0
+    """In the vector of the newest."""
+    sites: tuple[MemberId, ...] = ()
+    """Those that have spoken in the newest."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Round:
     relay: Relay
@@ -49,6 +60,7 @@ class _Carried:
     """One run with its newest rounds."""
 
     rounds: dict[Digest, _Round] = dataclasses.field(default_factory=dict)
+    opened: int = 0
 
 
 class Relays:
@@ -104,6 +116,15 @@ class Relays:
             time.sleep(STEP_S)
         return found
 
+    def tell_standing(self, run: RunId) -> Standing:
+        """Tell how far a run has come; of one that is not carried here, nothing."""
+        with self._lock:
+            carried = self._runs.get(run)
+            if carried is None or not carried.rounds:
+                return Standing()
+            relay = list(carried.rounds.values())[-1].relay
+            return Standing(rounds=carried.opened, values=relay.plan.length, sites=relay.list_speakers())
+
     def forget(self, run: RunId) -> None:
         """Let go of a run that is over."""
         with self._lock:
@@ -119,6 +140,7 @@ class Relays:
         while len(rounds) >= ROUNDS_KEPT:
             rounds.pop(next(iter(rounds)))
         rounds[digest] = _Round(relay, since_s=self._tell_s())
+        self._runs[run].opened += 1
 
     def _close_when_late(self, found: _Round) -> None:
         now_s = self._tell_s()

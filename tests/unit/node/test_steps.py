@@ -15,7 +15,9 @@ NORTH = MemberId("north")
 
 def test_a_step_says_what_a_site_does() -> None:
     summing = Step(site=NORTH, round=Round(number=3, query="training/newton", values=1_234))
+    carried = Step(site=NORTH, round=Round(number=3, query="", values=12))
 
+    assert str(carried) == "north, round 3: 12 values"
     assert str(Step(site=NORTH)) == "north takes part"
     assert str(summing) == "north, round 3: training/newton, 1,234 values"
     assert str(Step(site=NORTH, is_done=True)) == "north is done"

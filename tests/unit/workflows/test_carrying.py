@@ -40,7 +40,7 @@ from iamata.wire.desk import Desk
 from iamata.workflows import relaying, studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
-from iamata.workflows.relaying import ROUNDS_KEPT, Relays
+from iamata.workflows.relaying import ROUNDS_KEPT, Relays, Standing
 from iamata.workflows.run_rounds import require_authorised, say_failed
 from iamata.workflows.undertakings import PART, Undertaking, undertake
 
@@ -155,6 +155,21 @@ def test_only_a_sites_own_message_that_holds_opens_a_round(told: StudyWorld) -> 
 
     assert reasons == {Reason.ANOTHER_ROUND, Reason.NOT_A_SITE, Reason.BAD_SIGNATURE, Reason.MALFORMED}
     assert relays.find_delivery(SITE, run, Digest(encode_digest(plan.compute_digest())), 0) is None
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_a_carrier_tells_how_far_a_run_has_come_and_who_has_spoken(told: StudyWorld) -> None:
+    run, relays = told.start(), Relays()
+    before = relays.tell_standing(run)
+    carry = partial(relays.carry, told.world.engine.snapshot(), owner=OWNER)
+    earlier, first = make_round(told, run)
+    plan, second = make_round(told, run, b"another")
+    carry(SITE, plan=encode_struct(earlier), message=first[0].answer)
+    for member, site in zip(SITES[:2], second, strict=False):
+        carry(member, plan=encode_struct(plan), message=site.answer)
+
+    assert before == relays.tell_standing(RunId("a" * 26)) == Standing()
+    assert relays.tell_standing(run) == Standing(rounds=2, values=plan.length, sites=SITES[:2])
     say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
 
 

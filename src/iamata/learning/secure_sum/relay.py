@@ -59,6 +59,11 @@ class Relay:
         return msgspec.msgpack.encode(self._kept)
 
     @property
+    def plan(self) -> Plan:
+        """The round that it carries."""
+        return self._kept.plan
+
+    @property
     def phase(self) -> int:
         """Which phase's messages it collects; 6 when all are delivered."""
         return len(self._kept.delivered)
@@ -107,6 +112,11 @@ class Relay:
         if seat is None or phase > self.phase:
             return False
         return phase < self.phase or seat in self._kept.waiting
+
+    def list_speakers(self) -> tuple[MemberId, ...]:
+        """List who has spoken in this round, and has not left it."""
+        seats = self._kept.expected if self._kept.delivered else sorted(self._kept.waiting)
+        return tuple(MemberId(self._kept.plan.seats[seat].member) for seat in seats)
 
     def find_delivery(self, phase: int) -> Sequence[bytes] | None:
         """Return what a phase brought, if it is closed: however often, to whoever asks."""
