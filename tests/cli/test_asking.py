@@ -125,7 +125,7 @@ def test_an_answer_is_verified_like_a_model_and_by_its_question(asked: AskingSto
 
     assert asked.moments["verified"]["holds"]
     assert ("question", "opened") in [(one["name"], one["ground"]) for one in statements]
-    assert [one["name"] for one in changed if not one["holds"]] == ["file", "contents", "question"]
+    assert [one["name"] for one in changed if not one["holds"]] == ["file", "question"]
 
 
 def test_a_patient_sees_to_how_many_questions_they_were_counted(asked: AskingStory) -> None:
