@@ -5,7 +5,7 @@ the outcome is any disease (a number above 0). FLamby keeps 66 % of each hospita
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,8 @@ BOUNDS: Final = {
     "thalach": {"low": 90.0, "high": 190.0},
     "oldpeak": {"low": -1.2, "high": 3.2},
 }
-"""About what adults in a cardiology department have: from general knowledge, not from these rows."""
+"""About what adults in a cardiology department have: from general knowledge, and near these rows' means
+and two standard deviations all the same, so `WIDE` does without."""
 SCHEMA: Final = Schema(
     columns=(
         Numeric(name="age", low=18, high=100, missing="refuse"),  # years
@@ -54,19 +55,24 @@ SCHEMA: Final = Schema(
 """FLamby leaves a 0 for what was not measured as it is, and so do we, to be comparable."""
 
 
-CLIPPED: Final = msgspec.structs.replace(
-    SCHEMA,
-    columns=tuple(
+def _clip(bounds: Mapping[str, Mapping[str, float]]) -> Schema:
+    """Return the columns with public bounds to which values are clipped; none is ever refused."""
+    columns = tuple(
         msgspec.structs.replace(
             column,
             missing="mean",
             outside="missing" if isinstance(column, Categorical) else "clip",
-            **BOUNDS.get(column.name, {}),
+            **bounds.get(column.name, {}),
         )
         for column in SCHEMA.columns
-    ),
-)
-"""The same columns for differential privacy: values are clipped to public bounds, and never refused."""
+    )
+    return msgspec.structs.replace(SCHEMA, columns=columns)
+
+
+CLIPPED: Final = _clip(BOUNDS)
+"""For differential privacy, by somebody who knows what such patients have."""
+WIDE: Final = _clip({})
+"""For differential privacy, by somebody who knows only what is possible at all."""
 
 
 def load_hospitals(folder: Path = FOLDER, schema: Schema = SCHEMA) -> dict[str, Table]:
