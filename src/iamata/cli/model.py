@@ -1,10 +1,11 @@
 """`iamata model`: what was learned, where it comes from, and where it stands today."""
 
 import contextlib
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -28,6 +29,9 @@ from iamata.node.studying import fetch_document, read_file
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
 from iamata.workflows.model_cards import NOT_A_DEVICE, list_figures
 from iamata.workflows.model_uses import Answer, Application, Origin, require_in_use
+
+FACTOR_LOG_MAX: Final = 700.0
+"""Of a larger number a float cannot hold the exponential."""
 
 app = make_noun("Models: what was learned, from what, and where it stands.")
 
@@ -185,16 +189,18 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         "low": prediction.low,
         "high": prediction.high,
         "contributions": contributions,
+        "link": prediction.link,
         "inputs": answer.inputs,
         "notice": NOT_A_DEVICE,
     }
+    is_factor = prediction.link == "log"
     table = [
-        (name, spell_cell(answer.inputs.get(name)), f"{added:+.3f}")
+        (name, spell_cell(answer.inputs.get(name)), spell_added(added, is_factor=is_factor))
         for name, added in contributions.items()
     ]
     lines = [
         f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
-        *spell_table(("column", "value", "adds"), table),
+        *spell_table(("column", "value", "makes it" if is_factor else "adds"), table),
     ]
     origin = answer.origin
     if origin is not None:
@@ -222,6 +228,11 @@ def describe_origin(origin: Origin) -> dict[str, Any]:
         "records": origin.records,
         "may_be_incomplete": True,
     }
+
+
+def spell_added(added: float, *, is_factor: bool) -> str:
+    """Spell what a column adds; where that is to a logarithm, how many times as much the value becomes."""
+    return f"{math.exp(min(added, FACTOR_LOG_MAX)):.3f} times" if is_factor else f"{added:+.3f}"
 
 
 def spell_cell(cell: Cell) -> str:

@@ -5,20 +5,12 @@ from typing import Final, TypeAlias
 
 from iamata.learning.evaluation.curves import list_precision_points
 from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.evaluation.numbers import NumberEvaluation
 
 SIDE: Final = 240
 MARGIN: Final = 36
 Point: TypeAlias = tuple[float, float]
 DIAGONAL: Final[tuple[Point, ...]] = ((0.0, 0.0), (1.0, 1.0))
-_TICKS: Final = "".join(
-    f'<text x="{x}" y="{y}" text-anchor="{anchor}">{number}</text>'
-    for x, y, anchor, number in (
-        (MARGIN - 6, MARGIN + 10, "end", 1),
-        (MARGIN - 6, MARGIN + SIDE, "end", 0),
-        (MARGIN, MARGIN + SIDE + 16, "start", 0),
-        (MARGIN + SIDE, MARGIN + SIDE + 16, "end", 1),
-    )
-)
 
 
 def draw_roc(evaluation: Evaluation) -> str:
@@ -52,6 +44,16 @@ def draw_calibration(evaluation: Evaluation) -> str:
     return _draw("Calibration", "expected", "observed", points, has_dots=True)
 
 
+def draw_number_calibration(evaluation: NumberEvaluation) -> str:
+    """Draw the mean of what was observed against what was expected, both axes as far as there are means."""
+    means = [(one.expected, one.observed.value) for one in evaluation.calibration]
+    values = [one for mean in means for one in mean]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    width = (high - low) or 1.0
+    points = [((across - low) / width, (up - low) / width) for across, up in means]
+    return _draw("Calibration", "expected", "observed", points, has_dots=True, ends=(low, low + width))
+
+
 def _draw(  # noqa: PLR0913  what a picture shows
     title: str,
     across: str,
@@ -60,8 +62,12 @@ def _draw(  # noqa: PLR0913  what a picture shows
     *,
     has_dots: bool,
     chance: Sequence[Point] = DIAGONAL,
+    ends: Point = (0.0, 1.0),
 ) -> str:
-    """Draw a line through points of the unit square, over the line that chance or perfection would give."""
+    """Draw a line through points of the unit square, over the line that chance or perfection would give.
+
+    `ends` are the numbers at the ends of both axes.
+    """
     size = SIDE + 2 * MARGIN
     places, beneath = _place(points), _spell(_place(chance))
     line = _spell(places)
@@ -73,10 +79,24 @@ def _draw(  # noqa: PLR0913  what a picture shows
         f'<rect x="{MARGIN}" y="{MARGIN}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#888"/>'
         f'<polyline points="{beneath}" fill="none" stroke="#bbb"/>'
         f'<polyline points="{line}" fill="none" stroke="#0b5cad" stroke-width="2"/>{dots}'
-        f'<text x="{MARGIN}" y="{MARGIN - 12}">{title}</text>{_TICKS}'
+        f'<text x="{MARGIN}" y="{MARGIN - 12}">{title}</text>{_label(*ends)}'
         f'<text x="{middle}" y="{size - 10}" text-anchor="middle">{across}</text>'
         f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{up}</text>'
         "</svg>"
+    )
+
+
+def _label(low: float, high: float) -> str:
+    """Write the numbers at the ends of both axes."""
+    places = (
+        (MARGIN - 6, MARGIN + 10, "end", high),
+        (MARGIN - 6, MARGIN + SIDE, "end", low),
+        (MARGIN, MARGIN + SIDE + 16, "start", low),
+        (MARGIN + SIDE, MARGIN + SIDE + 16, "end", high),
+    )
+    return "".join(
+        f'<text x="{x}" y="{y}" text-anchor="{anchor}">{number:.3g}</text>'
+        for x, y, anchor, number in places
     )
 
 

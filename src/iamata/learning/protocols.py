@@ -26,7 +26,8 @@ from iamata.learning.estimators.model_files import Model, encode_model, identify
 from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.private import PrivateSettings, fit_private, require_public
 from iamata.learning.estimators.tree_model import TreeModel
-from iamata.learning.evaluation.evaluating import Evaluation, Plan, evaluate
+from iamata.learning.evaluation.evaluating import Plan
+from iamata.learning.evaluation.kinds import AnyEvaluation, evaluate_kind
 from iamata.learning.evaluation.subgroups import check_groups
 from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
@@ -168,7 +169,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
     model: bytes
     """The model's file, or the answer's."""
-    evaluation: Evaluation | None = None
+    evaluation: AnyEvaluation | None = None
     rows: int = 0
 
 
@@ -207,12 +208,10 @@ def learn(protocol: Protocol) -> Programme[Learned]:
     model = yield from _at(TRAINING, fit if protocol.spends_micro else release(fit, protocol.schema))
     raw = encode_model(model)
     evaluation = None
-    if protocol.kept_out_percent and protocol.schema.outcome.kind == "binary":
-        predict = partial(_predict, model)
+    if protocol.kept_out_percent:
+        predict, outcome, plan = partial(_predict, model), protocol.schema.outcome, protocol.evaluation
         try:
-            evaluation = yield from _at(
-                HOLDOUT, evaluate(predict, identify_model(raw), protocol.evaluation)
-            )
+            evaluation = yield from _at(HOLDOUT, evaluate_kind(predict, identify_model(raw), outcome, plan))
         except Refused as refused:  # after the sum, so at every site alike
             require(refused.reason in UNTOLD, refused.reason, refused.detail)
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)

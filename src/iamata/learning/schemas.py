@@ -54,6 +54,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     low: float = 0.0
     high: float = 1.0
 
+    @property
+    def lowest(self) -> float:
+        """The lowest value that a row may have."""
+        match self.kind:
+            case "binary":
+                return 0.0 if self.low <= 0 else 1.0
+            case "count":
+                return float(math.ceil(self.low))
+            case "number":
+                return self.low
+
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table's columns and its outcome. Columns that are no feature may still name subgroups."""
@@ -72,7 +83,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             require(0 < len(name) <= NAME_CHARACTERS_MAX, Reason.SCHEMA_INVALID, "length of a name")
         for column in self.columns:
             _require_sound(column)
-        require(_is_range(self.outcome.low, self.outcome.high), Reason.SCHEMA_INVALID, self.outcome.name)
+        _require_sound_outcome(self.outcome)
         for name in self.features:
             require(name in names[:-1], Reason.SCHEMA_INVALID, f"no column {name}")
 
@@ -102,6 +113,12 @@ def _require_sound(column: Column) -> None:
             require(0 < len(categories) <= CATEGORIES_MAX, Reason.SCHEMA_INVALID, f"categories of {name}")
             is_distinct = len(dict.fromkeys(categories)) == len(categories)
             require(is_distinct and "" not in categories, Reason.SCHEMA_INVALID, f"categories of {name}")
+
+
+def _require_sound_outcome(outcome: Outcome) -> None:
+    require(_is_range(outcome.low, outcome.high), Reason.SCHEMA_INVALID, outcome.name)
+    is_possible = outcome.kind != "count" or outcome.lowest >= 0
+    require(is_possible, Reason.SCHEMA_INVALID, f"{outcome.name}: no count is below 0")
 
 
 def _is_range(low: float, high: float) -> bool:

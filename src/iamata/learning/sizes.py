@@ -7,7 +7,7 @@ from iamata.learning.estimators.boosting import CELLS
 from iamata.learning.estimators.design import list_terms
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.splitting import DEPTH_MAX
-from iamata.learning.evaluation.evaluating import count_values
+from iamata.learning.evaluation.kinds import count_kind_values
 from iamata.learning.protocols import Protocol, Regression, Trees, check_columns, learn
 from iamata.learning.schemas import Numeric, Schema
 from iamata.learning.secure_sum.encoding import ROWS, VALUES_MAX
@@ -35,7 +35,8 @@ def check_size(protocol: Protocol, *, sites: int) -> None:
 def count_largest(protocol: Protocol) -> int:
     """Count the values of the longest query that a protocol's programme may ask."""
     first = next(learn(protocol)).length
-    evaluation = count_values(protocol.evaluation) if protocol.kept_out_percent else 0
+    outcome, plan = protocol.schema.outcome, protocol.evaluation
+    evaluation = count_kind_values(outcome, plan) if protocol.kept_out_percent else 0
     match protocol.estimator:
         case Regression():
             size = 1 + len(list_terms(protocol.schema.get_features()))

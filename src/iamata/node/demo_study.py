@@ -21,6 +21,7 @@ from iamata.consent.terms import Ruling, Terms
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.intake.progress import Progress
 from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.evaluation.kinds import read_evaluation
 from iamata.learning.protocols import is_kept_out
 from iamata.ledger.entries import EhdsPurpose, ModelStatus, OwnerKind, Role
 from iamata.ledger.tables import RUNS
@@ -44,7 +45,6 @@ from iamata.workflows.author import Author, settle
 from iamata.workflows.consents import keep_terms_of
 from iamata.workflows.documents import get_handed_in
 from iamata.workflows.lineages import get_model
-from iamata.workflows.model_cards import read_evaluation
 from iamata.workflows.model_verification import Ground
 from iamata.workflows.office import Office
 from iamata.workflows.wallets import salt_terms, sign_grant
@@ -231,7 +231,8 @@ def find_worth(home: Home, model: ModelId) -> Evaluation | None:
         raise Refused(Reason.UNKNOWN_RUN)
     transcript = run.attestations[0].transcript
     _, raw = get_handed_in(home.get_office(OWNER).custody, run_id, transcript)
-    return read_evaluation(raw)
+    worth = read_evaluation(raw)
+    return worth if isinstance(worth, Evaluation) else None
 
 
 def leave(

@@ -22,11 +22,12 @@ from iamata.notebook.book import Notebook, open_home, open_node
 from iamata.notebook.fitted import Fitted
 from iamata.notebook.replies import Reply
 from iamata.notebook.rows import read_frame
-from iamata.notebook.worth import Worth
+from iamata.notebook.worth import NumberWorth, Worth
 
 __all__ = [
     "Fitted",
     "Notebook",
+    "NumberWorth",
     "Refused",
     "Reply",
     "Step",

@@ -27,7 +27,7 @@ from iamata.notebook import frames
 from iamata.notebook.documents import Document, read_document
 from iamata.notebook.fitted import Fitted
 from iamata.notebook.replies import Reply, describe_reply, tabulate_answers
-from iamata.notebook.worth import Worth, read_worth
+from iamata.notebook.worth import NumberWorth, Worth, read_worth
 from iamata.stores.private_files import hold_folder
 from iamata.workflows.lineages import get_model, get_study, is_answer, trace
 from iamata.workflows.studies import check_protocol
@@ -79,7 +79,7 @@ class Notebook:
         """Return what each custodian's patients gave of their privacy (ε), by day of the last year."""
         return frames.list_spending(self._view, self._found)
 
-    def evaluate(self, model: str) -> Worth:
+    def evaluate(self, model: str) -> Worth | NumberWorth:
         """Return what a model is worth, once it is held against what every site attested.
 
         Refuses a model that was not evaluated (NOT_FOUND), and figures that the sites did not attest

@@ -8,7 +8,6 @@ import pyarrow as pa
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Cell, Table, parse_table
 from iamata.model.reasons import Reason, Refused, require
-from iamata.workflows.model_uses import choose_outcome
 
 
 def read_frame(frame: Any, schema: Schema, *, patient: str) -> Table:  # noqa: ANN401  any library's frame
@@ -27,7 +26,7 @@ def read_inputs(frame: Any, schema: Schema) -> Table:  # noqa: ANN401  any libra
     """Read rows whose outcome nobody knows yet, as `read_frame` reads a site's, or refuse them."""
     columns = _read_columns(frame, [column.name for column in schema.columns])
     rows = len(columns[schema.columns[0].name])
-    columns[schema.outcome.name] = [choose_outcome(schema.outcome)] * rows
+    columns[schema.outcome.name] = [schema.outcome.lowest] * rows
     return parse_table(schema, columns, [""] * rows)
 
 

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
 from iamata.learning.evaluation.curves import list_precision_points
 from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.evaluation.kinds import AnyEvaluation, read_evaluation
+from iamata.learning.evaluation.numbers import Errors, NumberEvaluation
 from iamata.ledger.entries import Attestation
 from iamata.model.ids import Digest
 from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.documents import compute_transcript
-from iamata.workflows.model_cards import WORTH, find_rounds, list_figures, read_evaluation
+from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
+
+Figure: TypeAlias = tuple[str, float | None, float | None, float | None]
+"""A figure's name, its value, and the bounds of its interval where it has one."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,23 @@ class Worth:
     groups: pa.Table
 
 
-def read_worth(card: bytes, attestations: Sequence[Attestation], fetch: Callable[[Digest], bytes]) -> Worth:
+@dataclass(frozen=True)
+class NumberWorth:
+    """An evaluation of numbers or counts, in the outcome's unit. What is about too few is null."""
+
+    rows: int
+    mean: float
+    """The mean outcome of the rows."""
+    figures: pa.Table
+    """Mean error within its 95 % interval, mean absolute error, RMSE, R² and, of a count, mean deviance."""
+    calibration: pa.Table
+    """Groups of rows with neighbouring forecasts: mean expected and observed, and its 95 % interval."""
+    groups: pa.Table
+
+
+def read_worth(
+    card: bytes, attestations: Sequence[Attestation], fetch: Callable[[Digest], bytes]
+) -> Worth | NumberWorth:
     """Return what the figures beside a card say, or refuse what the sites did not attest."""
     named = [digest for name, digest in list_figures(card).items() if name.endswith(WORTH)]
     rounds = find_rounds(card)
@@ -48,13 +69,25 @@ def read_worth(card: bytes, attestations: Sequence[Attestation], fetch: Callable
     return describe(evaluation)
 
 
-def describe(evaluation: Evaluation) -> Worth:
+def describe(evaluation: AnyEvaluation) -> Worth | NumberWorth:
     """Put an evaluation into tables."""
+    if isinstance(evaluation, NumberEvaluation):
+        return NumberWorth(
+            rows=evaluation.rows,
+            mean=evaluation.errors.mean,
+            figures=_tabulate_figures(_list_errors(evaluation.errors)),
+            calibration=_tabulate_calibration(evaluation),
+            groups=_tabulate_errors(evaluation),
+        )
+    return _describe_ranks(evaluation)
+
+
+def _describe_ranks(evaluation: Evaluation) -> Worth:
     precision = list_precision_points(evaluation.roc, rate=evaluation.rate)
     return Worth(
         rows=evaluation.rows,
         rate=evaluation.rate,
-        figures=_list_figures(evaluation),
+        figures=_tabulate_figures(_list_ranks(evaluation)),
         roc=_tabulate(evaluation.roc, "false_positive_rate", "true_positive_rate"),
         precision_recall=pa.table(
             {
@@ -72,21 +105,35 @@ def describe(evaluation: Evaluation) -> Worth:
     )
 
 
-def _list_figures(evaluation: Evaluation) -> pa.Table:
+def _list_ranks(evaluation: Evaluation) -> list[Figure]:
     auroc, auprc = evaluation.auroc, evaluation.auprc
-    rows = [
+    return [
         ("auroc", auroc.value, auroc.low, auroc.high),
         ("auprc", auprc.value, auprc.low, auprc.high),
         ("brier", evaluation.brier, None, None),
         ("accuracy", evaluation.accuracy, None, None),
     ]
+
+
+def _list_errors(errors: Errors) -> list[Figure]:
+    bias = errors.mean_error
+    return [
+        ("mean_error", bias.value, bias.low, bias.high),
+        ("absolute_error", errors.absolute_error, None, None),
+        ("root_mean_square_error", errors.root_mean_square_error, None, None),
+        ("explained", errors.explained, None, None),
+        *([] if errors.deviance is None else [("deviance", errors.deviance, None, None)]),
+    ]
+
+
+def _tabulate_figures(rows: Iterable[Figure]) -> pa.Table:
     names = ("figure", "value", "low", "high")
     types = (pa.string(), pa.float64(), pa.float64(), pa.float64())
     schema = pa.schema(list(zip(names, types, strict=True)))
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
 
 
-def _tabulate_calibration(evaluation: Evaluation) -> pa.Table:
+def _tabulate_calibration(evaluation: AnyEvaluation) -> pa.Table:
     schema = pa.schema(
         [("rows", pa.int64()), *((name, pa.float64()) for name in ("expected", "observed", "low", "high"))]
     )
@@ -122,6 +169,25 @@ def _tabulate_groups(evaluation: Evaluation) -> pa.Table:
         }
         for one in evaluation.groups
     ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _tabulate_errors(evaluation: NumberEvaluation) -> pa.Table:
+    """Put what the model is worth for groups into a table, the mean error by itself with its interval."""
+    named = ("mean", "mean_error", "mean_error_low", "mean_error_high")
+    numbers = (*named, "absolute_error", "root_mean_square_error", "explained", "deviance")
+    schema = pa.schema(
+        [("group", pa.string()), ("rows", pa.int64()), *((name, pa.float64()) for name in numbers)]
+    )
+    rows = []
+    for one in evaluation.groups:
+        found = {} if one.errors is None else msgspec.to_builtins(one.errors)
+        bias = found.get("mean_error", {})
+        row = {**found, "mean_error": bias.get("value")}
+        row |= {"mean_error_low": bias.get("low"), "mean_error_high": bias.get("high")}
+        rows.append(
+            {"group": one.label, "rows": found.get("rows"), **{name: row.get(name) for name in numbers}}
+        )
     return pa.Table.from_pylist(rows, schema=schema)
 
 

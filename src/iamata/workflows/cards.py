@@ -6,12 +6,13 @@ anything else stands was not written by this code.
 
 from collections.abc import Iterable
 
+from iamata.learning.evaluation.kinds import read_evaluation
 from iamata.learning.protocols import Protocol, read_protocol
 from iamata.ledger.entries import Run
 from iamata.model.ids import ModelId
 from iamata.model.reasons import Refused
 from iamata.workflows.answer_cards import write_answer_card
-from iamata.workflows.model_cards import Card, Lineage, Worth, read_evaluation, write_card
+from iamata.workflows.model_cards import Card, Lineage, Worth, write_card
 
 
 def write_any_card(  # noqa: PLR0913  all that a card follows from

@@ -8,26 +8,20 @@ sites said of the model's worth is one of them, with what joins it to their atte
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from iamata.learning.estimators.model_files import decode_model, identify_model
-from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.evaluation.kinds import AnyEvaluation
 from iamata.learning.methods import count_rounds, spell_method, spell_patients, spell_settings
-from iamata.learning.pictures import draw_calibration, draw_precision_recall, draw_roc
 from iamata.learning.protocols import MICRO, Private, Protocol
+from iamata.learning.worth import CURVES, draw_curves, list_metrics, write_worth
 from iamata.ledger.entries import Attestation, Dataset, Study
 from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
-from iamata.model.reasons import Reason, Refused
 
 NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
-CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
-    "roc.svg": ("ROC curve", draw_roc),
-    "precision-recall.svg": ("Precision and recall", draw_precision_recall),
-    "calibration.svg": ("Calibration", draw_calibration),
-}
 WORTH: Final = "evaluation.json"
 DIGITS: Final = 4
 OUTCOMES: Final = {"binary": "yes or no", "count": "a count", "number": "a number"}
@@ -57,7 +51,7 @@ class Worth(msgspec.Struct, frozen=True, kw_only=True):
     """The transcript of all rounds, 32 bytes."""
     raw: bytes
     """The evaluation as every site wrote it, JSON; `null` where there is none."""
-    evaluation: Evaluation | None
+    evaluation: AnyEvaluation | None
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +88,7 @@ def write_card(  # noqa: PLR0913  all that a card follows from
         *_write_uses(lineage.study),
         "## Evaluation",
         "",
-        *_write_worth(protocol, worth.evaluation),
+        *(_write_unevaluated(protocol) if worth.evaluation is None else write_worth(worth.evaluation)),
         *(line for name in CURVES for line in _show(name, model, figures)),
         "",
         FILES,
@@ -104,15 +98,6 @@ def write_card(  # noqa: PLR0913  all that a card follows from
         *_list_files(figures),
     ]
     return Card(text="\n".join(lines).encode("utf-8"), figures=figures)
-
-
-def read_evaluation(raw: bytes) -> Evaluation | None:
-    """Read what a site says a model is worth, or refuse what is none."""
-    try:
-        found: Any = msgspec.json.decode(raw, type=Evaluation | None)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(Reason.MALFORMED, "an evaluation") from error
-    return found  # type: ignore[no-any-return]  # as its decoder says
 
 
 def list_figures(card: bytes) -> dict[str, Digest]:
@@ -135,13 +120,13 @@ def _read_files(card: bytes) -> str:
 def _draw_figures(worth: Worth, model: ModelId) -> Iterator[tuple[str, bytes]]:
     if worth.evaluation is None:
         return
-    for name, (_, draw) in CURVES.items():
-        yield f"{model}-{name}", draw(worth.evaluation).encode("utf-8")
+    for name, drawn in draw_curves(worth.evaluation):
+        yield f"{model}-{name}", drawn.encode("utf-8")
     yield f"{model}-{WORTH}", worth.raw
 
 
 def _write_front(
-    protocol: Protocol, evaluation: Evaluation | None, lineage: Lineage, model: ModelId
+    protocol: Protocol, evaluation: AnyEvaluation | None, lineage: Lineage, model: ModelId
 ) -> Iterator[str]:
     """Write the metadata of Hugging Face's model cards: YAML, each value as JSON, which YAML includes."""
     is_number = protocol.schema.outcome.kind != "binary"
@@ -156,7 +141,9 @@ def _write_front(
         "tags": ["iamata", "federated", "consented", protocol.estimator.__struct_config__.tag],
     }
     if evaluation is not None:
-        metrics = _list_metrics(evaluation)
+        metrics = [
+            {"type": kind, "name": name, "value": value} for kind, name, value in list_metrics(evaluation)
+        ]
         sites = ", ".join(lineage.study.sites)
         result = {
             "task": {"type": task},
@@ -170,19 +157,6 @@ def _write_front(
         front["metrics"] = [one["type"] for one in metrics]
         front["model-index"] = [{"name": _join(protocol.title), "results": [result]}]
     yield from (f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in front.items())
-
-
-def _list_metrics(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """List what a model is worth, under the names that Hugging Face has for it."""
-    return [
-        {"type": kind, "name": name, "value": round(value, DIGITS)}
-        for kind, name, value in (
-            ("roc_auc", "AUROC", evaluation.auroc.value),
-            ("average_precision", "AUPRC", evaluation.auprc.value),
-            ("brier_score", "Brier score", evaluation.brier),
-            ("accuracy", "Accuracy at 0.5", evaluation.accuracy),
-        )
-    ]
 
 
 def _write_details(
@@ -242,36 +216,8 @@ def _write_unevaluated(protocol: Protocol) -> Iterator[str]:
         yield "It was not evaluated: an exact evaluation would undo that. Nobody was kept out of training."
     elif protocol.kept_out_percent == 0:
         yield "It was not evaluated: nobody was kept out of training."
-    elif protocol.schema.outcome.kind != "binary":
-        yield "It was not evaluated: sites evaluate models whose outcome is yes or no."
     else:
-        yield "Too few patients were kept out of training to say how well it does."
-
-
-def _write_worth(protocol: Protocol, evaluation: Evaluation | None) -> Iterator[str]:
-    if evaluation is None:
-        yield from _write_unevaluated(protocol)
-        return
-    rate = f"{evaluation.rate:.1%} with the outcome"
-    yield f"On {evaluation.rows} rows of patients who were kept out of training ({rate}):"
-    yield ""
-    yield "Hospitals are left out of this where it would tell of fewer than ten patients, or of who left."
-    yield ""
-    yield "| | value | 95 % interval |"
-    yield "|---|---|---|"
-    for name, one in (("AUROC", evaluation.auroc), ("AUPRC", evaluation.auprc)):
-        yield f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |"
-    yield f"| Brier | {evaluation.brier:.3f} | |"
-    yield f"| accuracy at 0.5 | {evaluation.accuracy:.3f} | |"
-    if evaluation.groups:
-        yield ""
-        yield "| group | rows | rate | AUROC |"
-        yield "|---|---|---|---|"
-    for group in evaluation.groups:
-        if group.auroc is not None:
-            yield f"| {group.label} | {group.rows} | {group.rate:.1%} | {group.auroc.value:.3f} |"
-        else:
-            yield f"| {group.label} | too few to show | | |"
+        yield "Too few patients were kept out of training, or too like each other, to say how well it does."
 
 
 def _show(name: str, model: ModelId, figures: Mapping[str, bytes]) -> Iterator[str]:

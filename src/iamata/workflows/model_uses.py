@@ -19,7 +19,6 @@ from iamata.learning.estimators.model_files import Model as ModelFile
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.protocols import Protocol, name_document, read_protocol
-from iamata.learning.schemas import Outcome
 from iamata.learning.tables import Cell, parse_table
 from iamata.ledger.entries import Model, ModelStatus
 from iamata.model.ids import Commitment, Digest, MemberId, ModelId, PatientId, PersonId
@@ -213,14 +212,9 @@ def _predict(model: ModelFile, row: Mapping[str, Cell]) -> Prediction:
     missing = [column.name for column in schema.columns if column.name not in row]
     require(not missing, Reason.TABLE_CLASHES, f"no column {', '.join(missing)}")
     columns: dict[str, Sequence[Cell]] = {column.name: [row[column.name]] for column in schema.columns}
-    columns[schema.outcome.name] = [choose_outcome(schema.outcome)]
+    columns[schema.outcome.name] = [schema.outcome.lowest]
     (prediction,) = model.explain(parse_table(schema, columns, [""]))
     return prediction
-
-
-def choose_outcome(outcome: Outcome) -> float:
-    """Choose what stands in a row for an outcome that nobody knows yet; no model looks at it."""
-    return outcome.low if outcome.kind == "number" else 0.0
 
 
 def _journal_use(  # noqa: PLR0913  who asked what of whom, on which grounds

@@ -10,6 +10,7 @@ import msgspec
 from iamata.consent.data_use import check_uses
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.fhir.definitions import get_compartment, is_resource_type
+from iamata.learning.evaluation.kinds import read_evaluation
 from iamata.learning.protocols import (
     NOT_FOR_TRAINING,
     Protocol,
@@ -44,7 +45,7 @@ from iamata.workflows.documents import (
     note_handed_in,
 )
 from iamata.workflows.lineages import get_dataset, get_study, list_sites
-from iamata.workflows.model_cards import Card, Lineage, Worth, read_evaluation
+from iamata.workflows.model_cards import Card, Lineage, Worth
 from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.run_rounds import say_failed

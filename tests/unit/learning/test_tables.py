@@ -1,6 +1,6 @@
 """Tables hold what a schema says, and refuse anything else by the column's name."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -45,6 +45,15 @@ def test_a_schema_that_no_table_could_have_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=word) as refused:
         Schema(columns=columns, outcome=DIED, features=features)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID
+
+
+def test_a_count_that_could_be_below_0_is_refused() -> None:
+    Schema(columns=(AGE,), outcome=Outcome(name="visits", kind="count", low=0, high=50))
+
+    with pytest.raises(Refused, match="visits: no count is below 0") as refused:
+        Schema(columns=(AGE,), outcome=Outcome(name="visits", kind="count", low=-1, high=50))
 
     assert refused.value.reason is Reason.SCHEMA_INVALID
 
@@ -176,3 +185,23 @@ def test_without_a_patient_a_table_is_as_if_they_had_never_been_there() -> None:
 
     assert (left.patients, left.columns["age"].tolist()) == (never.patients, never.columns["age"].tolist())
     assert (whole.count_patients(), left.count_patients()) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "lowest"),
+    [
+        ("binary", -2.0, 0.0),
+        ("binary", 0.5, 1.0),
+        ("count", -0.5, 0.0),
+        ("count", 1.2, 2.0),
+        ("number", -2.5, -2.5),
+    ],
+)
+def test_the_lowest_outcome_is_one_that_a_row_may_have(
+    kind: Literal["binary", "count", "number"], low: float, lowest: float
+) -> None:
+    outcome = Outcome(name="died", kind=kind, low=low, high=9.0)
+    schema = Schema(columns=(AGE,), outcome=outcome)
+
+    assert outcome.lowest == lowest
+    assert parse_table(schema, {"age": [50], "died": [outcome.lowest]}, ["p"]).outcome.tolist() == [lowest]

@@ -44,7 +44,9 @@ def find_worth(world: StudyWorld, fetch: Callable[[Digest], bytes] | None = None
     assert model is not None
     run = RUNS.find(view, model.run)
     assert run is not None
-    return read_worth(world.read_model(model.card), run.attestations, fetch or world.read_model)
+    worth = read_worth(world.read_model(model.card), run.attestations, fetch or world.read_model)
+    assert isinstance(worth, Worth)
+    return worth
 
 
 def test_studies_and_permits_tell_who_granted_what_until_when(world: StudyWorld) -> None:

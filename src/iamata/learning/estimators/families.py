@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
+from iamata.learning.estimators.predictions import Link
 from iamata.learning.tables import Floats
 
 
@@ -20,6 +21,8 @@ class Family:
     name: str
     outcome: str
     """The kind of outcome for which it is made."""
+    link: Link
+    """What the linear predictor is of the expected outcome."""
     compute_mean: Callable[[Floats], Floats]
     """The expected outcome at each linear predictor."""
     compute_weight: Callable[[Floats], Floats]
@@ -47,10 +50,15 @@ def _exp(predictor: Floats) -> Floats:
     return np.exp(np.minimum(predictor, 60.0))
 
 
-LOGISTIC: Final = Family("logistic", "binary", expit, _logistic_weight, _logistic_loss)
-POISSON: Final = Family("poisson", "count", _exp, _exp, lambda eta, y: _exp(eta) - y * eta)
+LOGISTIC: Final = Family("logistic", "binary", "log-odds", expit, _logistic_weight, _logistic_loss)
+POISSON: Final = Family("poisson", "count", "log", _exp, _exp, lambda eta, y: _exp(eta) - y * eta)
 LINEAR: Final = Family(
-    "linear", "number", lambda eta: eta, np.ones_like, lambda eta, y: 0.5 * (y - eta) * (y - eta)
+    "linear",
+    "number",
+    "identity",
+    lambda eta: eta,
+    np.ones_like,
+    lambda eta, y: 0.5 * (y - eta) * (y - eta),
 )
 FamilyName: TypeAlias = Literal["logistic", "poisson", "linear"]
 FAMILIES: Final = {family.name: family for family in (LOGISTIC, POISSON, LINEAR)}

@@ -39,14 +39,16 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
         variance = np.einsum("ij,jk,ik->i", matrix, np.array(self.fit.covariance), matrix)
         reach = NORMAL_95 * np.sqrt(np.maximum(0.0, variance * self.fit.dispersion))
         columns = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
-        added = matrix * coefficients
+        middle, half = get_outcome_range(self.schema.outcome)  # 0 and 1 but for a number
+        offset, added = middle + half * self.fit.coefficients[0], half * matrix * coefficients
         return [
             Prediction(
                 value=value,
                 low=low,
                 high=high,
-                offset=self.fit.coefficients[0],
+                offset=offset,
                 contributions=self._gather(row),
+                link=FAMILIES[self.fit.family].link,
             )
             for value, low, high, row in zip(
                 *(one.tolist() for one in columns), added.tolist(), strict=True

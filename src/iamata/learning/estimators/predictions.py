@@ -1,6 +1,11 @@
 """What a model says of one row, whatever kind of model it is."""
 
+from typing import Literal, TypeAlias
+
 import msgspec
+
+Link: TypeAlias = Literal["identity", "log", "log-odds"]
+"""What offset and contributions add up to: the value, its logarithm, or the logarithm of its odds."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,4 +19,5 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     offset: float
     """Where the linear predictor starts, before any column has its say."""
     contributions: dict[str, float]
-    """What each column adds to the linear predictor."""
+    """What each column adds to the linear predictor; of a number, in the outcome's unit."""
+    link: Link = "log-odds"

@@ -52,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=GROUPS_MAX)] = ()
     calibration_groups: Annotated[int, msgspec.Meta(ge=1, le=GROUPS_MAX)] = 10
     rows_min: Annotated[int, msgspec.Meta(ge=SHOWN_ROWS_MIN, le=SHOWN_ROWS_MAX)] = 10
-    """Fewer rows of either outcome than this are not shown."""
+    """Fewer rows of either outcome than this are not shown, or of any where it is a number or a count."""
 
 
 class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +112,7 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
     thresholds = tuple(_judge(sums["above"].reshape(-1, 2), (positives, negatives), plan))
     shown = [cut for _, cut in thresholds if cut is not None]
     calibration = _calibrate((yes[0], no[0]), sums["expected"], plan, shown)
-    visible = choose_shown(plan.groups, yes.sum(axis=1), no.sum(axis=1), rows_min=plan.rows_min)
+    visible = choose_shown(plan.groups, (yes.sum(axis=1), no.sum(axis=1)), rows_min=plan.rows_min)
     return Evaluation(
         rows=int(rows),
         rate=positives / rows,

@@ -93,24 +93,24 @@ def _require_disjoint(groups: Sequence[Group]) -> None:
         require(column != other or high <= low, Reason.SCHEMA_INVALID, f"bands of {column} overlap")
 
 
-def choose_shown(groups: Sequence[Group], yes: Floats, no: Floats, *, rows_min: int) -> list[int]:
+def choose_shown(groups: Sequence[Group], counts: Sequence[Floats], *, rows_min: int) -> list[int]:
     """Choose the groups whose figures nobody can subtract from all, or from each other, to find few rows.
 
-    `yes` and `no` count the rows of everybody first, then of each group; places there are returned. The
-    groups of one column are parts of all rows, with what is left. One with fewer than `rows_min` rows of
-    either class is hidden, and the next smallest as long as all that is hidden is too small together.
+    `counts` has for each kind of row that may not be few, such as either class, the rows of everybody
+    first, then of each group; places there are returned. The groups of one column are parts of all rows,
+    with what is left. One with fewer than `rows_min` rows of a kind is hidden, and the next smallest as
+    long as all that is hidden is too small together.
     """
     columns: dict[str, list[int]] = {}
     for place, group in enumerate(groups, start=1):
         columns.setdefault("" if isinstance(group, BySite) else f"of {group.column}", []).append(place)
-    return [one for places in columns.values() for one in _hide(places, yes, no, rows_min)]
+    return [one for places in columns.values() for one in _hide(places, np.column_stack(counts), rows_min)]
 
 
-def _hide(places: Sequence[int], yes: Floats, no: Floats, rows_min: int) -> list[int]:
+def _hide(places: Sequence[int], counts: Floats, rows_min: int) -> list[int]:
     def is_enough(of: Floats) -> bool:
         return not of.any() or float(of.min()) >= rows_min
 
-    counts = np.column_stack([yes, no])
     shown = sorted(places, key=lambda place: (float(counts[place].min()), place))
     shown = [place for place in shown if float(counts[place].min()) >= rows_min]
     while shown and not is_enough(counts[0] - counts[shown].sum(axis=0)):

@@ -197,7 +197,7 @@ def test_no_groups_leave_a_part_of_few(counts: list[tuple[int, int]], data: st.D
     groups = list(list_bands("age", range(named + 1)))
     yes, no = (np.array([sum(side), *side[:named]], dtype=float) for side in zip(*counts, strict=True))
 
-    shown = sorted(choose_shown(groups, yes, no, rows_min=10))
+    shown = sorted(choose_shown(groups, (yes, no), rows_min=10))
 
     left = [float(side[0] - side[shown].sum()) for side in (yes, no)]
     assert all(min(yes[place], no[place]) >= 10 for place in shown)
