@@ -15,7 +15,7 @@ from iamata.ledger.tables import PERSONS
 from iamata.model.ids import Digest, MemberId, RunId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.wire import bodies
-from iamata.workflows import cohort_reads, memberships, model_uses, questions, studies
+from iamata.workflows import memberships, model_uses, questions, studies
 from iamata.workflows.documents import HandedIn, get_document, is_kept, keep_document
 from iamata.workflows.frozen_tables import find_conditions
 from iamata.workflows.question_runs import get_question
@@ -24,7 +24,7 @@ from iamata.workflows.relaying import Standing, is_under_way
 STEP_S: Final = 0.003
 """How often an open phase is looked at for those who wait."""
 LOOK_S: Final = 0.05
-"""How often the ledger is asked, meanwhile, whether the run still goes on."""
+"""How often the ledger is asked, meanwhile, whether the run still goes on; and whether a dataset stands."""
 
 
 def carry_message(serving: Serving, caller: Caller, body: bodies.RunMessage) -> bodies.Nothing:
@@ -119,13 +119,23 @@ def prove_membership(serving: Serving, body: bodies.MembershipBody) -> membershi
     return memberships.prove_membership(serving.office, body.dataset, body.leaf)
 
 
-def build_dataset(serving: Serving, caller: Caller, body: bodies.DatasetBody) -> bodies.BuiltDataset:
-    """Build this member's dataset for a study out of its vault; no row leaves the node."""
+def build_dataset(serving: Serving, caller: Caller, body: bodies.DatasetBody) -> bodies.BegunDataset:
+    """Begin to build this member's dataset for a study out of its vault; no row leaves the node."""
     _require_role(serving, caller, Role.ADMINISTRATOR)
     studies.fetch_missing_protocol(serving.office, body.study, partial(_show, serving))
-    return bodies.BuiltDataset(
-        dataset=cohort_reads.build_from_vault(serving.office, body.study, body.conditions)
-    )
+    return bodies.BegunDataset(dataset=serving.learning.build(body.study, body.conditions))
+
+
+async def await_dataset(
+    serving: Serving, caller: Caller, query: bodies.DatasetWait
+) -> bodies.BuiltDataset:
+    """Say whether a dataset that was begun here stands; with `wait_s`, wait until it does."""
+    with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
+        while True:
+            is_built = serving.learning.is_built(query.dataset)
+            if is_built or not is_waiting():
+                return bodies.BuiltDataset(dataset=query.dataset, is_built=is_built)
+            await asyncio.sleep(LOOK_S)
 
 
 def show_conditions(serving: Serving, query: bodies.DatasetQuery) -> bodies.KeptConditions:

@@ -88,5 +88,6 @@ ROUTES: Final = (
     Route("GET", "/v1/protocols", Access.STAFF, learning.show_protocol),
     Route("GET", "/v1/conditions", Access.KNOWN, learning.show_conditions),
     Route("GET", "/v1/runs", Access.STAFF, learning.tell_standing),
+    Route("GET", "/v1/datasets", Access.STAFF, learning.await_dataset),
 )
 """Append only within a version. What serves anyone says nothing secret, or carries its own signatures."""

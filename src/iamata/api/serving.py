@@ -9,9 +9,10 @@ from iamata.api.heights import HeldViews, LedgerWatch
 from iamata.api.metrics import Metrics
 from iamata.api.pool import Pool
 from iamata.api.turns import Turns
+from iamata.consent.data_use import Conditions
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.succession import Lineage
-from iamata.model.ids import MemberId, ModelId, RunId
+from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
 from iamata.model.reasons import Refused
 from iamata.wire.desk import Desk
 from iamata.workflows.office import Office
@@ -22,6 +23,14 @@ class Learning(Protocol):
 
     def register(self, run: RunId, *, supersedes: ModelId | None) -> None:
         """Await what the sites of an own run attest, and register it, without making anybody wait."""
+        ...
+
+    def build(self, study: StudyId, conditions: Conditions) -> DatasetId:
+        """Begin to build a dataset out of the vault, once however often it is asked; return its id."""
+        ...
+
+    def is_built(self, dataset: DatasetId) -> bool:
+        """Tell whether a dataset that was begun here stands, or refuse where nothing came of it."""
         ...
 
 

@@ -10,7 +10,7 @@ from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new
 from iamata.cli.learning import StudyArgument, describe_dataset, spell_overdue, tell_time
 from iamata.cli.options import HomeOption
-from iamata.cli.output import note, show, spell_table
+from iamata.cli.output import make_progress, note, show, spell_table
 from iamata.cli.parties import need, read_id
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
 from iamata.consent.condition_wording import state_conditions
@@ -20,7 +20,7 @@ from iamata.ledger.tables import DATASETS
 from iamata.model.ids import DatasetId, MemberId, StudyId
 from iamata.model.instants import compute_day, format_day
 from iamata.model.reasons import Reason, require
-from iamata.node.gathering import Gathered, build_from, read_conditions
+from iamata.node.gathering import Gathered, build_at_node, build_from, read_conditions
 from iamata.node.home import Home, open_home
 from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, read_file
@@ -89,7 +89,10 @@ def build(
         if isinstance(place, RemotePlace):
             is_bare = table is None and patient_column is None and document is None
             require(is_bare, Reason.INPUT_INVALID, "only a vault is read at a node")
-            dataset = place.staff.build_dataset(chosen, said)
+            note("The node builds it on its own: after Ctrl-C, ask again to wait for it.")
+            with make_progress() as progress:
+                progress.add_task("building at the node", total=None, rate="")
+                dataset = build_at_node(place, chosen, said)
         else:
             dataset, gathered = build_from(
                 place,

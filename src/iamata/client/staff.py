@@ -1,6 +1,7 @@
 """What a person of a member's staff asks of that member's own node."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from iamata.client.connection import Connection
 from iamata.consent.data_use import Conditions
@@ -9,6 +10,9 @@ from iamata.model.ids import AccessId, DatasetId, Digest, MemberId, ModelId, Pat
 from iamata.wire import bodies
 from iamata.workflows.model_uses import Answer
 from iamata.workflows.relaying import Standing
+
+BUILD_WAIT_S: Final = 20.0
+"""How long one question waits for a dataset; then it is asked again."""
 
 
 class StaffClient:
@@ -72,10 +76,17 @@ class StaffClient:
         body = bodies.ConfirmationBody(custodian=custodian, receipts=tuple(receipts))
         self._connection.post("/v1/readings/receipts", bodies.Nothing, body)
 
-    def build_dataset(self, study: StudyId, conditions: Conditions) -> DatasetId:
-        """Have a dataset built out of the node's own vault."""
+    def begin_dataset(self, study: StudyId, conditions: Conditions) -> DatasetId:
+        """Have the node begin to build a dataset out of its own vault, or learn which one it builds."""
         body = bodies.DatasetBody(study=study, conditions=conditions)
-        return self._connection.post("/v1/datasets", bodies.BuiltDataset, body).dataset
+        return self._connection.post("/v1/datasets", bodies.BegunDataset, body).dataset
+
+    def is_built(self, dataset: DatasetId) -> bool:
+        """Wait for a dataset as long as one question may; refuse where nothing came of it."""
+        query = bodies.DatasetWait(dataset=dataset, wait_s=BUILD_WAIT_S)
+        return self._connection.get(
+            "/v1/datasets", bodies.BuiltDataset, query, wait_s=BUILD_WAIT_S
+        ).is_built
 
     def predict(self, model: ModelId, patient: str, row: dict[str, Cell] | None) -> Answer:
         """Have a model asked about a patient whom one treats."""

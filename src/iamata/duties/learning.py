@@ -11,15 +11,17 @@ from typing import Final
 
 import structlog
 
+from iamata.consent.data_use import Conditions
+from iamata.duties.building import Builds
 from iamata.duties.turns import Turns
 from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RunStarted
 from iamata.ledger.tables import RUNS, STUDIES
-from iamata.model.ids import MemberId, ModelId, RunId
+from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
 from iamata.model.instants import MS_PER_SECOND
 from iamata.model.reasons import Refused
 from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
-from iamata.workflows import studies, training, withdrawals
+from iamata.workflows import cohort_reads, datasets, studies, training, withdrawals
 from iamata.workflows.exchanging import SILENCE_S_MAX
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
@@ -49,6 +51,7 @@ class LearningDuty:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="iamata-learning", daemon=True)
         self._turns = Turns()
+        self._builds = Builds()
         # Who waits for the sites, of which we may be one, holds no place that they need.
         self._waiting = threading.BoundedSemaphore(REGISTERED_AT_ONCE_MAX)
         self._after = 0
@@ -71,6 +74,21 @@ class LearningDuty:
             self._awaited[run] = None
             work = partial(self._do, run, lambda: self._register(run, supersedes))
             threading.Thread(target=work, name="iamata-run", daemon=True).start()
+
+    def build(self, study: StudyId, conditions: Conditions) -> DatasetId:
+        """Begin to build a dataset out of the vault, once however often it is asked; return its id."""
+        dataset = DatasetId(self._office.author.make_id())
+        return self._builds.begin(
+            study,
+            conditions,
+            dataset,
+            check=partial(datasets.get_buildable, self._office, study, conditions),
+            work=partial(cohort_reads.build_from_vault, self._office, study, conditions, dataset=dataset),
+        )
+
+    def is_built(self, dataset: DatasetId) -> bool:
+        """Tell whether a dataset that was begun here stands, or refuse where nothing came of it."""
+        return self._builds.is_built(dataset)
 
     def _run(self) -> None:
         self._after = self._office.take_view().log_size

@@ -11,9 +11,11 @@ from iamata.consent.data_use import Conditions, Permission
 from iamata.learning.protocols import Protocol, read_protocol
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import parse_table
+from iamata.ledger.tables import DATASETS
 from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
+from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_protocol, read_file, share_protocol
 from iamata.workflows.cohort_reads import build_from_vault
 from iamata.workflows.datasets import build_dataset, find_agreed, get_study
@@ -84,6 +86,23 @@ def build_from(  # noqa: PLR0913  what a dataset is built from
         conditions=conditions,
         protocol=document,
     )
+
+
+def build_at_node(place: RemotePlace, study: StudyId, conditions: Conditions) -> DatasetId:
+    """Have a node build a dataset out of its vault, and wait for it however long that takes.
+
+    Whoever goes away and asks again waits for the same one. A node that was killed has to be asked again.
+    """
+    dataset = place.staff.begin_dataset(study, conditions)
+    try:
+        while not place.staff.is_built(dataset):
+            """Each question waits a while."""
+    except Refused as refused:
+        if refused.reason is not Reason.UNKNOWN_DATASET:
+            raise
+        is_posted = DATASETS.find(place.engine.snapshot(), dataset) is not None
+        require(is_posted, Reason.UNKNOWN_DATASET, "the node was started anew: ask again")
+    return dataset
 
 
 def build_from_records(

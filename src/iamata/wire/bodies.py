@@ -441,8 +441,8 @@ class DatasetBody(Body):
     conditions: Conditions
 
 
-class BuiltDataset(Body):
-    """The dataset that stands now."""
+class BegunDataset(Body):
+    """The dataset that is being built, by the id that it will have on the ledger."""
 
     dataset: DatasetId
 
@@ -457,6 +457,20 @@ class KeptConditions(Body):
     """What may be done with a dataset's data; nothing where that was not kept, or not here."""
 
     conditions: Conditions | None = None
+
+
+class DatasetWait(Body):
+    """Which dataset, and how long to wait until it is built."""
+
+    dataset: DatasetId
+    wait_s: WaitS = 0.0
+
+
+class BuiltDataset(Body):
+    """Whether a dataset stands now, or is being built still."""
+
+    dataset: DatasetId
+    is_built: bool
 
 
 class PredictionBody(Body):

@@ -31,8 +31,7 @@ from iamata.workflows.datasets import (
     Agreed,
     build_dataset,
     decide_taking_part,
-    get_study,
-    require_buildable,
+    get_buildable,
 )
 from iamata.workflows.deciding import list_living, write_read
 from iamata.workflows.frozen_tables import Row
@@ -68,9 +67,11 @@ class Permitted(msgspec.Struct, frozen=True):
     found: list[FoundRow]
 
 
-def build_from_vault(office: Office, study_id: StudyId, conditions: Conditions) -> DatasetId:
+def build_from_vault(
+    office: Office, study_id: StudyId, conditions: Conditions, *, dataset: DatasetId | None = None
+) -> DatasetId:
     """Build a site's dataset for a study out of its vault, as the cohort in the protocol says."""
-    dataset = DatasetId(office.author.make_id())
+    dataset = dataset or DatasetId(office.author.make_id())
     gathered = gather_cohort(office, study_id, conditions, dataset=dataset)
     return build_dataset(
         office, study_id, gathered.rows, conditions, read_under=gathered.consents, dataset=dataset
@@ -84,9 +85,7 @@ def gather_cohort(
 
     What could not become a dataset anyway is refused before anything is opened.
     """
-    view = office.take_view()
-    study, protocol = get_study(office, view, study_id)
-    require_buildable(office, view, study, protocol, conditions)
+    _, study, protocol = get_buildable(office, study_id, conditions)
     reasons = (f"study/{study_id}", f"dataset/{dataset}")
     asked, gathered = Asked(study, protocol, compile_views(protocol), reasons), Cohorted()
     cohort = get_cohort(protocol)

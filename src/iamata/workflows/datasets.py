@@ -65,9 +65,7 @@ def build_dataset(  # noqa: PLR0913  what a dataset is made from
     Where rows were read under consents, whoever consents otherwise by now is left out. `dataset` is its
     id where patients have been told one already.
     """
-    view = office.take_view()
-    study, protocol = get_study(office, view, study_id)
-    require_buildable(office, view, study, protocol, conditions)
+    view, study, protocol = get_buildable(office, study_id, conditions)
     found = {one: find_agreed(office, view, one, study, protocol) for one in sorted(rows)}
     participants = [
         make_participant(office, study_id, patient, agreed)
@@ -86,15 +84,21 @@ def build_dataset(  # noqa: PLR0913  what a dataset is made from
     )
 
 
-def require_buildable(
-    office: Office, view: LedgerView, study: Study, protocol: Protocol, conditions: Conditions
-) -> None:
-    """Refuse by the ledger's own rules, before anything is read, frozen, or told in a patient's journal."""
+def get_buildable(
+    office: Office, study_id: StudyId, conditions: Conditions
+) -> tuple[LedgerView, Study, Protocol]:
+    """Return a study for which this site may build a dataset, and where the ledger stands; or refuse.
+
+    By the ledger's own rules, before anything is read, frozen, or told in a patient's journal.
+    """
+    view = office.take_view()
+    study, protocol = get_study(office, view, study_id)
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
     check_uses(study.uses, protocol.purpose, until_day=study.until_day)
     # Reviewers granted the permit without knowing these conditions: people of the custodian's decide.
     require_use(conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
+    return view, study, protocol
 
 
 def post(  # noqa: PLR0913  what a dataset is made from
