@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from iamata.client import staff
 from iamata.testing.cohorts import COHORT, write_finding
 from iamata.testing.learning import draw_rows
 from iamata.testing.nodes import RunningNode, introduce
@@ -114,7 +115,10 @@ def check_told(places: Places, looked: list[dict[str, Any]], dataset: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes(places: Places) -> None:
+def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staff, "BUILD_WAIT_S", 0.01)  # so a build takes longer than one question waits
     study = places.network.study
     admin, anna = places.staff(f"admin-{SITE}"), agree(places)
 

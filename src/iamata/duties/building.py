@@ -35,10 +35,10 @@ class _Build:
     is_told: bool = False
     """Somebody has heard what came of it; who asks after that asks for another."""
 
-    def is_for(self, study: StudyId, conditions: Conditions) -> bool:
-        """Tell whether somebody who asks for this waits for this build."""
-        is_awaited = not self.is_over or (self.refused is None and not self.is_told)
-        return (self.study, self.conditions) == (study, conditions) and is_awaited
+    @property
+    def is_awaited(self) -> bool:
+        """Tell whether whoever asks for the same may mean this one."""
+        return not self.is_over or (self.refused is None and not self.is_told)
 
 
 class Builds:
@@ -48,13 +48,14 @@ class Builds:
         self._lock = threading.Lock()
         self._builds: dict[DatasetId, _Build] = {}
 
-    def begin(
+    def begin(  # noqa: PLR0913  what is asked for, and what is known and done about it
         self,
         study: StudyId,
         conditions: Conditions,
         dataset: DatasetId,
         *,
         check: Callable[[], object],
+        is_standing: Callable[[DatasetId], bool],
         work: Callable[[], object],
     ) -> DatasetId:
         """Begin to build a dataset, or return the one that is being built, or was while nobody waited.
@@ -64,7 +65,9 @@ class Builds:
         """
         with self._lock:
             for name, one in self._builds.items():
-                if one.is_for(study, conditions):
+                is_same = (one.study, one.conditions) == (study, conditions)
+                # What was built unheard may have been replaced or retired by now.
+                if is_same and one.is_awaited and (not one.is_over or is_standing(name)):
                     return name
             under_way = [one for one in self._builds.values() if not one.is_over]
             is_free = all(one.study != study for one in under_way)

@@ -83,6 +83,7 @@ class LearningDuty:
             conditions,
             dataset,
             check=partial(datasets.get_buildable, self._office, study, conditions),
+            is_standing=partial(datasets.is_standing, self._office),
             work=partial(cohort_reads.build_from_vault, self._office, study, conditions, dataset=dataset),
         )
 

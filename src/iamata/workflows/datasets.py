@@ -221,6 +221,12 @@ def find_dataset(view: LedgerView, office: Office, study: Study) -> DatasetId | 
     return None
 
 
+def is_standing(office: Office, dataset_id: DatasetId) -> bool:
+    """Tell whether a dataset is active on the ledger."""
+    dataset = DATASETS.find(office.take_view(), dataset_id)
+    return dataset is not None and dataset.status is DatasetStatus.ACTIVE
+
+
 def journal_use(
     office: Office, view: LedgerView, study: Study, participants: Sequence[Participant], *, record: str
 ) -> None:

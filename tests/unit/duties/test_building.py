@@ -29,6 +29,7 @@ class Slow:
         self.builds = Builds()
         self.done: list[DatasetId] = []
         self.go = threading.Event()
+        self.retired: list[DatasetId] = []
 
     def begin(self, number: int, *, study: int | None = None, is_judged: bool = False) -> DatasetId:
         """Begin to build a dataset of this number, for the study of that number unless told."""
@@ -42,7 +43,14 @@ class Slow:
 
         asked = StudyId(f"study-{number if study is None else study}")
         conditions = JUDGED if is_judged else HEALTH
-        return self.builds.begin(asked, conditions, dataset, check=lambda: None, work=work)
+        return self.builds.begin(
+            asked,
+            conditions,
+            dataset,
+            check=lambda: None,
+            is_standing=lambda one: one not in self.retired,
+            work=work,
+        )
 
     def await_built(self, dataset: DatasetId) -> bool:
         """Let all go, and wait until a dataset is built."""
@@ -89,6 +97,17 @@ def test_asked_again_it_is_the_same_dataset_until_somebody_has_heard_of_it(slow:
     assert other == "dataset-4"
     assert slow.await_built(other)
     assert slow.done == [first, other]
+
+
+def test_what_was_built_unheard_and_retired_since_is_built_anew(slow: Slow) -> None:
+    slow.go.set()
+    first = slow.begin(1)
+    slow.retired.append(first)
+    while (second := slow.begin(2, study=1)) == first:  # as long as it is being built
+        time.sleep(0.01)
+
+    assert second == "dataset-2"
+    assert slow.await_built(second)
 
 
 def test_so_many_are_built_at_a_time_and_one_of_a_study(slow: Slow) -> None:
