@@ -103,6 +103,13 @@ def agree(places: Places) -> tuple[object, ...]:
     return anna
 
 
+def check_standing(anna: tuple[object, ...], model: str) -> None:
+    """Hold that the patient reads that their rows are in a dataset, and in which model."""
+    (standing,) = ask("wallet", "studies", *anna, "--json").document["datasets"]
+    assert (standing["is_in"], standing["is_proven"]) == (True, True)
+    assert [one["model"] for one in standing["models"]] == [model]
+
+
 def check_told(places: Places, looked: list[dict[str, Any]], dataset: str) -> None:
     """Hold that the patient reads for which dataset of which study their records were read."""
     study = places.network.study
@@ -151,9 +158,7 @@ def test_rows_are_made_a_model_checked_and_asked_and_a_patient_answered_at_nodes
     stranger = call("model", "apply", model, *at, "--patient", "Patient/nobody")
     assert json.loads(stranger.err)["reason"] == "NOT_FOUND"
 
-    (standing,) = ask("wallet", "studies", *anna, "--json").document["datasets"]
-    assert (standing["is_in"], standing["is_proven"]) == (True, True)
-    assert [one["model"] for one in standing["models"]] == [model]
+    check_standing(anna, model)
     looked = ask("wallet", "accesses", *anna, "--json").document["accesses"]
     assert sorted(one["purpose"] for one in looked) == ["HRESCH", "HRESCH", "HRESCH", "TREAT", "TREAT"]
     check_told(places, looked, built[0]["dataset"])

@@ -126,9 +126,7 @@ def build_dataset(serving: Serving, caller: Caller, body: bodies.DatasetBody) ->
     return bodies.BegunDataset(dataset=serving.learning.build(body.study, body.conditions))
 
 
-async def await_dataset(
-    serving: Serving, caller: Caller, query: bodies.DatasetWait
-) -> bodies.BuiltDataset:
+async def await_dataset(serving: Serving, caller: Caller, query: bodies.DatasetWait) -> bodies.BuiltDataset:
     """Say whether a dataset that was begun here stands; with `wait_s`, wait until it does."""
     with serving.watch.taking_place(key=caller.key, wait_s=query.wait_s) as is_waiting:
         while True:

@@ -31,7 +31,7 @@ class _Build:
     study: StudyId
     conditions: Conditions
     is_over: bool = False
-    refused: Reason | None = None
+    refused: Refused | None = None
     is_told: bool = False
     """Somebody has heard what came of it; who asks after that asks for another."""
 
@@ -90,7 +90,7 @@ class Builds:
             raise Refused(Reason.UNKNOWN_DATASET, "it was not begun here since the node was started")
         build.is_told = is_over = build.is_over
         if build.refused is not None:
-            raise Refused(build.refused)
+            raise Refused(build.refused.reason, build.refused.detail)
         return is_over
 
     def _forget_oldest(self) -> None:
@@ -104,9 +104,9 @@ def _go_through(dataset: DatasetId, build: _Build, work: Callable[[], object]) -
         work()
         _LOG.info("built", dataset=dataset, study=build.study)
     except Refused as refused:
-        build.refused = refused.reason
+        build.refused = refused
         _LOG.error("not built", dataset=dataset, reason=refused.reason.name, detail=refused.detail)
     except Exception:  # noqa: BLE001  or whoever waits would wait for ever
-        build.refused = Reason.NODE_FAULT
+        build.refused = Refused(Reason.NODE_FAULT)
         _LOG.exception("not built", dataset=dataset)
     build.is_over = True
