@@ -288,7 +288,7 @@ def test_a_notebook_reads_what_the_commands_tell(learned: LearningStory) -> None
         len(shown["runs"]),
         0,
     )
-    assert isinstance(model, LinearModel)
+    assert isinstance(model.model_, LinearModel)
     assert refused.value.reason is Reason.NOT_FOUND  # too few were kept out to say
 
 

@@ -20,6 +20,9 @@ CONCERNS_MAX: Final = 16
 
 Disease = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,200}\Z")]
 """A disease's IRI in an ontology such as DOID."""
+NO_COUNTRY: Final = "ZZ"
+"""Stands for a country that nobody said; it is no country's code."""
+
 Country = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{2}\Z")]
 Ancestors = Mapping[str, Sequence[str]]
 """The broader diseases of each disease, as far as anybody here knows."""
@@ -120,7 +123,7 @@ class ResearchPurpose(
     agrees_to: Annotated[tuple[Modifier, ...], msgspec.Meta(max_length=NAMES_MAX)] = ()
     """What the researcher promises: to publish, to return results, to collaborate, to wait, to have ethics
     approval."""
-    country: Country = "ZZ"
+    country: Country = NO_COUNTRY
     """Where the data would be used; ZZ where nobody said."""
     user: str = ""
     project: str = ""
@@ -168,15 +171,19 @@ def match_use(
 def find_objection(conditions: Conditions, purpose: ResearchPurpose, *, day: Day) -> str:
     """Return why data may not be used for a purpose on a day, in words; "" where it may.
 
-    What people of the custodian have judged stays judged; a last day that has passed since is not.
+    What people of the custodian have judged stays judged: what the rules leave to them, and not what a
+    rule denies, nor a last day that has passed since.
     """
     if conditions.until_day is not None and day > conditions.until_day:
         return f"the data may be used until {format_day(conditions.until_day)}, and no longer"
-    match = match_use(conditions, purpose)
-    if match.verdict is Verdict.APPROVE or (match.verdict is Verdict.ABSTAIN and conditions.is_judged):
-        return ""
-    reasons = "; ".join(one.reason for one in match.findings if one.verdict is not Verdict.APPROVE)
-    return reasons if match.verdict is Verdict.DENY else f"people have to judge (--judged): {reasons}"
+    findings = match_use(conditions, purpose).findings
+    denied, open_ = (
+        "; ".join(one.reason for one in findings if one.verdict is verdict)
+        for verdict in (Verdict.DENY, Verdict.ABSTAIN)
+    )
+    if denied or not open_ or conditions.is_judged:
+        return denied
+    return f"people have to judge (--judged): {open_}"
 
 
 def require_use(conditions: Conditions, purpose: ResearchPurpose, *, day: Day) -> None:
@@ -288,6 +295,12 @@ _PROMISES: Final[Mapping[str, str]] = {
 }
 """Conditions that a promise meets; the custodian's people then hold the researcher to it."""
 
+
+def _is_named(said: str, names: Sequence[str]) -> bool:
+    """Tell whether somebody said who or where they are, and is among those named."""
+    return said not in {"", NO_COUNTRY} and said in names
+
+
 _PREDICATES: Final[Mapping[str, tuple[str, Callable[[Conditions, ResearchPurpose], bool]]]] = {
     Modifier.NO_METHODS: ("anything but research on methods", lambda _, asked: not asked.is_methods),
     Modifier.NO_ANCESTRY: ("anything but research on ancestry", lambda _, asked: not asked.is_ancestry),
@@ -301,12 +314,15 @@ _PREDICATES: Final[Mapping[str, tuple[str, Callable[[Conditions, ResearchPurpose
         "organisations without profit, and use without commerce",
         lambda _, asked: not (asked.is_for_profit or asked.is_commercial),
     ),
-    Modifier.COUNTRIES: ("use in named countries", lambda data, asked: asked.country in data.countries),
-    Modifier.USERS: ("named users", lambda data, asked: asked.user in data.users),
-    Modifier.PROJECTS: ("named projects", lambda data, asked: asked.project in data.projects),
+    Modifier.COUNTRIES: (
+        "use in named countries",
+        lambda data, asked: _is_named(asked.country, data.countries),
+    ),
+    Modifier.USERS: ("named users", lambda data, asked: _is_named(asked.user, data.users)),
+    Modifier.PROJECTS: ("named projects", lambda data, asked: _is_named(asked.project, data.projects)),
     Modifier.INSTITUTIONS: (
         "named institutions",
-        lambda data, asked: asked.institution in data.institutions,
+        lambda data, asked: _is_named(asked.institution, data.institutions),
     ),
     Modifier.TIME_LIMIT: ("use that ends in time", _ends_in_time),
 }

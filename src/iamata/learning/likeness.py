@@ -3,7 +3,9 @@
 Sums of two columns that agree for all but a few patients, subtracted, are about those few.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -34,6 +36,24 @@ def compute_least_difference(one: Table, other: Table, patients: Sequence[str]) 
     columns, others = (_leave_out(found, shared) for found in (columns, others))
     differing = [int((others != column).sum(axis=1).min()) for column in columns if len(others)]
     return min(differing, default=0)
+
+
+def find_near_twins(table: Table, *, least: int) -> tuple[str, str] | None:
+    """Find two columns of one table that fewer than `least` patients tell apart, and nearly all do not.
+
+    One sum of each, subtracted, is about those few. Two columns are alike where as many patients as that
+    have the same in both, other than what is commonest in either: flags that are hardly ever set are not.
+    """
+    patients = list(dict.fromkeys(table.patients))
+    columns = _spell(table, patients, {})[1:]
+    names = [*(column.name for column in table.schema.columns), table.schema.outcome.name]
+    is_rare = [column != Counter(column.tolist()).most_common(1)[0][0] for column in columns]
+    for one, other in combinations(range(len(columns)), 2):
+        is_same = columns[one] == columns[other]
+        alike = int((is_same & is_rare[one] & is_rare[other]).sum())
+        if alike >= least and 0 < int((~is_same).sum()) < least:
+            return names[one], names[other]
+    return None
 
 
 def _spell(table: Table, patients: Sequence[str], spelt: dict[Values, int]) -> Numbers:

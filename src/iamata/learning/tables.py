@@ -107,6 +107,11 @@ def spell_truth(cell: Cell) -> Cell:
     return cell
 
 
+def spell_word(cell: Cell) -> str:
+    """Spell a cell as a word: a whole number without a point, which files add where a cell is empty."""
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+
+
 def _is_missing(cell: Cell) -> bool:
     return cell is None or cell == "" or cell != cell  # noqa: PLR0124  so is NaN
 
@@ -136,8 +141,11 @@ def _read_number(cell: Cell, *, is_flag: bool) -> float | None:
     """Return a cell's number, NaN where it is missing, None where it is no number."""
     if _is_missing(cell):
         return float("nan")
-    if is_flag and isinstance(cell, str) and cell.casefold() in TRUTHS:
-        return float(TRUTHS[cell.casefold()])
+    if isinstance(cell, str):
+        if is_flag and cell.casefold() in TRUTHS:
+            return float(TRUTHS[cell.casefold()])
+        if "_" in cell or not cell.isascii():
+            return None  # Python would read 1_000 as a number, and digits of other scripts
     try:
         return float(cell)  # type: ignore[arg-type]  # None is missing
     except (TypeError, ValueError, OverflowError):
@@ -160,10 +168,8 @@ def _bound(column: Numeric, values: Floats, cells: _Cells) -> Floats:
 def _parse_categories(column: Categorical, cells: _Cells) -> Floats:
     codes = {category: float(code) for code, category in enumerate(column.categories)}
     truths, nothing = _find_truths(codes), float("nan")
-    values = [
-        nothing if _is_missing(cell) else codes.get(str(cell), truths.get(str(cell).casefold()))
-        for cell in cells.values
-    ]
+    words = [None if _is_missing(cell) else spell_word(cell) for cell in cells.values]
+    values = [nothing if one is None else codes.get(one, truths.get(one.casefold())) for one in words]
     if column.outside == "refuse":
         is_known = np.array([value is not None for value in values], dtype=np.bool_)
         known = _list_some(column.categories)

@@ -1,7 +1,7 @@
 """Gather patients' rows for a study's dataset out of a table that a site already has."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ from iamata.columns.reading import Cell, ReadTable, read_table
 from iamata.consent.data_use import Conditions, Permission
 from iamata.learning.protocols import Protocol, read_protocol
 from iamata.learning.schemas import Schema
-from iamata.learning.tables import parse_table
+from iamata.learning.tables import parse_table, spell_word
 from iamata.ledger.tables import DATASETS
 from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
@@ -18,7 +18,7 @@ from iamata.node.home import Home
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_protocol, read_file, share_protocol
 from iamata.workflows.cohort_reads import build_from_vault
-from iamata.workflows.datasets import build_dataset, find_agreed, get_study
+from iamata.workflows.datasets import build_dataset
 from iamata.workflows.frozen_tables import Row, get_roll
 from iamata.workflows.hiding import PATIENTS_MIN
 from iamata.workflows.office import Office
@@ -139,15 +139,17 @@ def build_from_table(  # noqa: PLR0913  what a dataset is built from
 def build_gathered(
     office: Office, study: StudyId, gathered: Gathered, conditions: Conditions = UNSAID
 ) -> DatasetId:
-    """Build a site's dataset out of gathered rows; where they are too few, say how many were left out."""
+    """Build a site's dataset out of gathered rows; where they are too few, say how many nobody knows.
+
+    How many did not agree is told of a dataset that stands, of which there is one, and not of a refused
+    one: refused again without a row, it would tell of that row's patient.
+    """
     try:
         dataset = build_dataset(office, study, gathered.rows, conditions)
     except Refused as refused:
         if refused.reason is not Reason.TOO_FEW_PATIENTS:
             raise
-        gathered.count_unagreed(count_agreed(office, study, gathered.rows))
-        left_out = f"{gathered.spell_unknown()}; no consent covers the study: {gathered.spell_unagreed()}"
-        raise Refused(refused.reason, f"{refused.detail}; {left_out}") from refused
+        raise Refused(refused.reason, f"{refused.detail}; {gathered.spell_unknown()}") from refused
     gathered.count_unagreed(len(get_roll(office.custody, dataset).participants))
     return dataset
 
@@ -179,13 +181,6 @@ def gather(office: Office, table: Path, *, patient_column: str, protocol: Protoc
     strangers = zip(read.cells[patient_column], patients, strict=True)
     gathered.unknown_patients = len({named: None for named, patient in strangers if patient is None})
     return gathered
-
-
-def count_agreed(office: Office, study_id: StudyId, patients: Iterable[PatientId]) -> int:
-    """Count those of some patients whose consent covers a study now."""
-    view = office.take_view()
-    study, protocol = get_study(office, view, study_id)
-    return sum(find_agreed(office, view, one, study, protocol) is not None for one in patients)
 
 
 def read_conditions(path: Path | None, *, is_judged: bool) -> Conditions:
@@ -223,7 +218,7 @@ def _list_names(office: Office, cell: Cell) -> list[PatientId]:
     """List who may be meant: a pseudonym, a reference as records have it, or the id in one."""
     if cell is None:
         return []
-    text = str(cell)
+    text = spell_word(cell)
     reference = text if text.startswith(REFERENCE) else REFERENCE + text
     named = [PatientId(text)] if re.match(RANDOM_PATTERN, text) is not None else []
     return [*named, office.compute_pseudonym(reference)]

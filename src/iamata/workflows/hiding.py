@@ -3,8 +3,9 @@
 A release is about those who train and, where it is evaluated, about those who are kept out, and about both
 together. Each of these groups is held against those of every dataset that this custodian ever built, for
 whatever study and of whatever columns; and where it is the same group, each column against each, for two
-that differ in a few rows give these away. No group at all counts too, for a run may do without a site.
-Studies with noise in every sum need none of this.
+that differ in a few rows give these away. So do two columns of one dataset, which one model would give
+away. No group at all counts too, for a run may do without a site. Studies with noise in every sum need
+none of this.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
-from iamata.learning.likeness import compute_least_difference
+from iamata.learning.likeness import compute_least_difference, find_near_twins
 from iamata.learning.protocols import Protocol, is_kept_out
 from iamata.learning.schemas import Schema
 from iamata.model.ids import DatasetId, PatientId
@@ -53,7 +54,7 @@ class Hiding(msgspec.Struct, frozen=True):
     def is_training_hidden(self, rows: PatientRows) -> bool:
         """Tell whether these patients may train: there are enough, and nobody can be seen to differ."""
         training, _ = part(self.protocol, rows)
-        return self._is_hidden(training, rows)
+        return self._is_hidden(training, rows) and self._find_near_twins(training, rows) is None
 
     def is_holdout_hidden(self, rows: PatientRows) -> bool:
         """Tell whether a model may also be evaluated on those among these patients who do not train."""
@@ -69,6 +70,11 @@ class Hiding(msgspec.Struct, frozen=True):
             "it hardly differs from an earlier dataset, of this or another study: wait for ten to change"
         )
         require(self._is_hidden(training, rows), Reason.TOO_FEW_PATIENTS, detail)
+        twins = self._find_near_twins(training, rows)
+        told = (
+            f"{' and '.join(twins or ())} differ for fewer than {PATIENTS_MIN}: a model would tell of these"
+        )
+        require(twins is None, Reason.TOO_FEW_PATIENTS, told)
 
     def _is_hidden(self, group: Group, rows: PatientRows) -> bool:
         if len(group) < PATIENTS_MIN:
@@ -80,6 +86,13 @@ class Hiding(msgspec.Struct, frozen=True):
             return False
         same = [one for one, count in zip(self.earlier, differing, strict=True) if count == 0]
         return not any(0 < self._count_changed(one, rows) < PATIENTS_MIN for one in same)
+
+    def _find_near_twins(self, group: Group, rows: PatientRows) -> tuple[str, str] | None:
+        """Find two columns whose sums over a group, subtracted, would be about a few of it."""
+        if self.protocol.spends_micro:
+            return None
+        table = make_table({patient: rows[patient] for patient in group}, self.protocol.schema)
+        return find_near_twins(table, least=PATIENTS_MIN)
 
     def _count_changed(self, earlier: Release, rows: PatientRows) -> int:
         """Count whose rows tell the most alike columns apart, of an earlier release about one group."""

@@ -206,3 +206,31 @@ def test_a_last_day_is_a_day_of_use_and_people_who_judged_before_do_not_prolong_
 
     assert refused.value.reason is Reason.PURPOSE_NOT_PERMITTED
     assert "until 1970-04-11" in refused.value.detail
+
+
+@pytest.mark.parametrize("further", [(), (Modifier.ETHICS_APPROVAL,), ("DUO:9999999",)])
+def test_people_do_not_judge_away_what_a_rule_denies(further: tuple[str, ...]) -> None:
+    conditions = Conditions(
+        permission=Permission.HEALTH_RESEARCH,
+        modifiers=(Modifier.NON_COMMERCIAL, *further),
+        is_judged=True,
+    )
+
+    objection = find_objection(
+        conditions, ResearchPurpose(is_health=True, is_commercial=True), day=Day(100)
+    )
+
+    assert objection == "the data allow no such thing: use without commerce"
+
+
+@pytest.mark.parametrize("modifier", [Modifier.COUNTRIES, Modifier.USERS, Modifier.INSTITUTIONS])
+def test_who_says_no_name_is_not_among_those_named(modifier: Modifier) -> None:
+    conditions = Conditions(
+        permission=Permission.HEALTH_RESEARCH,
+        modifiers=(modifier,),
+        countries=("ZZ",),
+        users=("",),
+        institutions=("",),
+    )
+
+    assert find_objection(conditions, ResearchPurpose(is_health=True), day=Day(100))

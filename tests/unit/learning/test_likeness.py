@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from iamata.learning.likeness import compute_least_difference
+from iamata.learning.likeness import compute_least_difference, find_near_twins
 from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.learning.tables import Cell, Table, parse_table
 
@@ -91,3 +91,42 @@ def test_another_row_of_one_patient_counts_and_so_does_a_patient_without_rows() 
 
     assert count(write_table(), twice) == 1
     assert count(write_table(), fewer) == 1
+
+
+def write_pair(one: Sequence[Cell], other: Sequence[Cell], *, patients: Sequence[str]) -> Table:
+    columns = tuple(Numeric(name=name, low=0.0, high=100.0, missing="mean") for name in ("one", "other"))
+    outcomes = [number % 2 for number in range(len(one))]
+    schema = Schema(columns=columns, outcome=Outcome(name="ill"))
+    return parse_table(schema, {"one": one, "other": other, "ill": outcomes}, patients)
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"), [(0, None), (1, ("one", "other")), (9, ("one", "other")), (10, None)]
+)
+def test_two_columns_that_a_few_patients_tell_apart_are_found(
+    changed: int, found: tuple[str, str] | None
+) -> None:
+    one: list[Cell] = list(range(30))
+    other = [value if place >= changed else 99 for place, value in enumerate(one)]
+
+    table = write_pair(one, other, patients=[f"p{number}" for number in range(30)])
+
+    assert find_near_twins(table, least=10) == found
+
+
+def test_flags_that_are_hardly_ever_set_are_not_alike_for_what_is_commonest() -> None:
+    one: Sequence[Cell] = [1] * 3 + [0] * 27
+    other: Sequence[Cell] = [0] * 27 + [1] * 3
+
+    table = write_pair(one, other, patients=[f"p{number}" for number in range(30)])
+
+    assert find_near_twins(table, least=10) is None
+
+
+def test_a_patient_with_many_rows_tells_columns_apart_once() -> None:
+    one: list[Cell] = list(range(40))
+    other: list[Cell] = [*range(20), *([99] * 20)]
+
+    table = write_pair(one, other, patients=[*(f"p{number}" for number in range(20)), *["many"] * 20])
+
+    assert find_near_twins(table, least=10) == ("one", "other")

@@ -205,3 +205,23 @@ def test_the_lowest_outcome_is_one_that_a_row_may_have(
 
     assert outcome.lowest == lowest
     assert parse_table(schema, {"age": [50], "died": [outcome.lowest]}, ["p"]).outcome.tolist() == [lowest]
+
+
+def test_whole_numbers_are_categories_as_they_are_spelled_where_a_file_adds_a_point() -> None:
+    column = Categorical(name="stage", categories=("1", "2"), outside="missing")
+    schema = Schema(columns=(column,), outcome=Outcome(name="ill"))
+
+    table = parse_table(schema, {"stage": [1.0, 2.0, 1, "2", 1.5], "ill": [0, 1, 0, 1, 0]}, list("abcde"))
+
+    assert table.columns["stage"].tolist()[:4] == [0.0, 1.0, 0.0, 1.0]
+    assert np.isnan(table.columns["stage"][4])
+
+
+@pytest.mark.parametrize("cell", ["1_0", "٣"])
+def test_what_only_python_takes_for_a_number_is_none(cell: str) -> None:
+    schema = Schema(columns=(Numeric(name="marker", low=0, high=100),), outcome=Outcome(name="ill"))
+
+    with pytest.raises(Refused) as refused:
+        parse_table(schema, {"marker": [cell], "ill": [0]}, ["a"])
+
+    assert refused.value.reason is Reason.TABLE_CLASHES

@@ -347,3 +347,22 @@ def test_a_study_of_other_columns_over_the_same_patients_is_built() -> None:
         rows[:] = [{"age": 50.0 + at, "dead": at % 2}]
 
     world.build(SITE, study=unlike)
+
+
+def test_two_columns_of_one_dataset_do_not_tell_of_the_one_who_is_clipped_in_one_of_them() -> None:
+    columns = tuple(
+        Numeric(name=name, low=-5.0, high=high, outside="clip")
+        for name, high in (("marker", 5.0), ("cut", 2.0))
+    )
+    protocol = write_protocol(schema=Schema(columns=columns, outcome=Outcome(name="ill")))
+    world = StudyWorld(patients=24, protocol=protocol)
+    someone = next(one for one in world.rows[SITES[0]] if not is_kept_out(protocol, one))
+    for patient, (row,) in world.rows[SITES[0]].items():
+        marker = 2.7 if patient == someone else min(float(row["marker"] or 0), 1.9)
+        world.rows[SITES[0]][patient] = [{**row, "marker": marker, "cut": marker}]
+
+    with pytest.raises(Refused) as refused:
+        world.build(SITES[0])
+
+    assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+    assert refused.value.detail.startswith("marker and cut differ for fewer than 10")
