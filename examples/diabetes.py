@@ -221,4 +221,6 @@ def _group(code: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  the program, and its argument
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

@@ -88,4 +88,6 @@ def choose(table: Table, part: list[bool], *, kept: bool) -> Table:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  the program, and its argument
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

@@ -208,7 +208,7 @@ def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: Lea
     assert [one["records"] for one in looked] == [0, 0, 0]  # the row came in a file
     told = learned.moments["looked"]["told"]
     title = learned.heard["study show"]["title"]
-    assert f"your row at north in model {said['model']} of study {uses[2]['study']} «{title}»" in told
+    assert f"asked about you at north: model {said['model']} of study {uses[2]['study']} «{title}»" in told
 
 
 def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned: LearningStory) -> None:
@@ -236,7 +236,9 @@ def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: Learnin
     assert (row["is_in"], row["status"], row["leaves_by"]) == (True, "active", until)
     assert row["leaves_because"] == "withdrawn"
     told = learned.moments["leaving"]["told"]
-    assert f"You have withdrawn your consent, and leave dataset {row['dataset']} with the next ten" in told
+    assert (
+        f"You have withdrawn your consent, and leave dataset {row['dataset']} together with others" in told
+    )
     assert f"by {until} at the latest" in told
     assert said.endswith("; withdrawn since: 1")
     assert learned.moments["in it"]["datasets"][0]["leaves_by"] == ""

@@ -238,7 +238,7 @@ def find_leaving_day(place: Place, consent: ConsentId) -> str:
 def spell_leaving(until: str, condition: str) -> str:
     """Say what becomes of a row that a study learns from, and on which condition."""
     return (
-        f"{condition} (iamata wallet studies), you leave with the next ten, by {until} at the latest; "
+        f"{condition} (iamata wallet studies), you leave together with others, by {until} at the latest; "
         "runs until then still use your row."
     )
 

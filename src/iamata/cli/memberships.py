@@ -8,6 +8,7 @@ from iamata.cli.commands import verb
 from iamata.cli.options import WalletOption
 from iamata.cli.output import show, spell_table
 from iamata.cli.places import NodeOption, PlaceOption, open_place
+from iamata.ledger.entries import DatasetStatus
 from iamata.model.instants import compute_day, format_day
 from iamata.node.memberships import Leaving, Membership, list_memberships
 
@@ -19,6 +20,7 @@ BECAUSE: dict[str, str] = {
     Leaving.ENDED: "Your consent has ended, and you leave",
     Leaving.NARROWED: "Your consent was narrowed: if by anything that the study asks for, you leave",
 }
+OVER: str = "You were in dataset {dataset}, which was {status}: no run uses your row there any more."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,7 +42,8 @@ def list_studies(*, home: PlaceOption = None, node: NodeOption = None, wallet: W
         [
             *spell_table(HEADER, table),
             *(spell_leaving(row) for row in rows if row["leaves_by"]),
-            f"You are in {sum(one.is_in for one in found)} of {len(found)}.",
+            *(OVER.format(**row) for row in rows if row["is_in"] and not is_standing(row)),
+            f"You are in {sum(is_standing(row) for row in rows)} of {len(found)}.",
             f"The ledger proves {sum(one.is_proven for one in found)} of these answers.",
         ],
     )
@@ -62,10 +65,15 @@ def describe_membership(one: Membership) -> dict[str, Any]:
     }
 
 
+def is_standing(row: dict[str, Any]) -> bool:
+    """Tell whether somebody is in a dataset that runs may use."""
+    return bool(row["is_in"]) and row["status"] == DatasetStatus.ACTIVE
+
+
 def spell_leaving(row: dict[str, Any]) -> str:
     """Say why and when somebody is out of a dataset."""
     return (
-        f"{BECAUSE[row['leaves_because']]} dataset {row['dataset']} with the next ten, "
+        f"{BECAUSE[row['leaves_because']]} dataset {row['dataset']} together with others, "
         f"by {row['leaves_by']} at the latest; runs until then still use your row."
     )
 

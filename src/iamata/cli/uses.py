@@ -13,6 +13,7 @@ from iamata.workflows.accesses import CheckedAccess
 from iamata.workflows.lineages import find_study_of
 
 STUDY: str = "study"
+MODEL: str = "model"
 
 
 def describe_uses(place: Home | RemotePlace, looked: Sequence[CheckedAccess]) -> list[list[dict[str, Any]]]:
@@ -53,6 +54,8 @@ def spell_used(one: CheckedAccess, uses: Sequence[dict[str, Any]]) -> str:
     if not uses:
         return records
     named = ", ".join(map(spell_use, uses))
+    if not one.records and all(use["kind"] == MODEL for use in uses):
+        return f"asked about you at {one.custodian}: {named}, with values that were typed in"
     return f"{records} for {named}" if one.records else f"your row at {one.custodian} in {named}"
 
 

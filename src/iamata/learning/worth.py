@@ -22,14 +22,21 @@ CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
 }
 """By the name of its file, what a curve is called; one of numbers or counts has the last."""
 DIGITS: Final = 4
+ENDS: Final = ("none", "all")
+"""Of every ROC curve: nobody is taken to have the outcome, or everybody."""
 
 
 def draw_curves(evaluation: AnyEvaluation) -> Iterator[tuple[str, str]]:
-    """Draw what an evaluation shows: names of files, and SVG."""
+    """Draw what an evaluation shows: names of files, and SVG. A curve without steps is left out."""
     if isinstance(evaluation, NumberEvaluation):
         yield "calibration.svg", draw_number_calibration(evaluation)
         return
-    yield from ((name, draw(evaluation)) for name, (_, draw) in CURVES.items())
+    yield from ((name, draw(evaluation)) for name, (_, draw) in CURVES.items() if _has_steps(evaluation))
+
+
+def _has_steps(evaluation: Evaluation) -> bool:
+    """Tell whether curves have a point between their ends, which few rows would be told by otherwise."""
+    return len(evaluation.roc) > len(ENDS)
 
 
 def list_metrics(evaluation: AnyEvaluation) -> list[Metric]:
@@ -67,6 +74,9 @@ def _write_ranks(evaluation: Evaluation) -> Iterator[str]:
         yield f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |"
     yield f"| Brier | {evaluation.brier:.3f} | |"
     yield f"| accuracy at 0.5 | {evaluation.accuracy:.3f} | |"
+    if not _has_steps(evaluation):
+        yield ""
+        yield "No curve is drawn: each step of one would tell of fewer than ten of the patients."
     if evaluation.groups:
         yield ""
         yield "| group | rows | rate | AUROC |"
@@ -75,7 +85,7 @@ def _write_ranks(evaluation: Evaluation) -> Iterator[str]:
         if group.auroc is not None:
             yield f"| {group.label} | {group.rows} | {group.rate:.1%} | {group.auroc.value:.3f} |"
         else:
-            yield f"| {group.label} | too few to show | | |"
+            yield f"| {group.label} | not shown: it, or what is left without it, is too small | | |"
 
 
 def _write_errors(evaluation: NumberEvaluation) -> Iterator[str]:
@@ -93,7 +103,7 @@ def _write_errors(evaluation: NumberEvaluation) -> Iterator[str]:
             found = (group.errors.mean, group.errors.mean_error.value, group.errors.root_mean_square_error)
             yield f"| {group.label} | {group.errors.rows} | {' | '.join(map(_spell, found))} |"
         else:
-            yield f"| {group.label} | too few to show | | | |"
+            yield f"| {group.label} | not shown: it, or what is left without it, is too small | | | |"
 
 
 def _list_errors(errors: Errors) -> Iterator[Metric]:

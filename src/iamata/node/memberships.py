@@ -40,7 +40,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     entry: Dataset
     is_in: bool
     leaving: Leaving | None
-    """Why they go with the next ten, by `entry.confirm_until_ms` at the latest; None where they stay."""
+    """Why they go with others, by `entry.confirm_until_ms` at the latest; None where they stay."""
     is_proven: bool
     """By proofs that were checked against the ledger. Without any consent there is nothing to ask for."""
     models: tuple[tuple[ModelId, Model], ...]

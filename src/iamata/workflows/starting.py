@@ -35,7 +35,8 @@ def list_standing(office: Office, view: LedgerView, study: Study) -> tuple[Datas
 
 def require_fruitful(view: LedgerView, datasets: tuple[DatasetId, ...]) -> None:
     """Refuse before anything is spent where nothing can come of a run, or the ledger would not take it."""
-    require(len(datasets) >= SITES_MIN, Reason.TOO_FEW_SITES, "a sum over fewer than three")
+    few = "a sum over fewer than three: the other sites have no dataset that stands, and may build one"
+    require(len(datasets) >= SITES_MIN, Reason.TOO_FEW_SITES, few)
     entries = [entry for one in datasets if (entry := DATASETS.find(view, one)) is not None]
     is_room = all(_count_in_use(view, one) < MODELS_MAX for one in entries)
     require(is_room, Reason.TOO_LARGE, f"{MODELS_MAX} models or answers rest on a dataset already")

@@ -31,7 +31,7 @@ from iamata.workflows.datasets import (
     post,
 )
 from iamata.workflows.frozen_tables import Participant, Roll, get_roll, list_rolls, read_rows
-from iamata.workflows.hiding import PATIENTS_MIN, Hiding
+from iamata.workflows.hiding import PATIENTS_MIN, Hiding, part
 from iamata.workflows.office import Office
 
 AHEAD_MS: Final = 5 * MS_PER_DAY
@@ -43,7 +43,7 @@ class Step(enum.StrEnum):
 
     NOTHING = "nothing"
     WAITING = "waiting"
-    """Somebody has left, and is taken out with the next ten, or by the day when its word is due."""
+    """Somebody has left, and is taken out when ten who train have, or by the day when its word is due."""
     CONFIRMED = "confirmed"
     REPLACED = "replaced"
     RETIRED = "retired"
@@ -76,8 +76,9 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         return Step.WAITING
     # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
     is_usable = is_permitted(office, view, study) and not _find_objection(office, view, roll, protocol)
-    is_replaceable = len(staying) >= PATIENTS_MIN and is_usable
     patients = [one.patient for one in staying]
+    # Who is kept out trains nothing: where too few others stay, no more leavers would ever change that.
+    is_replaceable = len(part(protocol, patients)[0]) >= PATIENTS_MIN and is_usable
     rows = read_rows(office.custody, dataset_id, patients) if is_replaceable else {}
     if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(rows):
         post(office, view, study_id, rows, staying, conditions=roll.conditions, replaces=dataset_id)

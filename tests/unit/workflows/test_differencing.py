@@ -199,6 +199,16 @@ def test_ten_who_leave_wait_where_fewer_of_them_trained_and_then_the_dataset_goe
     assert withdrawals.look_after(office, world.study) is withdrawals.Step.RETIRED
 
 
+def test_ten_who_leave_do_not_wait_where_too_few_who_train_stay_whoever_leaves_next() -> None:
+    world = StudyWorld(patients=40, protocol=WITH_HOLDOUT)
+    world.build(SITE)
+    training = sum(not is_kept_out(world.protocol, one) for one in world.rows[SITE])
+    world.withdraw(SITE, training - PATIENTS_MIN + 1)
+    world.withdraw(SITE, 1, kept_out=True)
+
+    assert withdrawals.look_after(world.offices[SITE], world.study) is withdrawals.Step.RETIRED
+
+
 @pytest.mark.parametrize(("leaving", "is_left_out"), [(4, True), (10, False)])
 def test_where_fewer_than_ten_of_those_kept_out_leave_a_site_is_no_longer_evaluated_on(
     leaving: int,

@@ -163,10 +163,22 @@ def test_a_card_says_how_a_model_was_learned_and_from_how_many(told: StudyWorld)
     ]
 
 
-def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: StudyWorld) -> None:
+def test_a_curve_whose_steps_would_tell_of_few_is_not_drawn(told: StudyWorld) -> None:
     model = told.learn()
-    custody = told.offices[OWNER].custody
+
     card = read_card(told, model)
+
+    assert list(list_figures(card.encode())) == [f"{model}-evaluation.json"]
+    assert "No curve is drawn: each step of one would tell of fewer than ten" in card
+
+
+def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it() -> None:
+    world = StudyWorld(patients=120, protocol=write_protocol(holdout_percent=50))
+    for site in SITES:
+        world.build(site)
+    model = world.learn()
+    custody = world.offices[OWNER].custody
+    card = read_card(world, model)
 
     figures = {name: get_document(custody, one) for name, one in list_figures(card.encode()).items()}
 
@@ -175,6 +187,7 @@ def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(told: Stud
         assert f"`{hashlib.sha256(raw).hexdigest()}`" in card
         assert f"]({name})" in card
     worth = msgspec.json.decode(figures[f"{model}-evaluation.json"], type=Evaluation)
+    assert "No curve is drawn" not in card
     assert f"area {worth.auprc.value:.3f}" in figures[f"{model}-precision-recall.svg"].decode()
     assert all(
         ET.fromstring(raw).tag.endswith("svg")  # noqa: S314  drawn here

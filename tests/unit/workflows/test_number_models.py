@@ -191,7 +191,7 @@ def test_a_card_tells_errors_with_a_curve_and_nothing_of_a_small_site(learned: L
         f"| mean error | {worth.errors.mean_error.value:.4g} | {worth.errors.mean_error.low:.4g} to" in text
     )
     assert [one.label for one in worth.groups if one.errors is None] == ["site 4"]
-    assert "| site 4 | too few to show | | | |" in text
+    assert "| site 4 | not shown: it, or what is left without it, is too small | | | |" in text
     picture = learned.find_figure("calibration.svg")
     assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314  drawn here
     assert picture.count(b"<circle") == len(worth.calibration) > 1
