@@ -128,6 +128,21 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
     ]
 
 
+def test_an_outsider_verifies_with_an_export_alone_what_was_handed_on(learned: LearningStory) -> None:
+    said, changed = learned.moments["outside"], learned.refused["changed card"]
+
+    assert said["holds"]
+    grounds = get_grounds(said)
+    assert {name for name, found in grounds.items() if found == {"proven"}} == {
+        *("permit", "run", "attestations", "standing")
+    }
+    assert {name for name, found in grounds.items() if found == {"opened"}} == {
+        *("file", "card", "figures", "code", "handed on")
+    }
+    assert json.loads(changed.err)["reason"] == "FAULT_FOUND"
+    assert "changed since, or of another model: changed.md" in json.loads(changed.err)["detail"]
+
+
 def test_who_left_since_had_agreed_when_the_first_model_learned(learned: LearningStory) -> None:
     superseded = learned.moments["superseded"]
 

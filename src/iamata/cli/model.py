@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,21 +17,41 @@ from iamata.cli.options import PatientOption, PersonOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import need, read_asker, read_id, read_patient, spell_patient
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
+from iamata.cli.verify import read_trusted
+from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
 from iamata.learning.tables import Cell
 from iamata.ledger.entries import ModelStatus
 from iamata.model.ids import Digest, ModelId
+from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, require
-from iamata.node.model_checks import apply_at_home, apply_at_node
+from iamata.node.model_checks import (
+    Outside,
+    apply_at_home,
+    apply_at_node,
+    check_handed_on,
+    read_handed_on,
+    verify_outside,
+)
 from iamata.node.model_checks import verify as verify_at
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, read_file
+from iamata.ports import LedgerView
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
 from iamata.workflows.model_cards import NOT_A_DEVICE, list_figures
 from iamata.workflows.model_uses import Answer, Application, Origin, require_in_use
+from iamata.workflows.model_verification import Statement
 
 FACTOR_LOG_MAX: Final = 700.0
 """Of a larger number a float cannot hold the exponential."""
+
+ExportOption = Annotated[
+    Path | None,
+    typer.Option("--export", metavar="FILE", help="Verify with this export alone: no home, and no node."),
+]
+GenesisOption = Annotated[
+    Path | None, typer.Option("--genesis", metavar="FILE", help="A genesis that you trust.")
+]
 
 app = make_noun("Models: what was learned, from what, and where it stands.")
 
@@ -115,16 +135,42 @@ def verify(
         Path | None,
         typer.Option("--file", metavar="FILE", help="What you have as its file; else what is here."),
     ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option("--card", metavar="FILE", help="What you have as its card, with figures beside it."),
+    ] = None,
+    export: ExportOption = None,
+    genesis: GenesisOption = None,
 ) -> None:
     """Say of everything that a model rests on whether it is proven, opened or attested."""
-    chosen = read_id(model, ModelId)
+    chosen, handed = read_id(model, ModelId), read_handed_on(card)
     raw = None if file is None else read_file(file, bytes_max=MODEL_BYTES_MAX)
+    if export is not None:
+        is_alone = home is None and node is None and wallet is None
+        require(is_alone, Reason.INPUT_INVALID, "an export is verified without a home, node or wallet")
+        outside = Outside(export, None if genesis is None else read_trusted(genesis))
+        view, statements = verify_outside(outside, chosen, handed, file=raw, tell=note)
+        show_statements(view, chosen, statements, handed, at_ms=max(view.time_ms, read_clock_ms()))
+        return
+    require(genesis is None, Reason.INPUT_INVALID, "--genesis goes with --export")
     with open_place(home, node, wallet) as place:
         if isinstance(place, RemotePlace):
             note("Replaying the node's ledger from its genesis")
         statements = verify_at(place, chosen, file=raw)
-        view = place.engine.snapshot()
-        row = describe_model(view, chosen, get_model(view, chosen), at_ms=tell_time(place))
+        show_statements(place.engine.snapshot(), chosen, statements, handed, at_ms=tell_time(place))
+
+
+def show_statements(
+    view: LedgerView,
+    chosen: ModelId,
+    found: Sequence[Statement],
+    handed: Mapping[str, bytes],
+    *,
+    at_ms: int,
+) -> None:
+    """Say what was found out about a model; refuse where anything is wrong."""
+    row = describe_model(view, chosen, get_model(view, chosen), at_ms=Instant(at_ms))
+    statements = [*found, *check_handed_on(view, chosen, handed)]
     wrong = [one for one in statements if not one.holds]
     show(
         row | {"statements": [msgspec.to_builtins(one) for one in statements], "holds": not wrong},

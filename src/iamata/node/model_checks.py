@@ -1,17 +1,22 @@
 """Models at a home: all that they are verified with is gathered, and a row to apply one to is read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
 from iamata.columns.reading import read_table
-from iamata.learning.protocols import Protocol, read_protocol
+from iamata.engines.embedded.engine import read_clock_ms
+from iamata.engines.keeping.view import KeptView
+from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
+from iamata.learning.protocols import Protocol, name_document, read_protocol
 from iamata.learning.tables import Cell, spell_truth
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
+from iamata.ledger.leaves import Leaf, decode_leaf
+from iamata.ledger.state import LedgerState
 from iamata.model.ids import Digest, ModelId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -19,11 +24,12 @@ from iamata.node.home import Home
 from iamata.node.lineage import list_geneses, read_lineage
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
-from iamata.node.verification import replay_with_checker
+from iamata.node.verification import Tell, replay_with_checker, verify_export
 from iamata.ports import LedgerView
 from iamata.workflows.lineages import get_model, get_study
+from iamata.workflows.model_cards import list_figures
 from iamata.workflows.model_uses import Answer, Application, ask_model, fetch_model
-from iamata.workflows.model_verification import Evidence, Statement, verify_model
+from iamata.workflows.model_verification import Evidence, Ground, Statement, verify_model
 
 ROW_BYTES_MAX: Final = 1024 * 1024
 
@@ -69,6 +75,78 @@ def verify_at_node(place: RemotePlace, model: ModelId, *, file: bytes | None) ->
         find_document=partial(find_document, place, model),
     )
     return verify_model(evidence, model, file=file)
+
+
+class Outside(NamedTuple):
+    """What an outsider verifies a model with, who has no home and asks no node."""
+
+    export: Path
+    genesis: Genesis | None
+
+
+def verify_outside(
+    outside: Outside, model: ModelId, handed: Mapping[str, bytes], *, file: bytes | None, tell: Tell
+) -> tuple[LedgerView, list[Statement]]:
+    """Check a model with an export, run again from its genesis; return where that ledger stands, too."""
+    leaves, times_ms = list[Leaf](), dict[int, Instant]()
+
+    def look(block: StoredBlock) -> None:
+        times_ms[block.height] = Instant(block.time_ms)
+        leaves.extend(map(decode_leaf, block.leaves))
+
+    report = verify_export(outside.export, genesis=outside.genesis, tell=tell, look=look)
+    lineage = (*report.before, report.genesis)
+    times_ms.setdefault(0, Instant(lineage[0].created_ms))
+    view = hold_still(report.ledger.state)
+    named = {name_document(raw): raw for raw in handed.values()}
+    evidence = Evidence(
+        view=view,
+        networks=tuple(map(compute_network_id, reversed(lineage))),
+        at_ms=Instant(max(view.time_ms, read_clock_ms())),
+        read_log=lambda: iter(leaves),
+        tell_block_ms=times_ms.__getitem__,
+        custodies={},
+        find_document=named.get,
+    )
+    return view, verify_model(evidence, model, file=file)
+
+
+def read_handed_on(card: Path | None) -> dict[str, bytes]:
+    """Read a card, which comes first, and those of the files that it names which are beside it."""
+    if card is None:
+        return {}
+    raw = read_file(card, bytes_max=MODEL_BYTES_MAX)
+    beside = [name for name in list_figures(raw) if card.with_name(name).is_file()]
+    return {card.name: raw} | {
+        name: read_file(card.with_name(name), bytes_max=MODEL_BYTES_MAX) for name in beside
+    }
+
+
+def check_handed_on(view: LedgerView, model: ModelId, handed: Mapping[str, bytes]) -> list[Statement]:
+    """Hold a card that was handed on against the ledger, and the files beside it against the card."""
+    if not handed:
+        return []
+    (name, card), *_ = handed.items()
+    wanted = {name: get_model(view, model).card} | list_figures(card)
+    changed = [name for name, raw in handed.items() if name_document(raw) != wanted[name]]
+    missing = [name for name in wanted if name not in handed]
+    says = [
+        f"changed since, or of another model: {', '.join(changed)}" if changed else "",
+        f"not there: {', '.join(missing)}" if missing else "",
+    ]
+    told = "; ".join(filter(None, says)) or "the card and its files are those that the ledger names"
+    return [Statement(name="handed on", ground=Ground.OPENED, holds=not changed, says=told)]
+
+
+def hold_still(state: LedgerState) -> LedgerView:
+    """Make a view of a state that was replayed: its entries are at hand, and no proofs of them."""
+
+    def refuse() -> NoReturn:
+        raise Refused(Reason.NOT_FOUND, "an export is no ledger that proves single entries")
+
+    place = (state.height, state.time_ms, state.app_hash)
+    entries, frontier = state.entries.freeze(), state.frontier
+    return KeptView(entries=entries, frontier=frontier, header=None, place=place, borrow_file=refuse)
 
 
 def replay_up_to(place: RemotePlace, view: LedgerView, times_ms: dict[int, Instant]) -> Sequence[Genesis]:

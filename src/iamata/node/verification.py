@@ -61,6 +61,8 @@ class HomeReport:
     """Where validators order."""
     identities: int = 0
     """Keys in the home's wallets, each known to the ledger."""
+    before: tuple[Genesis, ...] = ()
+    """The geneses of an export's earlier networks, oldest first."""
 
 
 def verify_home(path: Path, *, tell: Tell) -> HomeReport:
@@ -122,18 +124,32 @@ def _refuse_fork(folder: Path, genesis: Genesis) -> None:
         raise Refused(Reason.FAULT_FOUND, fault)
 
 
-def verify_export(path: Path, *, genesis: Genesis | None, tell: Tell) -> HomeReport:
-    """Check an export; with the genesis that one got elsewhere, or else with the one inside it."""
+def verify_export(
+    path: Path, *, genesis: Genesis | None, tell: Tell, look: Callable[[StoredBlock], None] | None = None
+) -> HomeReport:
+    """Check an export; with the genesis that one got elsewhere, or else with the one inside it.
+
+    `look` is shown each block before the next is read: what it saw counts once all was checked.
+    """
     tell("Replaying the export from its genesis")
     with read_export(path) as export:
         lineage = (*export.predecessors, export.genesis)
         expect(genesis is None or genesis in lineage, "the export is of another network")
         vouchings = Vouchings(lambda height: export.lights.pop(height, None), now_ms=read_clock_ms())
-        report = replay_with_checker(lineage, export.blocks, vouchings)
+        blocks = export.blocks if look is None else _showing(export.blocks, look)
+        report = replay_with_checker(lineage, blocks, vouchings)
         votes = vouchings.sum_up()
         is_vouched = votes is None or votes.unvouched == 0
         expect(is_vouched, f"block {report.blocks}: its votes are missing")
-        return HomeReport(genesis=export.genesis, ledger=report, members=(), votes=votes)
+        return HomeReport(
+            genesis=export.genesis, ledger=report, members=(), votes=votes, before=export.predecessors
+        )
+
+
+def _showing(blocks: Iterable[StoredBlock], look: Callable[[StoredBlock], None]) -> Iterator[StoredBlock]:
+    for block in blocks:
+        look(block)
+        yield block
 
 
 def verify_ledger(

@@ -11,7 +11,7 @@ from iamata.model.ids import ConsentId
 from iamata.node import wallets
 from iamata.node.home import open_home
 from iamata.stores.wallets import load_wallet
-from iamata.testing.stage import Answer
+from iamata.testing.stage import Answer, call
 from iamata.testing.study_stage import HOSPITALS, StudyStage
 
 SITE: Final = "north"
@@ -137,6 +137,12 @@ class LearningStory:
         self.refused["changed file"] = self.stage(
             "model", "verify", model, "--file", folder / "changed.json", "--json"
         )
+        export, changed = folder / "export.jsonl", folder / "changed.md"
+        self.stage("ledger", "export", export)
+        changed.write_bytes((folder / "card.md").read_bytes().replace(b"No", b"A", 1) + b"\n")
+        outside = ("model", "verify", model, "--export", export, "--file", folder / "model.json", "--json")
+        self.moments["outside"] = call(*outside, "--card", folder / "card.md").document
+        self.refused["changed card"] = call(*outside, "--card", changed)
 
     def use(self, model: str) -> None:
         """Let a doctor ask it about a patient, who sees that."""
