@@ -23,7 +23,6 @@ from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_
 
 NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
 WORTH: Final = "evaluation.json"
-DIGITS: Final = 4
 OUTCOMES: Final = {"binary": "yes or no", "count": "a count", "number": "a number"}
 FILES: Final = "## Files"
 _NAMES: Final = "|".join(map(re.escape, (*CURVES, WORTH)))
