@@ -130,8 +130,12 @@ class PlayedComet:
 
         Whoever is to begin with a snapshot is told nothing of the genesis.
         """
-        self.hang_up()
-        self._connections = {role: AbciConnection(self._path) for role in ROLES}
+        with self._guard:  # who waits to broadcast would speak in between
+            self.hang_up()
+            self._connections = {role: AbciConnection(self._path) for role in ROLES}
+            self._shake_hands(is_syncing=is_syncing)
+
+    def _shake_hands(self, *, is_syncing: bool) -> None:
         for role in ROLES:
             self[role].ask(echo=abci.RequestEcho(message=role))
         info = self["query"].ask(info=abci.RequestInfo(version="0.38.25", abci_version="2.0.0"))
