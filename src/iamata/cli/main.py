@@ -1,5 +1,6 @@
 """The entry point: nouns and their verbs, and what becomes of errors."""
 
+import contextvars
 import itertools
 import sys
 import traceback
@@ -73,7 +74,11 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int | str | None:
-    """Run a command and return its exit code."""
+    """Run a command and return its exit code; what its switches said ends with it."""
+    return contextvars.copy_context().run(_run, arguments)
+
+
+def _run(arguments: list[str]) -> int | str | None:
     IS_JSON.set("--json" in itertools.takewhile(lambda one: one != END_OF_OPTIONS, arguments))
     IS_DEBUG.set(False)
     try:

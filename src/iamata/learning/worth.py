@@ -22,8 +22,10 @@ CURVES: Final[Mapping[str, tuple[str, Callable[[Evaluation], str]]]] = {
 }
 """By the name of its file, what a curve is called; one of numbers or counts has the last."""
 DIGITS: Final = 4
-ENDS: Final = ("none", "all")
-"""Of every ROC curve: nobody is taken to have the outcome, or everybody."""
+NOT_SHOWN: Final = "not shown: it, or what is left without it, is too small"
+"""What a card has of a group instead of figures."""
+ROC_ENDS: Final = 2
+"""Points of every ROC curve: nobody is taken to have the outcome, or everybody."""
 
 
 def draw_curves(evaluation: AnyEvaluation) -> Iterator[tuple[str, str]]:
@@ -36,7 +38,7 @@ def draw_curves(evaluation: AnyEvaluation) -> Iterator[tuple[str, str]]:
 
 def _has_steps(evaluation: Evaluation) -> bool:
     """Tell whether curves have a point between their ends, which few rows would be told by otherwise."""
-    return len(evaluation.roc) > len(ENDS)
+    return len(evaluation.roc) > ROC_ENDS
 
 
 def list_metrics(evaluation: AnyEvaluation) -> list[Metric]:
@@ -85,7 +87,7 @@ def _write_ranks(evaluation: Evaluation) -> Iterator[str]:
         if group.auroc is not None:
             yield f"| {group.label} | {group.rows} | {group.rate:.1%} | {group.auroc.value:.3f} |"
         else:
-            yield f"| {group.label} | not shown: it, or what is left without it, is too small | | |"
+            yield f"| {group.label} | {NOT_SHOWN} | | |"
 
 
 def _write_errors(evaluation: NumberEvaluation) -> Iterator[str]:
@@ -103,7 +105,7 @@ def _write_errors(evaluation: NumberEvaluation) -> Iterator[str]:
             found = (group.errors.mean, group.errors.mean_error.value, group.errors.root_mean_square_error)
             yield f"| {group.label} | {group.errors.rows} | {' | '.join(map(_spell, found))} |"
         else:
-            yield f"| {group.label} | not shown: it, or what is left without it, is too small | | | |"
+            yield f"| {group.label} | {NOT_SHOWN} | | | |"
 
 
 def _list_errors(errors: Errors) -> Iterator[Metric]:

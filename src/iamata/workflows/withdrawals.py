@@ -61,12 +61,32 @@ def look_after(office: Office, study_id: StudyId) -> Step:
 
     What it does follows from the ledger and the dataset alone, so it can be asked again after a crash.
     """
+    return _look_after(office, study_id).step
+
+
+def _look_after(office: Office, study_id: StudyId) -> Done:
     view = office.take_view()
     study, protocol = get_study(office, view, study_id)
     dataset_id = find_dataset(view, office, study)
     if dataset_id is None:
-        return Step.NOTHING
+        return Done(Step.NOTHING, "")
     roll = get_roll(office.custody, dataset_id)
+    objection = _find_objection(office, view, roll, protocol)
+    # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
+    is_usable = is_permitted(office, view, study) and not objection
+    return Done(_take_out(office, view, dataset_id, roll, protocol, is_usable=is_usable), objection)
+
+
+def _take_out(  # noqa: PLR0913  a dataset, and what becomes of it
+    office: Office,
+    view: LedgerView,
+    dataset_id: DatasetId,
+    roll: Roll,
+    protocol: Protocol,
+    *,
+    is_usable: bool,
+) -> Step:
+    """Take those who have left out of a dataset, as far as it is time to."""
     staying = _list_staying(office, view, roll)
     leaving = len(roll.participants) - len(staying)
     is_due = _is_word_due(office, view, dataset_id)
@@ -74,14 +94,12 @@ def look_after(office: Office, study_id: StudyId) -> Step:
         return _confirm(office, dataset_id) if is_due else Step.NOTHING
     if leaving < PATIENTS_MIN and not is_due:
         return Step.WAITING
-    # Once the permit is over no dataset can be posted, so what cannot be replaced is retired.
-    is_usable = is_permitted(office, view, study) and not _find_objection(office, view, roll, protocol)
     patients = [one.patient for one in staying]
     # Who is kept out trains nothing: where too few others stay, no more leavers would ever change that.
     is_replaceable = len(part(protocol, patients)[0]) >= PATIENTS_MIN and is_usable
     rows = read_rows(office.custody, dataset_id, patients) if is_replaceable else {}
     if is_replaceable and Hiding.look_up(office, view, protocol).is_training_hidden(rows):
-        post(office, view, study_id, rows, staying, conditions=roll.conditions, replaces=dataset_id)
+        post(office, view, roll.study, rows, staying, conditions=roll.conditions, replaces=dataset_id)
         return Step.REPLACED
     if is_due or not is_replaceable:
         office.author.submit(RetireDataset, dataset=dataset_id)
@@ -100,21 +118,10 @@ def look_after_all(office: Office) -> dict[StudyId, Done]:
     done: dict[StudyId, Done] = {}
     for study_id in list_studies(office, view):
         try:
-            objection = find_objection(office, study_id)
-            done[study_id] = Done(look_after(office, study_id), objection)
+            done[study_id] = _look_after(office, study_id)
         except Refused as refused:
             require(refused.reason is not Reason.ENGINE_STOPPED, refused.reason, refused.detail)
     return done
-
-
-def find_objection(office: Office, study_id: StudyId) -> str:
-    """Return why the data of this site's dataset in a study may not be used any more; "" where they may."""
-    view = office.take_view()
-    study, protocol = get_study(office, view, study_id)
-    dataset_id = find_dataset(view, office, study)
-    if dataset_id is None:
-        return ""
-    return _find_objection(office, view, get_roll(office.custody, dataset_id), protocol)
 
 
 def list_studies(office: Office, view: LedgerView) -> list[StudyId]:

@@ -12,7 +12,6 @@ import pytest
 from sklearn.metrics import mean_poisson_deviance, r2_score, root_mean_squared_error
 
 from iamata.cli.model import show_answer
-from iamata.cli.output import IS_JSON
 from iamata.learning.estimators.families import FamilyName
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.newton import Settings
@@ -247,7 +246,6 @@ def test_a_doctor_is_told_the_value_in_its_unit_and_what_each_column_adds(
     answer = ask(learned, {"marker": 1.0, "smokes": "yes"})
     said, standing = answer.prediction, {"model": learned.model, "status": "current", "is_overdue": False}
 
-    IS_JSON.set(False)  # whatever a command before this test asked for
     show_answer(standing, answer)
 
     shown = capsys.readouterr().out
