@@ -6,7 +6,7 @@ Everybody else works at a node's URL, and believes nothing that is not proven by
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,10 +34,10 @@ from iamata.node.home import WALLETS_FOLDER, Home, load_genesis
 from iamata.node.identities import open_or_create, sign_as
 from iamata.node.keeping_up import KeptNodes, keeping_up
 from iamata.node.places import RemotePlace, open_node
+from iamata.node.running import find_node
 from iamata.node.running_studies import train_at_node
 from iamata.node.validators import create_validator_homes
 from iamata.node.verification import HomeReport, verify_home
-from iamata.ports import KeptLedger
 from iamata.stores.wallets import load_wallet
 from iamata.wire.bodies import Reading
 from iamata.workflows import emergencies, enrolments, reads
@@ -49,63 +49,56 @@ QUIET: Final[Tell] = lambda _: None  # noqa: E731  a constant of the right type
 
 
 class Network:
-    """The story's nodes, and the wallets of those who come to them."""
+    """The story's nodes, and the wallets of those who come to them.
+
+    Nobody goes on before the ledger there is as long as where somebody worked last: one of four may lag.
+    """
 
     def __init__(self, path: Path, nodes: KeptNodes, tell: Tell) -> None:
         self.path = path
-        self.nodes = nodes
         self.tell = tell
+        self._nodes = nodes
+        self._log_size = 0
 
     def find_wallet(self, member: MemberId, name: str) -> Path:
         """Say where somebody's wallet lies."""
         return self.path / member / WALLETS_FOLDER / name
 
     @contextlib.contextmanager
-    def come_as(self, name: str, member: MemberId) -> Iterator[RemotePlace]:
-        """Speak to a member's node with somebody's wallet."""
-        network = compute_network_id(load_genesis(self.path / member))
-        url, wallet = self.nodes.find_url(member), self.find_wallet(member, name)
-        with open_node(url, wallet, network=network) as place:
-            yield place
-
-
-class NodesStage:
-    """Where the study is told: a validator is awaited until it knows what was said at another."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.log_size = 0
-
-    def find_wallet(self, member: MemberId, name: str) -> Path:
-        """Say where somebody's wallet lies."""
-        return self.network.find_wallet(member, name)
-
-    @contextlib.contextmanager
     def working_at(self, member: MemberId) -> Iterator[Home]:
-        """Work at a member's home while its node is down."""
-        with self.network.nodes.working_at(member) as home, self.keeping_up_with(home.engine):
+        """Work at a member's home while its node is down, which catches up first: down, it would not."""
+        self._await(lambda: self._read_log_size(member))
+        with self._nodes.working_at(member) as home:
             yield home
+            self._log_size = home.engine.snapshot().log_size
+
+    def come_unknown(self, name: str, member: MemberId) -> contextlib.AbstractContextManager[RemotePlace]:
+        """Speak to a member's node with a wallet whose key the ledger may not know yet."""
+        network = compute_network_id(load_genesis(self.path / member))
+        return open_node(self._nodes.find_url(member), self.find_wallet(member, name), network=network)
 
     @contextlib.contextmanager
     def come_as(self, name: str, member: MemberId) -> Iterator[RemotePlace]:
         """Speak to a member's node with somebody's wallet."""
-        with self.network.come_as(name, member) as place, self.keeping_up_with(place.engine):
+        with self.come_unknown(name, member) as place:
+            self._await(lambda: place.engine.snapshot().log_size)
             yield place
+            self._log_size = place.engine.snapshot().log_size
 
     def train(self, name: str, owner: MemberId, study: StudyId, *, supersedes: ModelId | None) -> ModelId:
         """Let the owner's node begin, all sites' nodes take part, and await the model."""
         with self.come_as(name, owner) as place:
             return train_at_node(place, study, supersedes=supersedes, tell=lambda _: None)
 
-    @contextlib.contextmanager
-    def keeping_up_with(self, engine: KeptLedger) -> Iterator[None]:
-        """Go on only where the ledger is as long as where it was written last: one of four may lag."""
+    def _read_log_size(self, member: MemberId) -> int:
+        node = find_node(self.path / member)
+        return 0 if node is None else node.log_size
+
+    def _await(self, read_log_size: Callable[[], int]) -> None:
         until_s = time.monotonic() + LAG_S_MAX
-        while engine.snapshot().log_size < self.log_size:
+        while read_log_size() < self._log_size:
             require(time.monotonic() < until_s, Reason.TOO_SLOW, "a validator lags behind the others")
             time.sleep(LAG_STEP_S)
-        yield
-        self.log_size = engine.snapshot().log_size
 
 
 def run_validators_demo(path: Path, *, records: Path | None, tell: Tell) -> dict[str, Any]:
@@ -122,10 +115,10 @@ def run_validators_demo(path: Path, *, records: Path | None, tell: Tell) -> dict
         let_glass_break(network, story, broken)
         show_who_looked(network, story, alice)
         withdraw(network, story, consent)
-        with nodes.working_at(A) as home:
+        with network.working_at(A) as home:
             story.home = home
             demo.erase(story, erased)
-        tell_study(story, NodesStage(network))
+        tell_study(story, network)
     finish(path, story, begun_s)
     return story.facts
 
@@ -138,7 +131,7 @@ def prepare(
     chosen, code = None, ""
     with demo.preparing_sources(records, network.tell) as sources:
         for member in (A, B, C):
-            with network.nodes.working_at(member) as home:
+            with network.working_at(member) as home:
                 story = story or Story(home=home, tell=network.tell)
                 story.home = home
                 demo.register_staff(story, only=member)
@@ -157,7 +150,7 @@ def let_patient_consent(network: Network, story: Story, code: str) -> ConsentId:
     """Let a patient take over her pseudonym, be asked for in vain, and consent."""
     folder = network.find_wallet(A, PATIENT)
     open_or_create(folder)
-    with network.come_as(PATIENT, A) as place:
+    with network.come_unknown(PATIENT, A) as place:
         wallets.enrol_with_code(place, folder, code)
     network.tell("At North Hospital's node a patient takes her pseudonym over: now only she holds its key.")
     hold(ask_with_share(network) is None, "a request before any consent was answered")
@@ -205,7 +198,7 @@ def let_glass_break(network: Network, story: Story, patient: PatientId) -> None:
 
 def show_who_looked(network: Network, story: Story, alice: PatientId) -> None:
     """Let her own clinician read one record, and the patient list every access with its proof."""
-    with network.nodes.working_at(A) as home:
+    with network.working_at(A) as home:
         office, person = home.get_office(A), story.people[NORTH_CLINICIAN]
         listed = reads.list_records(office, person=person, patient=alice, purpose="TREAT")
         reads.read_records(office, [listed[0].facts.record], person=person, patient=alice, purpose="TREAT")
