@@ -2,10 +2,11 @@
 
 Each round is one relay. What a relay has closed is delivered to whoever asks, however often. A site that
 does not speak in time holds the others up no longer than that. Rounds are in memory: when the owner's node
-was killed, the sites bring them again.
+was killed, the sites bring them again. No site's rounds take the place of those that others speak in.
 """
 
 import dataclasses
+import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,9 +27,10 @@ from iamata.workflows.lineages import list_sites
 
 PLAN_BYTES_MAX: Final = 262_144
 ROUNDS_KEPT: Final = 3
-"""Of one run: the newest, and the one before it, whose end a slower site may still ask for.
+"""For each site of a run: where it spoke last, and the round before, whose end it may still ask for.
 
-One more, because they may come in the other order where sites bring them again.
+One more, because they may come in the other order where sites bring them again. A run has at most as many
+rounds as this for each of its sites, and vectors are only in those that two thirds of them have entered.
 """
 RUNS_MAX: Final = 16
 """Runs that one owner carries at a time."""
@@ -41,11 +43,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """How far a run has come where it is carried: what each site sends is no part of it."""
 
     rounds: int = 0
-    """So many were opened since this node runs."""
+    """So many have the sites entered since this node runs, counted as half of them would."""
     values: int = 0
-    """In the vector of the newest."""
+    """In the vector of the round that most of them entered last."""
     sites: tuple[MemberId, ...] = ()
-    """Those that have spoken in the newest."""
+    """Those that have spoken in it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -56,11 +58,41 @@ class _Round:
 
 
 @dataclasses.dataclass(slots=True)
+class _Heard:
+    """Where one site has spoken: how many rounds it entered, and in which it spoke last, that one last."""
+
+    entered: int = 0
+    latest: Digest | None = None
+    """The one that it entered last; into those before it may still bring something."""
+    newest: tuple[Digest, ...] = ()
+
+
+@dataclasses.dataclass(slots=True)
 class _Carried:
-    """One run with its newest rounds."""
+    """One run with the rounds that are among a site's newest, as they were opened."""
 
     rounds: dict[Digest, _Round] = dataclasses.field(default_factory=dict)
-    opened: int = 0
+    heard: dict[MemberId, _Heard] = dataclasses.field(default_factory=dict)
+
+    def hear(self, site: MemberId, digest: Digest) -> None:
+        """Note in which round a site speaks, and drop what is among no site's newest any more."""
+        heard = self.heard.setdefault(site, _Heard())
+        is_entered = digest in heard.newest
+        heard.newest = (*(one for one in heard.newest if one != digest), digest)[-ROUNDS_KEPT:]
+        if is_entered:
+            return
+        heard.entered, heard.latest = heard.entered + 1, digest
+        kept = {one for each in self.heard.values() for one in each.newest}
+        for dropped in self.rounds.keys() - kept:
+            del self.rounds[dropped]
+
+    def tell_standing(self) -> Standing:
+        """Tell of the round that most sites entered last, of equals the newest: no single one decides."""
+        latest = [one.latest for one in self.heard.values()]
+        digest = max(reversed(self.rounds), key=latest.count)
+        entered = statistics.median_low(one.entered for one in self.heard.values() if one.latest == digest)
+        relay = self.rounds[digest].relay
+        return Standing(rounds=entered, values=relay.plan.length, sites=relay.list_speakers())
 
 
 class Relays:
@@ -84,14 +116,13 @@ class Relays:
         digest = Digest(encode_digest(read.compute_digest()))
         with self._lock:
             found = self._runs.get(RunId(read.run), _Carried()).rounds.get(digest)
-            if found is not None:
-                found.relay.receive(message)
-                return
-            # Only a message that holds, of who brings it, opens a round: nothing else takes memory.
-            relay = Relay.start(read)
-            relay.receive(message)
-            require(relay.has_spoken(sender, 0), Reason.NOT_A_SITE)
-            self._open(view, RunId(read.run), digest, relay)
+            relay = Relay.start(read) if found is None else found.relay
+            # Only a message that holds, of who brings it, opens a round or keeps it: nothing else takes
+            # memory, and what others have said anybody can say again.
+            require(relay.receive(message) == sender, Reason.NOT_A_SITE)
+            if found is None:
+                self._open(view, RunId(read.run), digest, relay)
+            self._runs[RunId(read.run)].hear(sender, digest)
 
     def find_delivery(
         self, asker: MemberId, run: RunId, plan: Digest, phase: int
@@ -120,10 +151,7 @@ class Relays:
         """Tell how far a run has come; of one that is not carried here, nothing."""
         with self._lock:
             carried = self._runs.get(run)
-            if carried is None or not carried.rounds:
-                return Standing()
-            relay = list(carried.rounds.values())[-1].relay
-            return Standing(rounds=carried.opened, values=relay.plan.length, sites=relay.list_speakers())
+            return Standing() if carried is None else carried.tell_standing()
 
     def forget(self, run: RunId) -> None:
         """Let go of a run that is over."""
@@ -136,11 +164,7 @@ class Relays:
             self._runs = {name: one for name, one in self._runs.items() if is_under_way(view, name)}
             require(len(self._runs) < RUNS_MAX, Reason.TOO_BUSY, "runs")
             self._runs[run] = _Carried()
-        rounds = self._runs[run].rounds
-        while len(rounds) >= ROUNDS_KEPT:
-            rounds.pop(next(iter(rounds)))
-        rounds[digest] = _Round(relay, since_s=self._tell_s())
-        self._runs[run].opened += 1
+        self._runs[run].rounds[digest] = _Round(relay, since_s=self._tell_s())
 
     def _close_when_late(self, found: _Round) -> None:
         now_s = self._tell_s()

@@ -1,6 +1,7 @@
 """A study's owner carries its own studies' messages and keeps what sites hand in; a node takes part."""
 
 import asyncio
+import contextlib
 import dataclasses
 import threading
 import time
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from iamata.api.callers import Caller
 from iamata.api.heights import LedgerWatch
@@ -138,6 +141,11 @@ def make_round(told: StudyWorld, run: RunId, transcript: bytes = START) -> tuple
     return plan, [Site.start(plan, key, seed=bytes(32), rows=1, values=values) for key in keys]
 
 
+def name(plan: Plan) -> Digest:
+    """Name a round as those who ask for its deliveries do."""
+    return Digest(encode_digest(plan.compute_digest()))
+
+
 def test_only_a_sites_own_message_that_holds_opens_a_round(told: StudyWorld) -> None:
     run, relays = told.start(), Relays()
     view, carry = told.world.engine.snapshot(), partial(relays.carry, owner=OWNER)
@@ -154,8 +162,95 @@ def test_only_a_sites_own_message_that_holds_opens_a_round(told: StudyWorld) -> 
             reasons.add(refuse(bring))
 
     assert reasons == {Reason.ANOTHER_ROUND, Reason.NOT_A_SITE, Reason.BAD_SIGNATURE, Reason.MALFORMED}
-    assert relays.find_delivery(SITE, run, Digest(encode_digest(plan.compute_digest())), 0) is None
+    assert relays.find_delivery(SITE, run, name(plan), 0) is None
     say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_no_site_crowds_out_the_round_of_the_others(told: StudyWorld) -> None:
+    run, relays, hostile = told.start(), Relays(), SITES[-1]
+    carry = partial(relays.carry, told.world.engine.snapshot(), owner=OWNER)
+    earlier, former = make_round(told, run, b"earlier")
+    honest, sites = make_round(told, run)
+    for plan, entered in ((earlier, former), (honest, sites)):
+        for member, site in zip(SITES, entered, strict=True):
+            carry(member, plan=encode_struct(plan), message=site.answer)
+
+    for number in range(4 * ROUNDS_KEPT):
+        own, seats = make_round(told, run, bytes([number]))
+        carry(hostile, plan=encode_struct(own), message=seats[-1].answer)
+
+    for member in SITES:
+        for plan in (earlier, honest):
+            assert relays.find_delivery(member, run, name(plan), 0) is not None
+    assert relays.tell_standing(run) == Standing(rounds=2, values=honest.length, sites=SITES)
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+def test_nobody_brings_back_with_others_words_what_they_have_left_behind(told: StudyWorld) -> None:
+    run, relays, hostile = told.start(), Relays(), SITES[-1]
+    carry = partial(relays.carry, told.world.engine.snapshot(), owner=OWNER)
+    rounds = [make_round(told, run, bytes([number])) for number in range(2 * ROUNDS_KEPT)]
+    for plan, sites in rounds:
+        for member, site in zip(SITES, sites, strict=True):
+            carry(member, plan=encode_struct(plan), message=site.answer)
+
+    for plan, sites in rounds[:ROUNDS_KEPT]:
+        assert refuse(partial(relays.find_delivery, SITE, run, name(plan), 0)) is Reason.ANOTHER_ROUND
+        carry(hostile, plan=encode_struct(plan), message=sites[-1].answer)
+        for site in sites[:-1]:
+            again = partial(carry, hostile, plan=encode_struct(plan), message=site.answer)
+            assert refuse(again) is Reason.NOT_A_SITE
+
+    for plan, _ in rounds[ROUNDS_KEPT:]:
+        assert relays.find_delivery(SITE, run, name(plan), 0) is not None
+    say_failed(told.offices[SITE], run, Reason.TOO_SLOW)
+
+
+class Spoken:
+    """A run with more rounds than are kept, in which a site speaks as often and wherever a test says."""
+
+    def __init__(self, told: StudyWorld) -> None:
+        self.run = told.start()
+        self.view = told.world.engine.snapshot()
+        self.rounds = [make_round(told, self.run, bytes([number])) for number in range(3 * ROUNDS_KEPT)]
+        say_failed(told.offices[SITE], self.run, Reason.TOO_SLOW)
+
+
+@pytest.fixture(scope="module")
+def spoken(told: StudyWorld) -> Spoken:
+    """Enter more rounds of a run than are kept."""
+    return Spoken(told)
+
+
+TURNS: Final = st.lists(
+    st.tuples(st.integers(0, len(SITES) - 1), st.integers(0, 3 * ROUNDS_KEPT - 1)), max_size=40
+)
+
+
+@settings(max_examples=40)
+@given(turns=TURNS)
+def test_where_a_site_spoke_last_is_carried_whoever_speaks_elsewhere(
+    spoken: Spoken, turns: list[tuple[int, int]]
+) -> None:
+    relays, last = Relays(), dict[int, list[int]]()
+    for seat, number in turns:
+        plan, sites = spoken.rounds[number]
+        message = sites[seat].answer
+        relays.carry(spoken.view, SITES[seat], owner=OWNER, plan=encode_struct(plan), message=message)
+        before = [one for one in last.get(seat, []) if one != number]
+        last[seat] = [*before, number][-ROUNDS_KEPT:]
+
+    kept = {number for numbers in last.values() for number in numbers}
+    carried = set()
+    for number, (plan, _) in enumerate(spoken.rounds):
+        for seat in range(len(SITES)):
+            with contextlib.suppress(Refused):
+                relays.find_delivery(SITES[seat], spoken.run, name(plan), 0)
+                carried.add((seat, number))
+
+    assert {number for _, number in carried} == kept
+    assert {(seat, number) for seat, numbers in last.items() for number in numbers} <= carried
+    assert len(kept) <= len(SITES) * ROUNDS_KEPT
 
 
 def test_a_carrier_tells_how_far_a_run_has_come_and_who_has_spoken(told: StudyWorld) -> None:
@@ -164,9 +259,9 @@ def test_a_carrier_tells_how_far_a_run_has_come_and_who_has_spoken(told: StudyWo
     carry = partial(relays.carry, told.world.engine.snapshot(), owner=OWNER)
     earlier, first = make_round(told, run)
     plan, second = make_round(told, run, b"another")
-    carry(SITE, plan=encode_struct(earlier), message=first[0].answer)
-    for member, site in zip(SITES[:2], second, strict=False):
-        carry(member, plan=encode_struct(plan), message=site.answer)
+    for entered, sites in ((earlier, first), (plan, second)):
+        for member, site in zip(SITES[:2], sites, strict=False):
+            carry(member, plan=encode_struct(entered), message=site.answer)
 
     assert before == relays.tell_standing(RunId("a" * 26)) == Standing()
     assert relays.tell_standing(run) == Standing(rounds=2, values=plan.length, sites=SITES[:2])
@@ -179,7 +274,7 @@ def test_deliveries_go_to_the_sites_of_the_run_alone(told: StudyWorld) -> None:
     for member, site in zip(SITES, sites, strict=True):
         spelled = encode_struct(plan)
         relays.carry(told.world.engine.snapshot(), member, owner=OWNER, plan=spelled, message=site.answer)
-    digest = Digest(encode_digest(plan.compute_digest()))
+    digest = name(plan)
 
     delivery = relays.find_delivery(SITE, run, digest, 0)
 
@@ -201,10 +296,9 @@ def test_whoever_waits_for_a_delivery_hears_at_once_that_the_run_is_over(told: S
     serving = dataclasses.replace(serve_office(Scene.make(), owner), pool=pool, watch=watch)
     key = told.offices[SITE].author.key.key_id
     caller = Caller(key=key, kind=OwnerKind.MEMBER, owner=SITE, member=SITE)
-    digest = Digest(encode_digest(plan.compute_digest()))
 
     async def wait() -> None:
-        query = DeliveryQuery(run=run, plan=digest, phase=0, wait_s=WAIT_S_MAX)
+        query = DeliveryQuery(run=run, plan=name(plan), phase=0, wait_s=WAIT_S_MAX)
         waiting = asyncio.create_task(await_delivery(serving, caller, query))
         await asyncio.sleep(0.2)
         assert not waiting.done()

@@ -68,16 +68,16 @@ class Relay:
         """Which phase's messages it collects; 6 when all are delivered."""
         return len(self._kept.delivered)
 
-    def receive(self, raw: bytes) -> None:
-        """Take in a message, once or more often; deliver the phase when everybody has spoken."""
+    def receive(self, raw: bytes) -> MemberId:
+        """Take in a message, once or more often, and return who signed it; all that speak close a phase."""
         kept = self._kept
         signed = read_message(raw, kept.plan, plan_digest=self._digest)
         message: AnyMessage = signed.message
-        member = kept.plan.seats[message.sender].member
+        member = MemberId(kept.plan.seats[message.sender].member)
         if message.phase < self.phase:
             is_same = raw in kept.delivered[message.phase]
             require(is_same, Reason.OUT_OF_TURN, f"{PHASES[message.phase]} of {member}")
-            return
+            return member
         require(message.phase == self.phase, Reason.OUT_OF_TURN, f"{PHASES[message.phase]} of {member}")
         require(message.sender in kept.expected, Reason.OUT_OF_TURN, f"{member} had left")
         require(message.seen == kept.seen, Reason.VIEWS_DIFFER, member)
@@ -89,6 +89,7 @@ class Relay:
         self._kept = msgspec.structs.replace(kept, waiting=waiting)
         if len(waiting) == len(kept.expected):
             self.close_phase()
+        return member
 
     def close_phase(self) -> None:
         """Go on without those who have not spoken, or refuse because too few would be left."""
