@@ -38,7 +38,7 @@ class AuthMap:
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._buckets: list[bytes] = [b""] * BUCKETS
-        self._nodes: list[bytes] = _compute_nodes([EMPTY_BUCKET] * BUCKETS)
+        self._nodes: list[bytes] = _list_empty_nodes()
         self._newest: weakref.ref[FrozenMap] | None = None
         self._is_frozen = False
 
@@ -48,12 +48,12 @@ class AuthMap:
         built = cls()
         built._values = dict(pairs)
         sha256 = hashlib.sha256
-        bucketed: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+        bucketed: dict[int, list[bytes]] = {}
         for key, value in built._values.items():
             entry = sha256(key).digest() + sha256(value).digest()
-            bucketed[entry[0] << 8 | entry[1]].append(entry)
-        built._buckets = [b"".join(sorted(entries)) if entries else b"" for entries in bucketed]
-        built._nodes = _compute_nodes(list(map(hash_bucket, built._buckets)))
+            bucketed.setdefault(entry[0] << 8 | entry[1], []).append(entry)
+        buckets = {bucket: b"".join(sorted(entries)) for bucket, entries in bucketed.items()}
+        built._write_buckets(buckets, _list_levels(buckets))
         return built
 
     def __len__(self) -> int:
@@ -85,7 +85,8 @@ class AuthMap:
         if (newest := self._find_newest()) is not None:
             newest._preserve(changes, buckets, levels)
         self._is_frozen = False
-        self._write(changes, buckets, levels)
+        self._write_values(changes)
+        self._write_buckets(buckets, levels)
 
     def freeze(self) -> "FrozenMap":
         """Return the map as it is now, for any thread to read while this one goes on changing."""
@@ -109,14 +110,14 @@ class AuthMap:
             changed[bucket] = _replace_entry(entries, key_hash, entry)
         return changed
 
-    def _write(
-        self, changes: Mapping[bytes, bytes | None], buckets: dict[int, bytes], levels: list[list[int]]
-    ) -> None:
+    def _write_values(self, changes: Mapping[bytes, bytes | None]) -> None:
         for key, value in changes.items():
             if value is None:
                 self._values.pop(key, None)
             else:
                 self._values[key] = value
+
+    def _write_buckets(self, buckets: dict[int, bytes], levels: list[list[int]]) -> None:
         nodes = self._nodes
         for bucket, entries in buckets.items():
             self._buckets[bucket] = entries
@@ -215,19 +216,12 @@ class FrozenMap:
                     self._old_nodes[node] = self._nodes[node]
 
 
-def _compute_nodes(digests: list[bytes]) -> list[bytes]:
-    """Hash all levels: node 1 is the root, 2i and 2i+1 are the children of i, the last are the digests."""
-    sha256, prefix = hashlib.sha256, NODE_PREFIX
-    levels, empty = [digests], EMPTY_BUCKET
+def _list_empty_nodes() -> list[bytes]:
+    """List an empty map's nodes: 1 is the root, 2i and 2i+1 are the children of i, the last are buckets."""
+    levels, empty = [[EMPTY_BUCKET] * BUCKETS], EMPTY_BUCKET
     while len(levels[-1]) > 1:
-        children, empty_parent = levels[-1], hash_children(empty, empty)
-        levels.append(
-            [
-                empty_parent if left == empty == right else sha256(prefix + left + right).digest()
-                for left, right in zip(children[::2], children[1::2], strict=True)
-            ]
-        )
-        empty = empty_parent
+        empty = hash_children(empty, empty)
+        levels.append([empty] * (len(levels[-1]) // 2))
     return [b"", *itertools.chain.from_iterable(reversed(levels))]
 
 
