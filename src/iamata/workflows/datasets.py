@@ -25,6 +25,7 @@ from iamata.model.ids import ConsentId, DatasetId, PatientId, StudyId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
+from iamata.vault.custody import Custody
 from iamata.vault.journal import append_entries
 from iamata.vault.openings import find_opening
 from iamata.vault.policies import read_policy
@@ -192,16 +193,30 @@ def decide_taking_part(
 
 def make_participant(office: Office, study: StudyId, patient: PatientId, agreed: Agreed) -> Participant:
     """Describe a patient who takes part as the roll keeps them, or refuse where the terms are not held."""
-    opening = find_opening(office.custody, agreed.consent)
-    if opening is None:
-        raise Refused(Reason.TERMS_NOT_HELD)
-    key = derive_member_key(opening.salt)
     return Participant(
         patient=patient,
         consent=agreed.consent,
-        leaf=compute_leaf(key, study),
-        narrowing=tuple(sorted(digest_denial(key, encode_struct(rule)) for rule in agreed.narrowing)),
+        leaf=compute_leaf(_derive_key(office.custody, agreed), study),
+        narrowing=_digest_narrowing(office.custody, agreed),
     )
+
+
+def is_as_before(custody: Custody, agreed: Agreed, one: Participant) -> bool:
+    """Tell whether a participant agrees by the same consent, and denies no more records than before."""
+    is_same = agreed.consent == one.consent
+    return is_same and set(_digest_narrowing(custody, agreed)) <= set(one.narrowing)
+
+
+def _digest_narrowing(custody: Custody, agreed: Agreed) -> tuple[bytes, ...]:
+    key = _derive_key(custody, agreed)
+    return tuple(sorted(digest_denial(key, encode_struct(rule)) for rule in agreed.narrowing))
+
+
+def _derive_key(custody: Custody, agreed: Agreed) -> bytes:
+    opening = find_opening(custody, agreed.consent)
+    if opening is None:
+        raise Refused(Reason.TERMS_NOT_HELD)
+    return derive_member_key(opening.salt)
 
 
 def list_asked(protocol: Protocol, patient: PatientId) -> list[RecordFacts]:

@@ -5,7 +5,8 @@ was worked out again. *Attested*: it is a site's signed word, and no more.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -34,6 +35,7 @@ from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
 from iamata.vault.openings import Opening, find_opening
 from iamata.workflows.cards import is_card_written
+from iamata.workflows.consent_changes import Change, find_change, list_successors
 from iamata.workflows.consent_history import ConsentsThen, list_consents_then, read_policy_then
 from iamata.workflows.datasets import decide_taking_part
 from iamata.workflows.documents import compute_transcript, get_protocol
@@ -322,23 +324,41 @@ def _check_consents(
     then = list_consents_then(evidence.read_log(), at_ms=at_ms)
     custody, view = evidence.custodies[dataset.custodian], evidence.view
     living = [one for one in roll.participants if not _is_erased(view, one)]
-    wrong = sum(
-        not _is_consented(view, custody, whole.study, roll, one, then=then, protocol=protocol, at_ms=at_ms)
+    agreed = [
+        one
         for one in living
-    )
+        if _is_consented(view, custody, whole.study, roll, one, then=then, protocol=protocol, at_ms=at_ms)
+    ]
     erased = len(roll.participants) - len(living)
-    says = f"{dataset.custodian}: of {len(living)} in its dataset, {len(living) - wrong} had agreed by then"
-    left = sum(_has_left(view, one) for one in living)
-    if left:
-        says += f"; withdrawn since: {left}"
-    if erased:
-        says += f"; {erased} were erased since"
-    return _say("consents", Ground.OPENED, holds=wrong == 0, says=says)
+    since = _count_changes(evidence, custody, whole.study, protocol, agreed)
+    told = [
+        f"{dataset.custodian}: of {len(living)} in its dataset, {len(agreed)} had agreed by then",
+        *(f"{change}: {since[change]}" for change in Change if since[change]),
+        *([f"{erased} were erased since"] if erased else []),
+    ]
+    return _say("consents", Ground.OPENED, holds=len(agreed) == len(living), says="; ".join(told))
 
 
-def _has_left(view: LedgerView, one: Participant) -> bool:
+def _count_changes(
+    evidence: Evidence,
+    custody: Custody,
+    study: Study,
+    protocol: Protocol,
+    agreed: Sequence[Participant],
+) -> Counter[Change | None]:
+    """Count what became since of the consents of those who had agreed."""
+    view, at_ms = evidence.view, evidence.at_ms
+    is_any_replaced = any(_is_replaced(view, one) for one in agreed)  # else the log need not be read
+    successors = list_successors(evidence.read_log()) if is_any_replaced else {}
+    return Counter(
+        find_change(view, custody, study, protocol, one, successors=successors, at_ms=at_ms)
+        for one in agreed
+    )
+
+
+def _is_replaced(view: LedgerView, one: Participant) -> bool:
     consent = CONSENTS.find(view, one.consent)
-    return consent is not None and consent.status is not ConsentStatus.ACTIVE
+    return consent is not None and consent.status is ConsentStatus.REPLACED
 
 
 def _is_erased(view: LedgerView, one: Participant) -> bool:

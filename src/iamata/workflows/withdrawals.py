@@ -26,8 +26,8 @@ from iamata.workflows.datasets import (
     find_agreed,
     find_dataset,
     get_study,
+    is_as_before,
     is_permitted,
-    make_participant,
     post,
 )
 from iamata.workflows.frozen_tables import Participant, Roll, get_roll, list_rolls, read_rows
@@ -146,10 +146,8 @@ def _list_staying(office: Office, view: LedgerView, roll: Roll) -> list[Particip
     staying = []
     for one in roll.participants:
         agreed = find_agreed(office, view, one.patient, study, protocol)
-        if agreed is not None and agreed.consent == one.consent:
-            now = make_participant(office, roll.study, one.patient, agreed)
-            if set(now.narrowing) <= set(one.narrowing):
-                staying.append(one)
+        if agreed is not None and is_as_before(office.custody, agreed, one):
+            staying.append(one)
     return staying
 
 

@@ -18,7 +18,8 @@ from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, PatientId
 from iamata.model.instants import MS_PER_DAY, Instant
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
-from iamata.testing.offices import salt, write_terms
+from iamata.testing.offices import grant, salt, write_terms
+from iamata.testing.world import Party
 from iamata.vault.openings import find_opening
 from iamata.workflows import consents, datasets, training
 from iamata.workflows.cards import write_any_card
@@ -45,6 +46,7 @@ class Told(StudyWorld):
             patch.setattr(training, "require_use", lambda *_, **__: None)
             self.model = self.learn()
         self.withdraw(LAST, 2)
+        self.renew(self.patients[LAST][-1])
 
     def build_with(self, site: MemberId, patient: PatientId) -> DatasetId:
         """Build as a custodian might who wants more patients than agreed."""
@@ -74,6 +76,12 @@ class Told(StudyWorld):
         patient.author.submit(RestrictConsent, consent=self.consents[patient.id], terms=salted.commit())
         consents.accept_restriction(self.offices[DEAF], patient.id, salted)
         return PatientId(patient.id)
+
+    def renew(self, patient: Party) -> None:
+        """Let a patient put the same terms in the place of the ones on file."""
+        terms = write_terms(self.world, recipients=(f"member:{OWNER}",), purposes=("HRESCH",))
+        replaced = self.consents[patient.id]
+        self.consents[patient.id] = grant(self.world, self.offices[LAST], patient, terms, replaces=replaced)
 
     def verify(
         self, model: ModelId, *, blind: MemberId | None = None, file: bytes | None = None
@@ -153,10 +161,7 @@ def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: T
     found = find_consents(told.verify(told.model))
 
     assert [one for one, said in found.items() if not said.holds] == [FORGETFUL, DEAF]
-    assert (
-        found[FORGETFUL].says
-        == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then; withdrawn since: 1"
-    )
+    assert found[FORGETFUL].says == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then"
     assert {one.ground for one in found.values()} == {Ground.OPENED}
 
 
@@ -167,8 +172,14 @@ def test_conditions_that_spoke_against_the_purpose_are_found_where_they_are_kept
     assert {one.ground for one in said.values()} == {Ground.OPENED}
 
 
-def test_whoever_left_later_had_agreed_by_then(told: Told) -> None:
-    assert find_consents(told.verify(told.model))[LAST].holds
+def test_whoever_changed_their_mind_later_had_agreed_by_then(told: Told) -> None:
+    said = find_consents(told.verify(told.model))[LAST]
+
+    assert said.holds
+    assert said.says == (
+        f"{LAST}: of 12 in its dataset, 12 had agreed by then; "
+        "withdrawn since: 2; replaced since, by one that permits the study: 1"
+    )
 
 
 def test_what_a_site_does_not_open_is_its_word(told: Told) -> None:
