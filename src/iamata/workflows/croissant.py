@@ -1,9 +1,9 @@
-"""A dataset's description for machines that look for data: Croissant 1.0, a form of schema.org's Dataset.
+"""A dataset's description for machines that look for data: Croissant 1.1, a form of schema.org's Dataset.
 
-It says which columns there are and within which public bounds, under which permit and conditions, and what
-the ledger commits to. There is no row in it, no count but the band that the ledger shows, and no place to
-download anything from. Croissant format 1.0, MLCommons 2024: http://mlcommons.org/croissant/1.0. Conditions
-are stated as its version 1.1 says ("Data Use Conditions"), in schema.org's words, which 1.0 has as well.
+It says which columns there are and within which public bounds, under which permit and conditions ("Data Use
+Conditions"), and what the ledger commits to. There is no row in it, no count but the band that the ledger
+shows, and no place to download anything from. Croissant format 1.1, MLCommons 2026:
+http://mlcommons.org/croissant/1.1.
 """
 
 import json
@@ -25,7 +25,7 @@ from iamata.model.reasons import Reason, Refused
 from iamata.ports import Engine, LedgerView
 from iamata.workflows.lineages import find_posted, get_dataset, get_study
 
-CROISSANT: Final = "http://mlcommons.org/croissant/1.0"
+CROISSANT: Final = "http://mlcommons.org/croissant/1.1"
 ROWS: Final = "rows"
 TABLE: Final = "table"
 """Croissant's fields come out of a file: this one is named and described, and nobody's to fetch."""
@@ -39,6 +39,7 @@ _CONTEXT: Final[dict[str, Any]] = {
     "citeAs": "cr:citeAs",
     "column": "cr:column",
     "conformsTo": "dct:conformsTo",
+    "containedIn": "cr:containedIn",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"},
@@ -71,7 +72,10 @@ _CONTEXT: Final[dict[str, Any]] = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-"""The specification's own, word for word: readers compare it."""
+"""As MLCommons' own data sets of this version have it, for readers compare it.
+
+The specification's appendix writes schema.org with `http`, which the published validator refuses.
+"""
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +236,7 @@ def _describe(column: Column) -> dict[str, Any]:
             return field | {"dataType": "sc:Float", "description": said}
         case Categorical(categories=categories):
             said = f"One of {len(categories):,} categories, or missing."
+            # As version 1.0 says: what 1.1 writes, `{"@id": …}` alone, the published validator does not read.
             values = {"field": {"@id": f"{_name_categories(column)}/name"}}
             return field | {"dataType": "sc:Text", "description": said, "references": values}
 

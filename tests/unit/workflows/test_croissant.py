@@ -86,6 +86,7 @@ def test_it_states_the_custodians_conditions_as_terms_of_their_ontology(world: S
     described = describe(world, get_dataset(world))
 
     terms = {one["termCode"]: one for one in described["usageInfo"]}
+    assert described["conformsTo"] == "http://mlcommons.org/croissant/1.1"  # the first with such terms
     assert {one["@type"] for one in terms.values()} == {"sc:DefinedTerm"}
     assert {code: one.get("url") for code, one in terms.items()} == {
         "DUO_0000006": DUO + "DUO_0000006",
