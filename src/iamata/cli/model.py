@@ -44,6 +44,7 @@ from iamata.workflows.model_verification import Statement
 
 FACTOR_LOG_MAX: Final = 700.0
 """Of a larger number a float cannot hold the exponential."""
+CUT: Final = "By its columns it would lie beyond the study's bounds for it, and was cut to them."
 
 ExportOption = Annotated[
     Path | None,
@@ -236,6 +237,7 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         "high": prediction.high,
         "contributions": contributions,
         "link": prediction.link,
+        "is_cut": prediction.is_cut,
         "inputs": answer.inputs,
         "notice": NOT_A_DEVICE,
     }
@@ -247,6 +249,7 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
     lines = [
         f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
         *spell_table(("column", "value", "makes it" if is_factor else "adds"), table),
+        *([CUT] if prediction.is_cut else []),
     ]
     origin = answer.origin
     if origin is not None:

@@ -44,14 +44,15 @@ class Fitted:
         return self._classifier.predict_proba(read_inputs(rows, self.model_.schema))
 
     def predict(self, rows: Any) -> Integers | Floats:  # noqa: ANN401  any library's frame
-        """Return 1 where yes is the likelier; of a count or a number, what is expected."""
+        """Return 1 where yes is the likelier; of a count or a number, what is expected, within bounds."""
         asked = self._classifier if self._is_binary else self.model_
         return asked.predict(read_inputs(rows, self.model_.schema))
 
     def explain(self, rows: Any) -> pa.Table:  # noqa: ANN401  any library's frame
         """Return of each row what is expected, from where to where (95 %), and what each column adds.
 
-        What columns add, they add to the linear predictor, which begins at `offset`.
+        What columns add, they add to the linear predictor, which begins at `offset`. Where a count or a
+        number would lie beyond its public bounds, value and interval are cut to them.
         """
         said = self.model_.explain(read_inputs(rows, self.model_.schema))
         numbers = {

@@ -236,7 +236,7 @@ def _describe(column: Column) -> dict[str, Any]:
             return field | {"dataType": "sc:Float", "description": said}
         case Categorical(categories=categories):
             said = f"One of {len(categories):,} categories, or missing."
-            # As version 1.0 says: what 1.1 writes, `{"@id": …}` alone, the published validator does not read.
+            # As version 1.0 says: 1.1 has no `field` here, which the published validator cannot read.
             values = {"field": {"@id": f"{_name_categories(column)}/name"}}
             return field | {"dataType": "sc:Text", "description": said, "references": values}
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_poisson_deviance, r2_score, root_mean_squared_error
 
-from iamata.cli.model import show_answer
+from iamata.cli.model import CUT, show_answer
 from iamata.learning.estimators.families import FamilyName
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.newton import Settings
 from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.evaluation.kinds import read_evaluation
-from iamata.learning.evaluation.numbers import NumberEvaluation
+from iamata.learning.evaluation.numbers import NumberEvaluation, evaluate_numbers
 from iamata.learning.evaluation.subgroups import ByCategory, list_sites
-from iamata.learning.programmes import run
+from iamata.learning.programmes import Site, run
 from iamata.learning.protocols import Regression, is_kept_out, learn, name_document, split_site
 from iamata.learning.schemas import Outcome, Schema
 from iamata.learning.tables import Table
@@ -30,14 +30,14 @@ from iamata.model.instants import Instant
 from iamata.notebook import NumberWorth
 from iamata.notebook.worth import read_worth
 from iamata.testing.learning import SCHEMA, SITES, StudyWorld, write_protocol
-from iamata.workflows.frozen_tables import Row, make_table
+from iamata.workflows.frozen_tables import PatientRows, Row, make_table
 from iamata.workflows.lineages import get_model
 from iamata.workflows.model_cards import list_figures
 from iamata.workflows.model_uses import Answer, Application, Studied, apply_model
 from iamata.workflows.model_verification import Evidence, verify_model
 
 KINDS: Final[dict[str, tuple[FamilyName, Outcome]]] = {
-    "number": ("linear", Outcome(name="stay", kind="number", low=-100.0, high=200.0)),
+    "number": ("linear", Outcome(name="stay", kind="number", low=-40.0, high=70.0)),
     "count": ("poisson", Outcome(name="stay", kind="count", low=1.0, high=100.0)),
 }
 NEAR: Final = 1e-6
@@ -68,6 +68,8 @@ class Learned:
         for site in SITES:
             self.world.build(site)
         self.model = self.world.learn()
+        doctor = self.world.world.register_person("doctor", member=SITES[0], roles=(Role.CLINICIAN,))
+        self.doctor = PersonId(doctor.id)
 
     def draw(self, row: Row, chance: random.Random) -> float:
         """Draw a row's outcome: nobody knows why it is what it is, but for the marker and smoking."""
@@ -232,10 +234,8 @@ def test_a_notebook_has_the_figures_as_tables(learned: Learned) -> None:
 
 def ask(learned: Learned, row: Row) -> Answer:
     world, site = learned.world, SITES[0]
-    doctor = world.world.register_person("doctor", member=site, roles=(Role.CLINICIAN,))
-    wanted = Application(
-        person=PersonId(doctor.id), patient=PatientId(world.patients[site][0].id), model=learned.model
-    )
+    patient = PatientId(world.patients[site][0].id)
+    wanted = Application(person=learned.doctor, patient=patient, model=learned.model)
     studied = Studied(file=world.read_model(learned.entry.content), protocol=world.protocol)
     return apply_model(world.offices[site], wanted, studied, row)
 
@@ -264,3 +264,31 @@ def test_a_doctor_is_told_the_value_in_its_unit_and_what_each_column_adds(
         assert said.value == pytest.approx(math.exp(added))
         assert said.value == pytest.approx(math.exp(1.8), abs=2.0)
         assert f"{math.exp(marker):.3f} times" in shown
+
+
+@pytest.mark.parametrize("marker", [-5.0, 5.0])
+def test_what_is_applied_is_what_was_evaluated_where_a_forecast_goes_beyond_the_bounds(
+    learned: Learned, marker: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = learned.world.protocol.schema.outcome
+    row: Row = {"marker": marker, "smokes": "yes"}
+    answer = ask(learned, row)
+    rows: PatientRows = {PatientId(str(one)): [{**row, "stay": 2.0 + one % 5}] for one in range(20)}
+    raw = learned.world.read_model(learned.entry.content)
+    model = decode_model(raw, identify_model(raw))
+
+    found = run(
+        lambda: evaluate_numbers(model.predict, "model", outcome, Plan()),
+        [Site(make_table(rows, learned.world.protocol.schema))],
+    )
+    show_answer({"model": learned.model, "status": "current", "is_overdue": False}, answer)
+
+    said = answer.prediction
+    added = said.offset + sum(said.contributions.values())
+    uncut = added if learned.kind == "number" else math.exp(added)
+    assert said.value == pytest.approx(min(max(uncut, outcome.low), outcome.high))
+    assert said.value == pytest.approx(found.errors.mean + found.errors.mean_error.value, abs=NEAR)
+    assert outcome.low <= said.low <= said.value <= said.high <= outcome.high
+    assert said.is_cut is (said.value != pytest.approx(uncut))
+    assert said.is_cut is (learned.kind == ("number" if marker > 0 else "count"))
+    assert (CUT in capsys.readouterr().out) is said.is_cut

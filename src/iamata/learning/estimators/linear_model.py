@@ -8,7 +8,7 @@ import numpy as np
 from iamata.learning.estimators.design import build_matrix
 from iamata.learning.estimators.families import FAMILIES
 from iamata.learning.estimators.newton import LinearFit, get_outcome_range
-from iamata.learning.estimators.predictions import Prediction
+from iamata.learning.estimators.predictions import Prediction, cut_forecasts
 from iamata.learning.programmes import Site
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
@@ -25,20 +25,22 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
     fit: LinearFit
 
     def predict(self, table: Table) -> Floats:
-        """Return the expected outcome of each row."""
-        return self._to_outcome(self._build(table) @ np.array(self.fit.coefficients))
+        """Return the expected outcome of each row, within the outcome's bounds."""
+        return self._cut(self._to_outcome(self._build(table) @ np.array(self.fit.coefficients)))
 
     def explain(self, table: Table) -> list[Prediction]:
         """Return for each row the expected outcome, its interval, and what each column contributes.
 
         The interval is where the expected outcome lies (not a single patient's), should the form be right.
+        None of it lies beyond the outcome's bounds, whatever the columns add up to.
         """
         matrix = self._build(table)
         coefficients = np.array(self.fit.coefficients)
         predictor = matrix @ coefficients
         variance = np.einsum("ij,jk,ik->i", matrix, np.array(self.fit.covariance), matrix)
         reach = NORMAL_95 * np.sqrt(np.maximum(0.0, variance * self.fit.dispersion))
-        columns = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
+        whole = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
+        columns = [self._cut(one) for one in whole]
         middle, half = get_outcome_range(self.schema.outcome)  # 0 and 1 but for a number
         offset, added = middle + half * self.fit.coefficients[0], half * matrix * coefficients
         return [
@@ -49,9 +51,10 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
                 offset=offset,
                 contributions=self._gather(row),
                 link=FAMILIES[self.fit.family].link,
+                is_cut=value != uncut,
             )
-            for value, low, high, row in zip(
-                *(one.tolist() for one in columns), added.tolist(), strict=True
+            for value, low, high, uncut, row in zip(
+                *(one.tolist() for one in columns), whole[0].tolist(), added.tolist(), strict=True
             )
         ]
 
@@ -64,6 +67,9 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
     def _to_outcome(self, predictor: Floats) -> Floats:
         middle, half = get_outcome_range(self.schema.outcome)
         return middle + half * FAMILIES[self.fit.family].compute_mean(predictor)
+
+    def _cut(self, forecasts: Floats) -> Floats:
+        return cut_forecasts(self.schema.outcome, forecasts)
 
     def _gather(self, row: list[float]) -> dict[str, float]:
         gathered: dict[str, float] = {}

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from iamata.learning.estimators.predictions import cut_forecasts
 from iamata.learning.evaluation.curves import NORMAL_95, Estimate
 from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.evaluation.number_calibration import (
@@ -143,7 +144,7 @@ def add_up_errors(predict: Predict, plan: Plan, given: Given, site: Site) -> Val
     outcome, observed = site.table.schema.outcome, site.table.outcome
     means = np.asarray(given["means"], dtype=np.float64)
     bits, deviance_bits = int(str(given["bits"])), int(str(given["deviance_bits"]))
-    expected = np.clip(predict(site.table), outcome.low, outcome.high)
+    expected = cut_forecasts(outcome, predict(site.table))
     _, half = _get_range(outcome)
     error = (expected - observed) / half
     rows = {
