@@ -3,7 +3,7 @@
 from typing import Final
 
 from iamata.model.reasons import Reason, Refused
-from iamata.wire.sentences import CLASSES, get_sentence
+from iamata.wire.sentences import CLASSES, get_sentence, spell_refusal
 
 EXIT_FAULT: Final = 1
 """`iamata verify` found a fault."""
@@ -15,8 +15,7 @@ EXIT_BUG: Final = 70
 
 def describe_refusal(refused: Refused) -> str:
     """Say why, in a sentence, with the reason's name and number for those who look it up."""
-    detail = f" ({refused.detail})" if refused.detail else ""
-    return f"Refused: {get_sentence(refused.reason)}{detail} [{refused.reason.name} {int(refused.reason)}]"
+    return f"Refused: {spell_refusal(refused.reason, refused.detail)}"
 
 
 def document_refusal(refused: Refused) -> dict[str, object]:

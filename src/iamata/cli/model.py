@@ -261,6 +261,11 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         note(f"Made of {origin.records} records; this view may be incomplete.")
         if origin.is_past:
             note("The days in which the outcome counts are over: ask again after the next index event.")
+    warn_of_standing(standing)
+
+
+def warn_of_standing(standing: dict[str, Any]) -> None:
+    """Say where a model is not quite what it was."""
     if standing["status"] == ModelStatus.STALE:
         note("This model is stale: patients whom it learned from have left since. Ask for the next one.")
     if standing["is_overdue"]:

@@ -16,10 +16,10 @@ to it. The estimators that learn from sums, in scikit-learn's manner, are in `ia
 `read_frame` makes their tables.
 """
 
-from iamata.model.reasons import Refused
 from iamata.node.steps import Step
 from iamata.notebook.book import Notebook, open_home, open_node
 from iamata.notebook.fitted import Fitted
+from iamata.notebook.refusals import Refused
 from iamata.notebook.replies import Reply
 from iamata.notebook.rows import read_frame
 from iamata.notebook.worth import NumberWorth, Worth

@@ -26,6 +26,7 @@ from iamata.node.words import read_member
 from iamata.notebook import frames
 from iamata.notebook.documents import Document, read_document
 from iamata.notebook.fitted import Fitted
+from iamata.notebook.refusals import speaking, speaking_class
 from iamata.notebook.replies import Reply, describe_reply, tabulate_answers
 from iamata.notebook.worth import NumberWorth, Worth, read_worth
 from iamata.stores.private_files import hold_folder
@@ -33,11 +34,12 @@ from iamata.workflows.lineages import get_model, get_study, is_answer, trace
 from iamata.workflows.studies import check_protocol
 
 
+@speaking_class
 class Notebook:
     """What a home or a node shows, of one moment; `refresh` takes the next one, `close` lets go.
 
     With a wallet, its researcher also proposes, trains and asks; the tables then show what came of it.
-    What may not be known or done, or was changed, is refused with `iamata.model.reasons.Refused`.
+    What may not be known or done, or was changed, is refused with `Refused`, in a sentence.
     """
 
     def __init__(
@@ -207,6 +209,7 @@ class Notebook:
         return self._wallet
 
 
+@speaking
 def open_home(folder: str | Path, *, wallet: str | Path | None = None) -> Notebook:
     """Open a home on this disk; nobody else works with it, or with the wallet, until it is closed.
 
@@ -222,6 +225,7 @@ def open_home(folder: str | Path, *, wallet: str | Path | None = None) -> Notebo
     return book
 
 
+@speaking
 def open_node(url: str, *, wallet: str | Path, authorities: str | Path | None = None) -> Notebook:
     """Speak to a member's node with a wallet's key; nothing is believed that the ledger does not prove.
 

@@ -17,6 +17,7 @@ from iamata.learning.estimators.model_files import Model
 from iamata.learning.tables import Floats, Integers
 from iamata.model.ids import ModelId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.notebook.refusals import speaking_class
 from iamata.notebook.rows import read_inputs
 
 INTERCEPT: Final = "(intercept)"
@@ -27,6 +28,7 @@ COEFFICIENTS: Final = pa.schema(
 )
 
 
+@speaking_class
 @dataclass(frozen=True)
 class Fitted:
     """A model that was read; the sites that trained it attested its file. It is no medical device.

@@ -8,8 +8,10 @@ import pyarrow as pa
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Cell, Table, parse_table
 from iamata.model.reasons import Reason, Refused, require
+from iamata.notebook.refusals import speaking
 
 
+@speaking
 def read_frame(frame: Any, schema: Schema, *, patient: str) -> Table:  # noqa: ANN401  any library's frame
     """Read a site's table out of a data frame of pandas, Polars, DuckDB or Arrow, or refuse it.
 

@@ -181,3 +181,8 @@ CLASSES: Final = {reason: kind for kind, sentences in SENTENCES.items() for reas
 def get_sentence(reason: Reason) -> str:
     """Say what a reason means."""
     return SENTENCES[CLASSES[reason]][reason]
+
+
+def spell_refusal(reason: Reason, detail: str) -> str:
+    """Say why, in a sentence, with the reason's name and number for those who look it up."""
+    return f"{get_sentence(reason)}{f' ({detail})' if detail else ''} [{reason.name} {int(reason)}]"
