@@ -170,7 +170,7 @@ def test_a_dataset_is_described_in_croissant_without_a_row(learned: LearningStor
 
     described = json.loads(raw)
 
-    assert described["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    assert described["conformsTo"] == "http://mlcommons.org/croissant/1.1"
     found = {one["propertyID"]: one["value"] for one in described["identifier"]}
     assert (found["dataset"], found["study"]) == (shown["dataset"], shown["study"])
     assert (found["members (root)"], found["consents (commitment)"]) == (
