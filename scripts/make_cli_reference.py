@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from iamata.cli.main import app, run
+from iamata.cli.main import run
+from iamata.cli.nouns import get_commands
 
 REFERENCE: Final = Path(__file__).parents[1] / "docs" / "reference" / "cli.md"
 COLUMNS: Final = "100"
@@ -53,7 +53,7 @@ def write_reference() -> str:
     os.environ["COLUMNS"] = COLUMNS
     sections = [
         f"{'#' * min(len(names) + 1, 3)} iamata {' '.join(names)}\n\n```text\n{read_help(names)}```\n"
-        for names in list_names(get_command(app))
+        for names in list_names(get_commands())
         if names
     ]
     return "\n".join([INTRODUCTION, *sections])

@@ -13,10 +13,9 @@ from typing import Any, Final
 
 import pytest
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from asking_story import AskingStory
-from iamata.cli.main import app
+from iamata.cli.nouns import get_commands
 from iamata.crypto.ed25519 import SEED_BYTES, SigningKey
 from iamata.engines.keeping.commits import CommitFile
 from iamata.ledger.light.blocks import order_validators
@@ -355,7 +354,7 @@ class Narrator:
 
 
 def test_every_command_has_its_place_in_the_story(story: dict[str, dict[str, Any]]) -> None:
-    commands = set(list_commands(get_command(app)))
+    commands = set(list_commands(get_commands()))
 
     assert commands == set(PINNED) | TOLD_ELSEWHERE
     assert commands == set(story) | TOLD_ELSEWHERE

@@ -1,6 +1,7 @@
 """The entry point: nouns and their verbs, and what becomes of errors."""
 
 import contextvars
+import gc
 import itertools
 import sys
 import traceback
@@ -9,36 +10,8 @@ from typing import Final
 
 import typer
 
-from iamata.cli import (
-    access,
-    asking,
-    consents,
-    continuing,
-    dataset,
-    demo,
-    devices,
-    emergency,
-    ledger,
-    member,
-    memberships,
-    model,
-    network,
-    node,
-    outbox,
-    patient,
-    person,
-    proposal,
-    records,
-    sample,
-    study,
-    training,
-    validation,
-    verify,
-    view,
-    wallet,
-)
 from iamata.cli.answers import EXIT_BUG, EXIT_SYSTEM, describe_refusal, document_refusal, get_exit_code
-from iamata.cli.commands import make_noun
+from iamata.cli.nouns import find_word, get_commands
 from iamata.cli.output import IS_DEBUG, IS_JSON, complain
 from iamata.model.reasons import ReasonClass, Refused
 
@@ -49,28 +22,15 @@ SWITCHES: Final = ("--json", "--debug")
 """Belong to every command, and may stand before its name."""
 END_OF_OPTIONS: Final = "--"
 
-app = make_noun("Iamata: health records stay home, consent is proven, learning can be undone.")
-demo.add_to(app)
-verify.add_to(app)
-consents.add_to(wallet.app)
-continuing.add_to(node.app)
-devices.add_to(wallet.app)
-memberships.add_to(wallet.app)
-outbox.add_to(wallet.app)
-training.add_to(study.app)
-asking.add_to(study.app)
-validation.add_to(records.app)
-NOUNS: Final = (
-    *(network, node, member, proposal, person, patient, records, wallet, view),
-    *(access, emergency, study, dataset, model, ledger, sample),
-)
-for noun in NOUNS:
-    app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
-
 
 def main() -> None:
     """Run a command; a refusal is a sentence and an exit code, a bug is named without a traceback."""
-    sys.exit(run(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    gc.disable()  # what is imported stays; to look through it again and again is a quarter of a start
+    get_commands(find_word(place_switches(arguments)))
+    gc.freeze()
+    gc.enable()
+    sys.exit(run(arguments))
 
 
 def run(arguments: list[str]) -> int | str | None:
@@ -102,7 +62,8 @@ def _run(arguments: list[str]) -> int | str | None:
 def start(arguments: Sequence[str]) -> int | str | None:
     """Let the command line be read; a wrong one is explained with its usage, or in JSON."""
     try:
-        code: int | None = app(arguments, prog_name="iamata", standalone_mode=not IS_JSON.get())
+        commands = get_commands(find_word(arguments))
+        code = commands(arguments, prog_name="iamata", standalone_mode=not IS_JSON.get())
     except SystemExit as end:
         return end.code
     except typer.TyperException as error:
