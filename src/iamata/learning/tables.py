@@ -29,6 +29,9 @@ TellRows: TypeAlias = Callable[[Sequence[int]], str]
 """Says where rows stand in their file; they are counted from 0."""
 
 TRUTHS: Final[Mapping[str, int]] = {"false": 0, "true": 1}
+NO_NUMBER: Final = "not a number"
+NO_FLAG: Final = "neither a number nor true or false"
+NO_TRUTH: Final = "none of 0, 1, true and false"
 CATEGORIES_TOLD_MAX: Final = 10
 """More of a column's categories are not listed in a refusal."""
 
@@ -119,7 +122,8 @@ def _is_missing(cell: Cell) -> bool:
 def _parse_column(column: Column, cells: _Cells) -> Floats:
     if isinstance(column, Numeric):
         is_flag = (column.low, column.high) == (0, 1)
-        values = _bound(column, _parse_numbers(cells, is_flag=is_flag), cells)
+        fault = NO_FLAG if is_flag else NO_NUMBER
+        values = _bound(column, _parse_numbers(cells, is_flag=is_flag, fault=fault), cells)
     else:
         values = _parse_categories(column, cells)
     if column.missing == "refuse":
@@ -127,11 +131,11 @@ def _parse_column(column: Column, cells: _Cells) -> Floats:
     return values
 
 
-def _parse_numbers(cells: _Cells, *, is_flag: bool) -> Floats:
-    """Read numbers, and where they are a flag, true and false as such."""
+def _parse_numbers(cells: _Cells, *, is_flag: bool, fault: str) -> Floats:
+    """Read numbers, and where they are a flag, true and false as such; `fault` says what others are."""
     numbers = [_read_number(cell, is_flag=is_flag) for cell in cells.values]
     is_number = np.array([number is not None for number in numbers], dtype=np.bool_)
-    cells.require_each(is_number, Reason.TABLE_CLASHES, "not a number")
+    cells.require_each(is_number, Reason.TABLE_CLASHES, fault)
     values = np.array(numbers, dtype=np.float64)
     cells.require_each(~np.isinf(values), Reason.VALUE_OUT_OF_BOUNDS, "infinite")
     return values
@@ -192,12 +196,13 @@ def _list_some(categories: Sequence[str]) -> str:
 
 
 def _parse_outcome(outcome: Outcome, cells: _Cells) -> Floats:
-    is_flag = outcome.kind == "binary" or (outcome.low, outcome.high) == (0, 1)
-    values = _parse_numbers(cells, is_flag=is_flag)
+    is_binary = outcome.kind == "binary"
+    is_flag = is_binary or (outcome.low, outcome.high) == (0, 1)
+    fault = NO_TRUTH if is_binary else NO_FLAG if is_flag else NO_NUMBER
+    values = _parse_numbers(cells, is_flag=is_flag, fault=fault)
     cells.require_each(~np.isnan(values), Reason.VALUE_MISSING, "the outcome is missing")
-    if outcome.kind == "binary":
-        is_known = np.isin(values, (0.0, 1.0))
-        cells.require_each(is_known, Reason.VALUE_OUT_OF_BOUNDS, "neither 0 nor 1, nor true or false")
+    if is_binary:
+        cells.require_each(np.isin(values, (0.0, 1.0)), Reason.VALUE_OUT_OF_BOUNDS, NO_TRUTH)
     is_within = (values >= outcome.low) & (values <= outcome.high)
     beyond = f"beyond {outcome.low:g} to {outcome.high:g}"
     cells.require_each(is_within, Reason.VALUE_OUT_OF_BOUNDS, beyond)

@@ -67,9 +67,11 @@ class Fitted:
         return pa.table({name: pa.array(cells, pa.float64()) for name, cells in (numbers | added).items()})
 
     def list_coefficients(self) -> pa.Table:
-        """Return a regression's coefficients per standard deviation, each within its 95 % interval.
+        """Return a regression's intercept, and its coefficients, each within its 95 % interval.
 
-        `mean` and `spread` are those by which a term was standardised. Refused of trees and naive Bayes.
+        A coefficient is per standard deviation; `mean` and `spread` are those by which its term was
+        standardised. The intercept has none, and is where all terms are at their means. Refused of trees
+        and naive Bayes.
         """
         if not isinstance(self.model_, LinearModel):
             raise Refused(Reason.INPUT_INVALID, "only regressions have coefficients: explain")

@@ -123,6 +123,7 @@ def test_an_outcome_may_be_true_or_false() -> None:
     [
         (AGE, [1, 121, 2, -3], "age: beyond 0 to 120 (rows [1, 3])"),
         (AGE, [1, "old"], "age: not a number (rows [1])"),
+        (FLAG, ["yes", True], "flag: neither a number nor true or false (rows [0])"),
         (AGE, [float("inf"), 1], "age: infinite (rows [0])"),
         (
             Numeric(name="age", low=0, high=9, missing="refuse"),
@@ -154,18 +155,19 @@ def test_of_many_categories_a_refusal_lists_some() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason"),
+    ("outcome", "reason", "detail"),
     [
-        ([None], Reason.VALUE_MISSING),
-        ([0.5], Reason.VALUE_OUT_OF_BOUNDS),
-        ([2], Reason.VALUE_OUT_OF_BOUNDS),
+        (None, Reason.VALUE_MISSING, "died: the outcome is missing"),
+        (0.5, Reason.VALUE_OUT_OF_BOUNDS, "died: none of 0, 1, true and false"),
+        (2, Reason.VALUE_OUT_OF_BOUNDS, "died: none of 0, 1, true and false"),
+        ("yes", Reason.TABLE_CLASHES, "died: none of 0, 1, true and false"),
     ],
 )
-def test_an_outcome_is_yes_or_no_and_never_missing(outcome: list[Any], reason: Reason) -> None:
+def test_an_outcome_is_true_or_false_and_never_missing(outcome: Any, reason: Reason, detail: str) -> None:
     with pytest.raises(Refused) as refused:
-        parse(AGE, [1], outcome)
+        parse(AGE, [1], [outcome])
 
-    assert refused.value.reason is reason
+    assert (refused.value.reason, refused.value.detail) == (reason, detail)
 
 
 @pytest.mark.parametrize("columns", [{"age": [1]}, {"age": [1, 2], "died": [0]}, {"died": [0]}])
