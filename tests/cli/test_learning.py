@@ -128,6 +128,11 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
     ]
 
 
+def find_says(verified: dict[str, Any], name: str) -> str:
+    (said,) = (one["says"] for one in verified["statements"] if one["name"] == name)
+    return str(said)
+
+
 def test_an_outsider_verifies_with_an_export_alone_what_was_handed_on(learned: LearningStory) -> None:
     said, changed = learned.moments["outside"], learned.refused["changed card"]
 
@@ -137,8 +142,13 @@ def test_an_outsider_verifies_with_an_export_alone_what_was_handed_on(learned: L
         *("permit", "run", "attestations", "standing")
     }
     assert {name for name, found in grounds.items() if found == {"opened"}} == {
-        *("file", "card", "figures", "code", "handed on")
+        *("file", "card", "protocol", "figures", "contents", "code", "handed on")
     }
+    assert "word for word" in find_says(said, "contents")
+    alone = learned.moments["card alone"]
+    assert alone["holds"]
+    assert find_says(alone, "contents").endswith("is at hand: the protocol")
+    assert find_says(alone, "handed on") == f"not there: {said['model']}-protocol.json"
     assert json.loads(changed.err)["reason"] == "FAULT_FOUND"
     assert "changed since, or of another model: changed.md" in json.loads(changed.err)["detail"]
 

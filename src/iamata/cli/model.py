@@ -30,6 +30,7 @@ from iamata.node.model_checks import (
     apply_at_home,
     apply_at_node,
     check_handed_on,
+    name_protocol,
     read_handed_on,
     verify_outside,
 )
@@ -82,7 +83,7 @@ def show_(
         typer.Option(
             "--card",
             metavar="FILE",
-            help="Write its card to this new file (Markdown), and its figures beside it.",
+            help="Write its card to this new file (Markdown); beside it its figures, and the protocol.",
         ),
     ] = None,
     file: Annotated[
@@ -95,10 +96,12 @@ def show_(
         view = place.engine.snapshot()
         entry = get_model(view, chosen)
         row = describe_model(view, chosen, entry, at_ms=tell_time(place))
-        fetch = partial(fetch_document, place, owner=get_study(view, entry.study).owner)
+        study = get_study(view, entry.study)
+        fetch = partial(fetch_document, place, owner=study.owner)
         documents = {} if file is None else {file: fetch(entry.content)}
         if card is not None:
             documents |= gather_card(card, fetch(entry.card), fetch)
+            documents[card.with_name(name_protocol(chosen))] = fetch(study.protocol)
     write_all(documents)
     show(
         row,
@@ -138,13 +141,16 @@ def verify(
     ] = None,
     card: Annotated[
         Path | None,
-        typer.Option("--card", metavar="FILE", help="What you have as its card, with figures beside it."),
+        typer.Option(
+            "--card", metavar="FILE", help="What you have as its card, with all that was beside it."
+        ),
     ] = None,
     export: ExportOption = None,
     genesis: GenesisOption = None,
 ) -> None:
     """Say of everything that a model rests on whether it is proven, opened or attested."""
-    chosen, handed = read_id(model, ModelId), read_handed_on(card)
+    chosen = read_id(model, ModelId)
+    handed = read_handed_on(card, chosen)
     raw = None if file is None else read_file(file, bytes_max=MODEL_BYTES_MAX)
     if export is not None:
         is_alone = home is None and node is None and wallet is None

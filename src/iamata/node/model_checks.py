@@ -111,12 +111,18 @@ def verify_outside(
     return view, verify_model(evidence, model, file=file)
 
 
-def read_handed_on(card: Path | None) -> dict[str, bytes]:
-    """Read a card, which comes first, and those of the files that it names which are beside it."""
+def name_protocol(model: ModelId) -> str:
+    """Name the file beside a model's card that has its study's protocol, for a card follows from it."""
+    return f"{model}-protocol.json"
+
+
+def read_handed_on(card: Path | None, model: ModelId) -> dict[str, bytes]:
+    """Read a card, which comes first, and those of the files that belong beside it which are there."""
     if card is None:
         return {}
     raw = read_file(card, bytes_max=MODEL_BYTES_MAX)
-    beside = [name for name in list_figures(raw) if card.with_name(name).is_file()]
+    wanted = (name_protocol(model), *list_figures(raw))
+    beside = [name for name in wanted if card.with_name(name).is_file()]
     return {card.name: raw} | {
         name: read_file(card.with_name(name), bytes_max=MODEL_BYTES_MAX) for name in beside
     }
@@ -127,14 +133,16 @@ def check_handed_on(view: LedgerView, model: ModelId, handed: Mapping[str, bytes
     if not handed:
         return []
     (name, card), *_ = handed.items()
-    wanted = {name: get_model(view, model).card} | list_figures(card)
+    entry = get_model(view, model)
+    protocol = get_study(view, entry.study).protocol
+    wanted = {name: entry.card, name_protocol(model): protocol} | list_figures(card)
     changed = [name for name, raw in handed.items() if name_document(raw) != wanted[name]]
     missing = [name for name in wanted if name not in handed]
     says = [
         f"changed since, or of another model: {', '.join(changed)}" if changed else "",
         f"not there: {', '.join(missing)}" if missing else "",
     ]
-    told = "; ".join(filter(None, says)) or "the card and its files are those that the ledger names"
+    told = "; ".join(filter(None, says)) or "the card, and all that belongs to it, is what the ledger names"
     return [Statement(name="handed on", ground=Ground.OPENED, holds=not changed, says=told)]
 
 

@@ -231,7 +231,9 @@ def _check_contents(evidence: Evidence, whole: _Whole, model: ModelId, file: byt
     given = file if is_given else evidence.find_document(whole.entry.content)
     found = {} if card is None else _find_figures(evidence, card)
     if card is None or protocol is None or given is None or None in found.values():
-        says = "the card was not compared: not all that it follows from is at hand"
+        named = {"the card": card, "the protocol": protocol, "the model's file": given} | found
+        missing = ", ".join(name for name, raw in named.items() if raw is None)
+        says = f"the card was not compared, for not all that it follows from is at hand: {missing}"
         return _say("contents", Ground.ATTESTED, says=says)
     entry, datasets = whole.entry, tuple(dataset for _, dataset in whole.datasets)
     lineage = partial(Lineage, study_id=entry.study, study=whole.study, datasets=datasets)

@@ -143,6 +143,10 @@ class LearningStory:
         outside = ("model", "verify", model, "--export", export, "--file", folder / "model.json", "--json")
         self.moments["outside"] = call(*outside, "--card", folder / "card.md").document
         self.refused["changed card"] = call(*outside, "--card", changed)
+        (folder / "alone").mkdir()
+        alone = (folder / "card.md").rename(folder / "alone" / "card.md")
+        self.moments["card alone"] = call(*outside, "--card", alone).document
+        alone.rename(folder / "card.md")
 
     def use(self, model: str) -> None:
         """Let a doctor ask it about a patient, who sees that."""
