@@ -23,11 +23,10 @@ class Refused(reasons.Refused):
 
 
 def speaking(act: Callable[Given, Told]) -> Callable[Given, Told]:
-    """Make a function refuse in a sentence, and show nothing of what it called."""
+    """Make a function refuse in a sentence, whose traceback shows nothing of what it called."""
 
     @wraps(act)
     def speak(*given: Given.args, **named: Given.kwargs) -> Told:
-        __tracebackhide__ = True  # notebooks and pytest leave this frame out
         try:
             return act(*given, **named)
         except reasons.Refused as refused:
