@@ -102,7 +102,7 @@ PINNED: Final = {
     "study review": f"{STUDY} salt",
     "study revoke": f"{STUDY} salt",
     "study show": f"{STUDY} answers datasets method models question runs title",
-    "study train": "card file is_overdue model rounds run status study supersedes",
+    "study train": "card file is_overdue model rounds run sites status study supersedes",
     "verify": "app_hash checked height is_by_one_signer late_pending network",
     "view run": "columns may_be_incomplete problems resources resources_per_s rows",
     "wallet accesses": "accesses",

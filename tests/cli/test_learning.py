@@ -79,6 +79,9 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
         ("for what people judge", 3, "PURPOSE_NOT_PERMITTED", "--judged): the researcher has not agreed"),
         ("judged by a file", 2, "INPUT_INVALID", "no file"),
         ("built twice", 5, "DATASET_NOT_ACTIVE", ""),
+        ("trained without a site", 7, "TOO_FEW_SITES", "fewer than three"),
+        ("trained without who is no site", 3, "NOT_A_SITE", "east, north, south, and not institute"),
+        ("trained without no name", 2, "INPUT_INVALID", ""),
         ("trained by a patient", 4, "WALLET_NOT_FOUND", "not known to institute"),
         ("changed file", 1, "FAULT_FOUND", "was changed"),
         ("asked by a stranger", 4, "NOT_FOUND", ""),
@@ -103,7 +106,7 @@ def test_training_reports_rounds_of_every_site(learned: LearningStory) -> None:
     trained = learned.heard["study train"]
 
     assert trained["status"] == "current"
-    assert sorted(trained["rounds"]) == list(HOSPITALS)
+    assert sorted(trained["rounds"]) == trained["sites"] == list(HOSPITALS)
     assert len(set(trained["rounds"].values())) == 1
 
 

@@ -10,6 +10,7 @@ from asking_story import RATE, SCHEMA
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.protocols import Questions
 from iamata.model.instants import compute_day, format_day
+from iamata.model.reasons import Reason, Refused
 from iamata.notebook import Notebook, Step, open_node
 from iamata.testing.learning import draw_rows, write_protocol
 from iamata.testing.stage import Answer, call
@@ -61,7 +62,7 @@ def test_a_study_is_proposed_and_a_model_trained_at_a_node(tmp_path: Path) -> No
     assert dataset in described
     assert "What may be done with its data is known at its custodian." in described
     assert dataset in (tmp_path / "croissant.json").read_text(encoding="utf-8")
-    assert trained["status"] == "current"
+    assert (trained["status"], trained["sites"]) == ("current", list(SITES))
     assert json.loads(refused.err)["reason"] == "PERMIT_NOT_ACTIVE"
     verified = ask("model", "verify", trained["model"], "--home", home, "--file", file, "--json").document
     assert verified["holds"]
@@ -85,6 +86,9 @@ def learn_again(book: Notebook, study: str, old: str) -> None:
     assert book.read_model(new).list_coefficients() == book.read_model(old).list_coefficients()
     status = {row["model"]: row["status"] for row in book.models().to_pylist()}
     assert status == {old: "superseded", new: "current"}
+    with pytest.raises(Refused) as refused:
+        book.train(study, without=SITES[:1])
+    assert refused.value.reason is Reason.TOO_FEW_SITES
 
 
 def propose_again(book: Notebook, protocol: Path, until: str) -> None:

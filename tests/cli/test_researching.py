@@ -56,6 +56,7 @@ class Researched:
                 "no condition": refuse(lambda: book.count(asked, "smokes")),
                 "no question": refuse(lambda: book.ask(asked, {"type": "sum"})),
                 "no study": refuse(lambda: book.train("a" * 26)),
+                "too few left": refuse(lambda: book.train(self.study, without=["north"])),
                 "no training": refuse(lambda: book.train(asked)),
                 "another file": refuse(lambda: book.verify(self.model, file=self.changed)),
             }

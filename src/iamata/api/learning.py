@@ -90,7 +90,9 @@ def keep(serving: Serving, caller: Caller, body: bodies.Document) -> bodies.Docu
 def start_run(serving: Serving, caller: Caller, body: bodies.RunBody) -> bodies.StartedRun:
     """Begin a training for a researcher of the staff; this node registers what comes of it."""
     _require_role(serving, caller, Role.RESEARCHER)
-    run = studies.start_run(serving.office, body.study, caller.person, supersedes=body.supersedes)
+    run = studies.start_run(
+        serving.office, body.study, caller.person, supersedes=body.supersedes, without=body.without
+    )
     serving.learning.register(run, supersedes=body.supersedes)
     return bodies.StartedRun(run=run)
 

@@ -14,7 +14,7 @@ from iamata.cli.places import NodeOption, PlaceOption, open_place
 from iamata.model.ids import MemberId, ModelId, StudyId
 from iamata.node import researching
 from iamata.node.steps import Step, Tell, spell_round
-from iamata.workflows.lineages import get_model
+from iamata.workflows.lineages import get_model, list_model_sites
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +31,10 @@ def train(
     supersedes: Annotated[
         str | None, typer.Option("--supersedes", metavar="MODEL", help="The model whose place it takes.")
     ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="SITE", help="A site that takes no part; repeat it."),
+    ] = None,
 ) -> None:
     """Train on the datasets that stand, by sums alone, and put the model on record."""
     chosen = read_id(study, StudyId)
@@ -38,13 +42,23 @@ def train(
     rounds: dict[MemberId, int] = {}
     with open_place(home, node, wallet) as place, make_progress() as progress:
         model = researching.train(
-            place, wallet, chosen, supersedes=older, tell=make_teller(progress, rounds)
+            place,
+            wallet,
+            chosen,
+            supersedes=older,
+            without=without or (),
+            tell=make_teller(progress, rounds),
         )
         view = place.engine.snapshot()
-        row = describe_model(view, model, get_model(view, model), at_ms=tell_time(place))
+        entry = get_model(view, model)
+        row = describe_model(view, model, entry, at_ms=tell_time(place))
+        sites = list_model_sites(view, entry)
     show(
-        row | {"rounds": dict(sorted(rounds.items()))},
-        [f"Model {model} is {spell_overdue(row)}.", f"Check it with: iamata model verify {model}"],
+        row | {"rounds": dict(sorted(rounds.items())), "sites": sites},
+        [
+            f"Model {model} is {spell_overdue(row)}, learned at {', '.join(sites)}.",
+            f"Check it with: iamata model verify {model}",
+        ],
     )
 
 

@@ -37,9 +37,11 @@ class StaffClient:
         query = bodies.ProtocolQuery(study=study)
         return self._connection.get("/v1/protocols", bodies.Document, query).content
 
-    def start_run(self, study: StudyId, *, supersedes: ModelId | None) -> RunId:
-        """Have a training begun; the node registers what comes of it."""
-        body = bodies.RunBody(study=study, supersedes=supersedes)
+    def start_run(
+        self, study: StudyId, *, supersedes: ModelId | None, without: Sequence[MemberId] = ()
+    ) -> RunId:
+        """Have a training begun, without some sites; the node registers what comes of it."""
+        body = bodies.RunBody(study=study, supersedes=supersedes, without=tuple(without))
         return self._connection.post("/v1/runs", bodies.StartedRun, body).run
 
     def tell_standing(self, run: RunId) -> Standing:

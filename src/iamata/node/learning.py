@@ -1,6 +1,7 @@
 """Train or ask from a home: a study's owner carries, and each site that is served here takes part."""
 
 import threading
+from collections.abc import Sequence
 
 from iamata.learning.questions import Question
 from iamata.ledger.entries import RunStatus
@@ -24,11 +25,12 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     owner: MemberId,
     researcher: PersonId,
     supersedes: ModelId | None = None,
+    without: Sequence[MemberId] = (),
     tell: Tell,
 ) -> ModelId:
     """Start a run on what stands, let the sites here take part, await the others, register the model."""
     office = home.get_office(owner)
-    run = studies.start_run(office, study, researcher, supersedes=supersedes)
+    run = studies.start_run(office, study, researcher, supersedes=supersedes, without=without)
     take_part_here(home, office, run, tell=tell)
     return studies.register_model(office, run, supersedes=supersedes)
 

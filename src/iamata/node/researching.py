@@ -86,16 +86,32 @@ def propose(
     return studying.propose(place, sign_as(place, held, owner)[1], document, proposal, owner=owner)
 
 
-def train(
-    place: Home | RemotePlace, wallet: Path, study: StudyId, *, supersedes: ModelId | None, tell: Tell
+def train(  # noqa: PLR0913  where and for whom, of what, in whose place, without whom, and who is told
+    place: Home | RemotePlace,
+    wallet: Path,
+    study: StudyId,
+    *,
+    supersedes: ModelId | None,
+    without: Sequence[str] = (),
+    tell: Tell,
 ) -> ModelId:
-    """Train on the datasets that stand, and put the model on record, for the owner's researcher."""
+    """Train on the datasets that stand, and put the model on record, for the owner's researcher.
+
+    The sites in `without` take no part.
+    """
+    left_out = tuple(dict.fromkeys(map(read_member, without)))
     with watching(tell) as hear:
         if isinstance(place, RemotePlace):
-            return train_at_node(place, study, supersedes=supersedes, tell=hear)
+            return train_at_node(place, study, supersedes=supersedes, without=left_out, tell=hear)
         owner, researcher = _sign_as_researcher(place, wallet, study)
         return learning.train(
-            place, study, owner=owner, researcher=researcher, supersedes=supersedes, tell=hear
+            place,
+            study,
+            owner=owner,
+            researcher=researcher,
+            supersedes=supersedes,
+            without=left_out,
+            tell=hear,
         )
 
 

@@ -1,12 +1,12 @@
 """Train or ask at a node: the owner's begins and registers, the sites' take part, who asked looks on."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from iamata.ledger.entries import Run, RunStatus
 from iamata.ledger.tables import RUNS
-from iamata.model.ids import ModelId, RunId, StudyId
+from iamata.model.ids import MemberId, ModelId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.places import RemotePlace
 from iamata.node.steps import Step, Tell
@@ -17,9 +17,16 @@ from iamata.workflows.run_rounds import Round
 LOOK_S: Final = 0.25
 
 
-def train_at_node(place: RemotePlace, study: StudyId, *, supersedes: ModelId | None, tell: Tell) -> ModelId:
+def train_at_node(
+    place: RemotePlace,
+    study: StudyId,
+    *,
+    supersedes: ModelId | None,
+    without: Sequence[MemberId] = (),
+    tell: Tell,
+) -> ModelId:
     """Have a training begun, and wait for its model; refuse for the reason that a site gives."""
-    run_id = place.staff.start_run(study, supersedes=supersedes)
+    run_id = place.staff.start_run(study, supersedes=supersedes, without=without)
     await_run(place, run_id, tell=tell)
     return next(model for model, of_run in trace(place.engine).models.items() if of_run == run_id)
 

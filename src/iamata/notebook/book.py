@@ -153,16 +153,26 @@ class Notebook:
         self.refresh()
         return study
 
-    def train(self, study: str, *, supersedes: str | None = None, tell: Tell = ignore) -> ModelId:
+    def train(
+        self,
+        study: str,
+        *,
+        supersedes: str | None = None,
+        without: Sequence[str] = (),
+        tell: Tell = ignore,
+    ) -> ModelId:
         """Train on the datasets that stand, by sums alone, and return the model's id once it is on record.
 
+        `without` are sites that take no part, say because their nodes are down; three have to be left.
         `tell` hears how far each site has come, as with `tell=print`, one step at a time but from any
         thread. At a home that is each round of each site; a node is asked where they are from time
         to time.
         """
         older = None if supersedes is None else ModelId(supersedes)
         wallet = self._get_wallet()
-        model = researching.train(self._place, wallet, StudyId(study), supersedes=older, tell=tell)
+        model = researching.train(
+            self._place, wallet, StudyId(study), supersedes=older, without=without, tell=tell
+        )
         self.refresh()
         return model
 

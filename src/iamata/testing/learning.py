@@ -7,7 +7,7 @@ smokes, so a test can hold coefficients against it and against a fit on all rows
 import math
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -144,9 +144,9 @@ class StudyWorld:
         rows: PatientRows = self.rows[site]
         return datasets.build_dataset(self.offices[site], study or self.study, rows, conditions)
 
-    def start(self) -> RunId:
+    def start(self, *, without: Sequence[MemberId] = ()) -> RunId:
         """Let the institute begin a run on what stands."""
-        return studies.start_run(self.offices[OWNER], self.study, self.rosa.id)
+        return studies.start_run(self.offices[OWNER], self.study, self.rosa.id, without=without)
 
     def train(
         self, run: RunId, *, wrap: Wrap = lambda _, carrier: carrier, silence_s: float = SILENCE_S_MAX
@@ -168,9 +168,9 @@ class StudyWorld:
             thread.join()
         return came
 
-    def learn(self, *, supersedes: ModelId | None = None) -> ModelId:
+    def learn(self, *, supersedes: ModelId | None = None, without: Sequence[MemberId] = ()) -> ModelId:
         """Train on what stands, and put the model on record."""
-        run = self.start()
+        run = self.start(without=without)
         came = self.train(run)
         for one in came.values():
             if isinstance(one, BaseException):

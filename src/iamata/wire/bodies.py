@@ -14,6 +14,7 @@ from iamata.learning.tables import Cell
 from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.envelope import TRANSACTION_BYTES_MAX
 from iamata.ledger.receipts import Checkpoint, GrowthProof, Path, Receipt
+from iamata.ledger.transactions.studies import SITES_MAX
 from iamata.model.ids import (
     AccessId,
     DatasetId,
@@ -401,10 +402,11 @@ class Document(Body):
 
 
 class RunBody(Body):
-    """Which study to train for, and in whose place the model is to be."""
+    """Which study to train for, in whose place the model is to be, and which sites are left out."""
 
     study: StudyId
     supersedes: ModelId | None = None
+    without: Annotated[tuple[MemberId, ...], msgspec.Meta(max_length=SITES_MAX)] = ()
 
 
 class QuestionBody(Body):

@@ -4,7 +4,7 @@ from iamata.learning.answers import decode_answer
 from iamata.learning.protocols import Protocol
 from iamata.learning.wording import spell_answer, spell_question
 from iamata.ledger.entries import Attestation
-from iamata.workflows.model_cards import FILES, Card, Lineage, Worth
+from iamata.workflows.model_cards import FILES, Card, Lineage, Worth, spell_sites
 
 
 def write_answer_card(
@@ -22,7 +22,7 @@ def write_answer_card(
         "",
         f"- Network `{lineage.network}`",
         f"- Study `{lineage.study_id}` of {study.owner}, run `{lineage.run_id}`",
-        f"- Sites: {', '.join(study.sites)}; reviewed by {', '.join(study.approvals)}",
+        spell_sites(lineage),
         f"- Purpose: {study.purpose}; data use {', '.join(study.uses)}",
         f"- Code reviewed and run: `{study.code}`; protocol `{study.protocol}`",
         f"- Answer (SHA-256): `{attested.model}`; transcript of sums `{attested.transcript}`",

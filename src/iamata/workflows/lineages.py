@@ -112,6 +112,12 @@ def list_sites(view: LedgerView, run: Run) -> list[MemberId]:
     return [dataset.custodian for dataset in list_run_datasets(view, run)]
 
 
+def list_model_sites(view: LedgerView, model: Model) -> list[MemberId]:
+    """List whose datasets a model was learned from."""
+    run = RUNS.find(view, model.run)
+    return [] if run is None else list_sites(view, run)
+
+
 def is_overdue(dataset: Dataset, *, at_ms: Instant) -> bool:
     """Tell whether a custodian owes its word on a dataset: nothing more may be learned from it."""
     return dataset.status is DatasetStatus.ACTIVE and at_ms > dataset.confirm_until_ms

@@ -19,7 +19,7 @@ from iamata.learning.methods import count_rounds, spell_method, spell_patients, 
 from iamata.learning.protocols import MICRO, Private, Protocol
 from iamata.learning.worth import CURVES, draw_curves, list_metrics, write_worth
 from iamata.ledger.entries import Attestation, Dataset, Study
-from iamata.model.ids import Digest, ModelId, NetworkId, RunId, StudyId, encode_digest
+from iamata.model.ids import Digest, MemberId, ModelId, NetworkId, RunId, StudyId, encode_digest
 
 NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
 WORTH: Final = "evaluation.json"
@@ -41,6 +41,10 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     run_id: RunId
     datasets: tuple[Dataset, ...]
     """What the run read, a dataset of each site that took part."""
+
+    def list_sites(self) -> list[MemberId]:
+        """List who took part, in the run's order."""
+        return [one.custodian for one in self.datasets]
 
 
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +103,14 @@ def write_card(  # noqa: PLR0913  all that a card follows from
     return Card(text="\n".join(lines).encode("utf-8"), figures=figures)
 
 
+def spell_sites(lineage: Lineage) -> str:
+    """Say on a card who took part, which of the study's sites did not, and who reviewed the study."""
+    study, sites = lineage.study, lineage.list_sites()
+    others = [one for one in study.sites if one not in sites]
+    without = f" (without {', '.join(others)})" if others else ""
+    return f"- Sites: {', '.join(sites)}{without}; reviewed by {', '.join(study.approvals)}"
+
+
 def list_figures(card: bytes) -> dict[str, Digest]:
     """List the files that belong beside a card, with what each one's SHA-256 has to be."""
     found = _FILE.findall(_read_files(card))
@@ -143,7 +155,7 @@ def _write_front(
         metrics = [
             {"type": kind, "name": name, "value": value} for kind, name, value in list_metrics(evaluation)
         ]
-        sites = ", ".join(lineage.study.sites)
+        sites = ", ".join(lineage.list_sites())
         result = {
             "task": {"type": task},
             "dataset": {
@@ -168,7 +180,7 @@ def _write_details(
     yield f"- Study `{lineage.study_id}` of {study.owner}, run `{lineage.run_id}`"
     yield f"- Outcome: {_join(protocol.schema.outcome.name)} ({OUTCOMES[protocol.schema.outcome.kind]})"
     yield f"- Columns: {len(protocol.schema.get_features()):,}, in the protocol with their bounds"
-    yield f"- Sites: {', '.join(study.sites)}; reviewed by {', '.join(study.approvals)}"
+    yield spell_sites(lineage)
     yield f"- Code reviewed and run: `{study.code}`; protocol `{study.protocol}`"
     yield f"- Model file (SHA-256): `{attested.model}`; transcript of sums `{attested.transcript}`"
     yield ""

@@ -87,7 +87,7 @@ class _Carried:
             del self.rounds[dropped]
 
     def tell_standing(self) -> Standing:
-        """Tell of the round that most sites entered last, of equals the newest: no single one decides."""
+        """Tell of the round that most sites entered last; of equals, of the newest."""
         latest = [one.latest for one in self.heard.values()]
         digest = max(reversed(self.rounds), key=latest.count)
         entered = statistics.median_low(one.entered for one in self.heard.values() if one.latest == digest)

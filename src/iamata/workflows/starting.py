@@ -1,10 +1,11 @@
 """How a study's owner begins a run, be it to train or to answer a question."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from iamata.learning.secure_sum.plans import SITES_MIN
-from iamata.ledger.entries import Dataset, ModelStatus, Study
-from iamata.ledger.tables import DATASETS, MODELS
+from iamata.ledger.entries import Dataset, MemberStatus, ModelStatus, Study
+from iamata.ledger.tables import DATASETS, MEMBERS, MODELS
 from iamata.ledger.transactions.models import MODELS_MAX
 from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
@@ -21,13 +22,23 @@ RUN_MS: Final = MS_PER_HOUR
 assert RUN_MS <= RUN_MS_MAX  # noqa: S101  what we ask for is what the rules allow
 
 
-def list_standing(office: Office, view: LedgerView, study: Study) -> tuple[DatasetId, ...]:
-    """List a study's datasets that stand, in their custodians' order; refuse where there is none."""
+def list_standing(
+    office: Office, view: LedgerView, study: Study, *, without: Sequence[MemberId] = ()
+) -> tuple[DatasetId, ...]:
+    """List a study's datasets that stand, in their custodians' order; refuse where there is none.
+
+    Those of suspended members do not, and the sites in `without` are left out.
+    """
+    unknown = [one for one in without if one not in study.sites]
+    known = f"the study's sites are {', '.join(study.sites)}, and not {', '.join(unknown)}"
+    require(not unknown, Reason.NOT_A_SITE, known)
     now_ms = office.tell_time(view)
     standing: dict[MemberId, DatasetId] = {}
     for dataset_id in study.datasets:
         dataset = DATASETS.find(view, dataset_id)
-        if dataset is not None and dataset.confirm_until_ms > now_ms:
+        if dataset is None or dataset.custodian in without or not _is_active(view, dataset.custodian):
+            continue
+        if dataset.confirm_until_ms > now_ms:
             standing[dataset.custodian] = dataset_id
     require(bool(standing), Reason.DATASET_NOT_ACTIVE, "no site has one that stands")
     return tuple(standing[one] for one in sorted(standing))
@@ -35,7 +46,7 @@ def list_standing(office: Office, view: LedgerView, study: Study) -> tuple[Datas
 
 def require_fruitful(view: LedgerView, datasets: tuple[DatasetId, ...]) -> None:
     """Refuse before anything is spent where nothing can come of a run, or the ledger would not take it."""
-    few = "a sum over fewer than three: the other sites have no dataset that stands, and may build one"
+    few = "a sum over fewer than three: the sites that are not left out and have no dataset may build one"
     require(len(datasets) >= SITES_MIN, Reason.TOO_FEW_SITES, few)
     entries = [entry for one in datasets if (entry := DATASETS.find(view, one)) is not None]
     is_room = all(_count_in_use(view, one) < MODELS_MAX for one in entries)
@@ -50,6 +61,11 @@ def require_supersedable(view: LedgerView, study_id: StudyId, model: ModelId | N
             older is not None and older.study == study_id and older.status is not ModelStatus.SUPERSEDED
         )
         require(is_older, Reason.UNKNOWN_MODEL, "no model of this study's that is in its place")
+
+
+def _is_active(view: LedgerView, name: MemberId) -> bool:
+    member = MEMBERS.find(view, name)
+    return member is not None and member.status is MemberStatus.ACTIVE
 
 
 def _count_in_use(view: LedgerView, dataset: Dataset) -> int:

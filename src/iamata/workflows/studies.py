@@ -1,7 +1,7 @@
 """A study from its proposal to its models, on the owner's and the reviewers' side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -172,12 +172,18 @@ def revoke_permit(revoker: Author, study_id: StudyId, *, grounds: str) -> bytes:
 
 
 def start_run(
-    office: Office, study_id: StudyId, researcher: PersonId, *, supersedes: ModelId | None = None
+    office: Office,
+    study_id: StudyId,
+    researcher: PersonId,
+    *,
+    supersedes: ModelId | None = None,
+    without: Sequence[MemberId] = (),
 ) -> RunId:
     """Begin a training on every dataset of a study that stands; refused where the budget is exhausted.
 
     Refused before anything is spent, too, where no model could come of it, or none be put on record.
-    It is over with its permit at the latest. `supersedes` is remembered, should this node be killed.
+    It is over with its permit at the latest. `supersedes` is remembered, should this node be killed; the
+    sites in `without` take no part.
     """
     view = office.take_view()
     study = get_study(view, study_id)
@@ -185,7 +191,8 @@ def start_run(
     require(not protocol.is_for_questions, Reason.PERMIT_DOES_NOT_COVER, NOT_FOR_TRAINING)
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require_supersedable(view, study_id, supersedes)
-    datasets, run = list_standing(office, view, study), RunId(office.author.make_id())
+    datasets = list_standing(office, view, study, without=without)
+    run = RunId(office.author.make_id())
     require_fruitful(view, datasets)
     undertake(office.custody, OWN, Undertaking(run=run, supersedes=supersedes))
     submit_run(office, study_id, researcher, run=run, datasets=datasets)

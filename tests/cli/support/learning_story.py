@@ -102,7 +102,11 @@ class LearningStory:
         self.moments["dataset shown"] = {"out": self.stage("dataset", "show", listed[0]["dataset"]).out}
         stranger = ("--wallet", self.stage.patient_wallet(SITE, 0))
         self.refused["trained by a patient"] = self.stage("study", "train", study, *stranger, "--json")
-        return str(self.ask("study train", study, "--wallet", self.stage.wallet("rosa"))["model"])
+        rosa = ("--wallet", self.stage.wallet("rosa"))
+        for name, left_out in (("a site", SITE), ("who is no site", "institute"), ("no name", "a b")):
+            without = ("--without", left_out, "--json")
+            self.refused[f"trained without {name}"] = self.stage("study", "train", study, *rosa, *without)
+        return str(self.ask("study train", study, *rosa)["model"])
 
     def refuse_tables(self, study: str) -> None:
         """Try tables that cannot be used."""

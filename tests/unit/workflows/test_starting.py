@@ -5,10 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from iamata.ledger.events import RunStarted
-from iamata.model.ids import ModelId, RunId, StudyId
+from iamata.ledger.transactions.proposals import CastVote, OpenProposal, SuspendMember
+from iamata.model.ids import MemberId, ModelId, ProposalId, RunId, StudyId
+from iamata.model.instants import Day
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import FOUNDERS, OWNER, SITES, StudyWorld, write_protocol
 from iamata.workflows import starting, studies
+from iamata.workflows.lineages import get_model, list_model_sites
 
 
 def refuse(work: Callable[[], object]) -> Reason:
@@ -40,6 +43,67 @@ def test_a_run_of_which_nothing_can_come_is_not_begun() -> None:
     assert studies.list_unregistered(office) == []
     events = [leaf.event for _, leaf in world.world.engine.events(0)]
     assert sum(isinstance(one, RunStarted) for one in events) == 2
+
+
+def test_an_owner_goes_on_without_a_site() -> None:
+    world = StudyWorld(patients=12)
+    for site in SITES:
+        world.build(site)
+    lost, *others = SITES
+
+    model = world.learn(without=(lost,))
+    suspend(world, lost)
+    later = world.learn()
+
+    view = world.world.engine.snapshot()
+    for one in (model, later):
+        entry = get_model(view, one)
+        card = world.read_model(entry.card).decode()
+        assert list_model_sites(view, entry) == others
+        assert f"- Sites: {', '.join(others)} (without {lost}); reviewed by" in card
+        assert "each a sum over 3 sites" in card
+
+
+@pytest.mark.parametrize(
+    ("without", "reason", "detail"),
+    [
+        ((MemberId("nobody"),), Reason.NOT_A_SITE, "hospital-c, hospital-d, and not nobody"),
+        ((OWNER, SITES[0]), Reason.NOT_A_SITE, "and not institute"),
+        (SITES[:2], Reason.TOO_FEW_SITES, "fewer than three"),
+        (SITES, Reason.DATASET_NOT_ACTIVE, "no site"),
+    ],
+)
+def test_whom_an_owner_cannot_leave_out_is_said(
+    built: StudyWorld, without: tuple[MemberId, ...], reason: Reason, detail: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        built.start(without=without)
+
+    assert refused.value.reason is reason
+    assert detail in str(refused.value.detail)
+
+
+@pytest.fixture(scope="module")
+def built() -> StudyWorld:
+    """Set a study up to where its datasets are posted."""
+    world = StudyWorld(patients=12)
+    for site in SITES:
+        world.build(site)
+    return world
+
+
+def suspend(world: StudyWorld, member: MemberId) -> None:
+    """Let the others suspend a member."""
+    proposal = ProposalId(world.world.derive_id("suspend", member))
+    first, *others = [one for one in FOUNDERS if one != member]
+    world.world.administrator(first).author.submit(
+        OpenProposal,
+        proposal=proposal,
+        action=SuspendMember(member=member),
+        until_day=Day(world.world.today + 7),
+    )
+    for voter in others[:3]:
+        world.world.administrator(voter).author.submit(CastVote, proposal=proposal, is_approval=True)
 
 
 def test_a_dataset_takes_no_more_models_than_the_ledger_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
