@@ -28,7 +28,6 @@ PATIENCE_S: Final = 10
 """A process that does not take a question, or does not answer one, within this time is killed."""
 
 _FRAME: Final = struct.Struct(">I")
-_GRACE_S: Final = 5
 _PIPE_BYTES: Final = 1024 * 1024
 _READ_BYTES_MAX: Final = 1024 * 1024
 _PROGRAM: Final = """
@@ -109,32 +108,24 @@ class WorkerProcess:
     def give_up(self) -> None:
         """Let go of a process that fails. What it owes never comes."""
         self._failures += 1
-        self._kill()
+        self.close()
 
     def discard(self) -> None:
-        """End the process at once; what it owes is not wanted any more."""
-        self._kill()
+        """End the process; what it owes is not wanted any more."""
+        self.close()
         self._under_way = 0
 
     def close(self) -> None:
-        """End the process, if there is one."""
+        """End the process at once, if there is one: it keeps nothing, and may be loading modules still."""
         process, self._process = self._process, None
         if process is None:
             return
+        process.kill()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        try:
-            process.wait(timeout=_GRACE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-        self.close()
+        process.wait()
 
     def _has_output(self) -> bool:
         stream = self._process.stdout if self._process is not None else None
