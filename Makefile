@@ -27,7 +27,7 @@ demo: $(RUNTIME)  ## run the whole network in one process
 	@$(BIN)/iamata demo
 
 test: $(DEV)  ## run every test
-	@$(BIN)/python -m pytest -m network
+	@$(BIN)/python -m pytest -m network -n 2 --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m "not network" -n auto --no-loadscope-reorder
 
 lint: $(DEV)  ## check style, format and the direction of imports

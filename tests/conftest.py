@@ -34,7 +34,14 @@ NETWORKS: Final = (
     "tests/cli/test_continuing.py",
     "tests/cli/test_learning_at_nodes.py",
 )
-"""Tests that run networks of processes: alone, for they share ports and need the machine to themselves."""
+"""Tests that run networks of processes: two at a time, each with ports of its own, beside nothing else."""
+LONG_NETWORKS: Final = (
+    "tests/faults/test_validators.py",
+    "tests/faults/test_crash.py",
+    "tests/faults/test_joining.py",
+    "tests/faults/test_demo_validators.py",
+)
+"""Those of them that take minutes."""
 LONG: Final = (
     "tests/faults/test_flips.py",
     "tests/docs/test_commands.py",
@@ -67,7 +74,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that no process is left alone with it in the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG + LONG_NETWORKS))
 
 
 def is_network(place: str) -> bool:
