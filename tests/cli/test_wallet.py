@@ -4,9 +4,16 @@ import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from iamata.cli.wallet import spell_wallet
+from iamata.consent.terms import Ruling, Terms
+from iamata.ledger.entries import Consent, ConsentStatus
+from iamata.model.ids import Commitment, ConsentId, MemberId, PatientId
+from iamata.model.instants import Day, Instant
 from iamata.testing.stage import Stage
+from iamata.workflows.wallets import KeptTerms
 
 GRANT = (
     "--to",
@@ -98,6 +105,24 @@ def test_a_consent_goes_out_and_comes_back_as_fhir(stage: Stage) -> None:
     assert json.loads(printed)["resourceType"] == "Consent"
     assert before == after
     assert ask_for(stage, share(stage)) == 0
+
+
+def test_a_consent_is_active_through_its_last_day_and_then_expired() -> None:
+    day, patient = Day(20_000), PatientId("p" * 26)
+    terms = Terms(decision=Ruling.PERMIT, recorded_ms=Instant(0), policy="urn:test")
+    kept = KeptTerms(
+        consent=ConsentId("c" * 26), patient=patient, terms=terms, salt="s" * 43, until_day=day
+    )
+    entry = Consent(patient=patient, custodian=MemberId("north"), terms=Commitment("t" * 43), until_day=day)
+    withdrawn = msgspec.structs.replace(entry, status=ConsentStatus.WITHDRAWN)
+
+    def tell(one: Consent, today: int) -> str:
+        return spell_wallet((), [(kept, one)], today=Day(today))[0]
+
+    name = f"Consent {kept.consent} at north is"
+    assert tell(entry, day) == f"{name} active, until 2024-10-04:"
+    assert tell(entry, day + 1) == f"{name} expired: it held until 2024-10-04:"
+    assert tell(withdrawn, day + 1) == f"{name} withdrawn, until 2024-10-04:"
 
 
 def test_a_second_device_speaks_for_the_patient_until_it_is_removed(stage: Stage) -> None:

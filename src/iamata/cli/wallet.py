@@ -9,6 +9,7 @@ import typer
 
 from iamata.cli.commands import make_noun, verb
 from iamata.cli.files import open_new, read_text
+from iamata.cli.learning import tell_time
 from iamata.cli.options import AtOption, WalletOption
 from iamata.cli.outbox import NowOption, decide, document_outcomes, spell_outcomes
 from iamata.cli.output import show
@@ -20,7 +21,7 @@ from iamata.consent.purposes import PLAIN_WORDS
 from iamata.consent.wording import describe
 from iamata.ledger.entries import Consent, ConsentStatus, OwnerKind
 from iamata.model.ids import PatientId
-from iamata.model.instants import MS_PER_SECOND, format_day, format_instant
+from iamata.model.instants import MS_PER_SECOND, Day, compute_day, format_day, format_instant
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import wallets
 from iamata.node.following import follow_at_node, follow_in_home
@@ -216,7 +217,7 @@ def show_wallet(
     """Say who you are to whom, and what you have consented to; at a node, at its own custodian only."""
     with open_place(home, node, wallet) as opened:
         held, network = load_wallet(wallet), opened.engine.network
-        consents = wallets.list_consents(opened, wallet)
+        consents, today = wallets.list_consents(opened, wallet), compute_day(tell_time(opened))
     documents = [
         spell_fhir(kept, find_identity(held, member=entry.custodian, network=network))
         for kept, entry in consents
@@ -224,34 +225,40 @@ def show_wallet(
     ]
     facts = {
         "identities": [{"member": one.member, "id": one.id, "kind": one.kind} for one in held.identities],
-        "consents": [document_consent(kept, entry) for kept, entry in consents],
+        "consents": [document_consent(kept, entry, today=today) for kept, entry in consents],
     }
     if fhir:
         show({"consents": documents}, [msgspec.json.encode(one).decode("utf-8") for one in documents])
     else:
-        show(facts, spell_wallet(held.identities, consents))
+        show(facts, spell_wallet(held.identities, consents, today=today))
 
 
-def document_consent(kept: KeptTerms, entry: Consent) -> dict[str, object]:
+def document_consent(kept: KeptTerms, entry: Consent, *, today: Day) -> dict[str, object]:
     """Describe a consent for machines."""
+    last = kept.terms.validity.last or kept.until_day
     return {
         "consent": kept.consent,
         "custodian": entry.custodian,
         "status": str(entry.status),
-        "until": format_day(kept.terms.validity.last or kept.until_day),
+        "is_expired": entry.status is ConsentStatus.ACTIVE and last < today,
+        "until": format_day(last),
         "restrictions": len(entry.restrictions),
         "terms": describe(kept.terms),
     }
 
 
-def spell_wallet(identities: tuple[Identity, ...], consents: list[tuple[KeptTerms, Consent]]) -> list[str]:
+def spell_wallet(
+    identities: tuple[Identity, ...], consents: list[tuple[KeptTerms, Consent]], *, today: Day
+) -> list[str]:
     """Describe a wallet for people."""
     lines = [f"To {one.member} you are {one.id}, a {one.kind}." for one in identities]
     for kept, entry in consents:
+        row = document_consent(kept, entry, today=today)
+        status = "expired: it held" if row["is_expired"] else f"{entry.status},"
         narrower = f", narrowed {len(entry.restrictions)} times" if entry.restrictions else ""
-        until = format_day(kept.terms.validity.last or kept.until_day)
-        status = f"{entry.status}, until {until}{narrower}"
-        lines += [f"Consent {kept.consent} at {entry.custodian} is {status}:"]
+        lines.append(
+            f"Consent {kept.consent} at {entry.custodian} is {status} until {row['until']}{narrower}:"
+        )
         lines += [f"  {line}" for line in describe(kept.terms)]
     return lines or ["This wallet is empty. Enrol with: iamata wallet enrol"]
 
