@@ -17,6 +17,25 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 RequirePart = Callable[[str], Path]
 LeaveOut = Callable[[str], NoReturn]
 
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  nothing of value lies there
+"""Where Linux keeps files in memory."""
+MEMORY_BYTES_MIN: Final = 4 * 1024**3
+"""A whole run leaves less than a gigabyte, and pytest keeps three."""
+
+
+def has_memory() -> bool:
+    """Tell whether there is room in memory for what tests write, and programs may be run from there."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    found = os.statvfs(MEMORY)
+    return found.f_bavail * found.f_frsize >= MEMORY_BYTES_MIN and not found.f_flag & os.ST_NOEXEC
+
+
+if has_memory():
+    # What tests write is durable there for as long as the machine runs, which outlives every process that
+    # they kill; on a disk they would wait for it, longer than they run.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 settings.register_profile(
     "iamata",
     deadline=None,  # a loaded machine is slow, not wrong
