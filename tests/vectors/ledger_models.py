@@ -133,6 +133,20 @@ def accepts_a_model_that_supersedes(world: World) -> bytes:
     return world.node(OWNER).author.write(RegisterModel, **fields)
 
 
+@CASES.add("model.registered", "LED-MOD-5", why="A retired model is not to be used, whatever comes in its place.")
+def accepts_a_model_in_a_retired_ones_place(world: World) -> bytes:
+    rosa = learn(world)
+    retired = world.derive_id("dataset", "hospital-b", "")
+    world.node("hospital-b").author.submit(RetireDataset, dataset=retired)
+    world.node("hospital-b").author.submit(PostDataset, **build(world, "hospital-b", name="next"))
+    datasets = (world.derive_id("dataset", "hospital-b", "next"), world.derive_id("dataset", "hospital-c", ""))
+    world.node(OWNER).author.submit(StartRun, **train(world, rosa, name="second", datasets=datasets))
+    finish(world, name="second")
+    older = world.derive_id("model")
+    fields = register(world, name="second-model", run="second", supersedes=older)
+    return world.node(OWNER).author.write(RegisterModel, **fields)
+
+
 @CASES.add(Reason.UNKNOWN_MODEL, "LED-MOD-4", why="There has to be an older model.")
 def supersede_nothing(world: World) -> bytes:
     start(world)

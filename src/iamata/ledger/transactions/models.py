@@ -88,9 +88,10 @@ def judge_birth(run: Run, ctx: Context) -> ModelStatus:
 
 
 def supersede(model_id: ModelId, ctx: Context) -> None:
-    """Let a newer model stand in an older one's place."""
+    """Let a newer model stand in an older one's place; one that is retired stays so."""
     older = ctx.state.models[model_id]
-    ctx.state.models[model_id] = msgspec.structs.replace(older, status=ModelStatus.SUPERSEDED)
+    if older.status is not ModelStatus.RETIRED:
+        ctx.state.models[model_id] = msgspec.structs.replace(older, status=ModelStatus.SUPERSEDED)
 
 
 def list_in_use(models: tuple[ModelId, ...], ctx: Context) -> tuple[ModelId, ...]:
