@@ -35,6 +35,7 @@ from iamata.learning.questions import Asked
 from iamata.learning.releases import release
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Table
+from iamata.model.canonical import check_distinct
 from iamata.model.ids import Digest, encode_digest
 from iamata.model.reasons import Reason, Refused, require
 
@@ -177,11 +178,13 @@ def read_protocol(raw: bytes) -> Protocol:
     """Read a protocol's file, or refuse what is none."""
     require(len(raw) <= PROTOCOL_BYTES_MAX, Reason.INPUT_TOO_LARGE, "the protocol")
     try:
-        return msgspec.json.decode(raw, type=Protocol)
+        protocol = msgspec.json.decode(raw, type=Protocol)
+        check_distinct(raw)
     except Refused:
         raise
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.MALFORMED, f"the protocol: {error}") from error
+    return protocol
 
 
 def check_budget(protocol: Protocol, budget_micro: int) -> None:

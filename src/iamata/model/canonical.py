@@ -18,6 +18,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 INTEGER_MAX: Final = 2**53 - 1
 DEPTH_MAX: Final = 16
 LEDGER_JSON_BYTES_MAX: Final = 16_384
+KEY_TOLD_MAX: Final = 64
+"""Characters of a key that a refusal repeats."""
 
 _PLAIN_EXPONENT_MAX: Final = 21
 _PLAIN_EXPONENT_MIN: Final = -6
@@ -52,6 +54,14 @@ def decode_strict(raw: bytes) -> dict[str, Json]:
         raise Refused(Reason.MALFORMED) from error
     require(canonical == raw, Reason.NOT_CANONICAL)
     return dict(value)
+
+
+def check_distinct(raw: bytes) -> None:
+    """Refuse JSON in which a key stands twice: people who read it take the one, programs the other.
+
+    It is JSON that was read before; ValueError where it is none.
+    """
+    json.loads(raw, object_pairs_hook=_require_distinct, parse_int=str, parse_float=str)
 
 
 def _write(value: object) -> str:
@@ -118,6 +128,14 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     require(len(members) == len(pairs), Reason.MALFORMED)
     return members
+
+
+def _require_distinct(pairs: list[tuple[str, object]]) -> None:
+    seen: dict[str, None] = {}
+    for key, _ in pairs:
+        told = f"the key {key[:KEY_TOLD_MAX]!r} stands twice in one object"
+        require(key not in seen, Reason.MALFORMED, told)
+        seen[key] = None
 
 
 def _refuse_word(_: str) -> NoReturn:

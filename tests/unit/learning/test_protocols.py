@@ -23,6 +23,18 @@ def refuse(raw: bytes) -> Reason:
     return refused.value.reason
 
 
+def test_a_key_that_stands_twice_is_refused_by_name_for_reviewers_read_the_first() -> None:
+    raw = msgspec.json.encode(write_protocol())
+    twice = raw.replace(b'"family":', b'"f\\u0061mily":"linear","family":')
+
+    with pytest.raises(Refused) as refused:
+        read_protocol(twice)
+
+    assert twice != raw
+    assert (refused.value.reason, "'family'" in refused.value.detail) == (Reason.MALFORMED, True)
+    assert read_protocol(raw) == write_protocol()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
