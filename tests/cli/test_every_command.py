@@ -73,7 +73,7 @@ PINNED: Final = {
     "node status": "engine height log_size member name network orderer time time_ms",
     "node up": "member url",
     "patient consent": "consent terms until",
-    "patient erase": "height patient receipt records",
+    "patient erase": "ended height patient receipt records",
     "patient invite": "code",
     "patient find": "is_known patient",
     "patient list": "patients",

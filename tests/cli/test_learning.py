@@ -251,6 +251,14 @@ def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned
     assert statuses == ["superseded", "current"]
 
 
+def test_who_is_erased_takes_the_dataset_along_at_once(learned: LearningStory) -> None:
+    study, erased = learned.heard["study show"]["study"], learned.moments["erased"]
+
+    assert erased["ended"] == [{"study": study, "step": "retired"}]
+    standing = [one["custodian"] for one in erased["datasets"] if one["status"] == "active"]
+    assert sorted(standing) == ["north", "south"]
+
+
 def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: LearningStory) -> None:
     until = learned.heard["wallet withdraw"]["leaves_datasets_by"]
     (waits,) = learned.moments["one left"]["steps"]

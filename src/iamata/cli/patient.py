@@ -31,6 +31,8 @@ from iamata.node.places import RemotePlace
 from iamata.node.words import read_day
 from iamata.workflows.enrolments import invite_patient
 from iamata.workflows.erasures import erase_patient
+from iamata.workflows.office import Office
+from iamata.workflows.withdrawals import Step, look_after_all
 
 EVIDENCE_BYTES_MAX: int = 1024 * 1024
 APPROVERS: int = 2
@@ -188,20 +190,44 @@ def erase(
     patient: PatientOption,
     yes: YesOption = False,  # noqa: FBT002  a switch
 ) -> None:
-    """Destroy the key to a patient's records, for good, with a trace on the ledger and a receipt."""
+    """Destroy the key to a patient's records, for good, with a trace on the ledger and a receipt.
+
+    Datasets that cannot be used without the patient are replaced or retired at once.
+    """
     confirm(f"Erase every record of {patient} at {member}? This cannot be undone.", is_agreed=yes)
     with open_home(home) as opened:
         who = read_patient(opened, patient, member=member)
-        erased = erase_patient(opened.get_office(member), who)
+        office = opened.get_office(member)
+        erased = erase_patient(office, who)
+        ended = end_datasets(office)
     records, height = erased.shredded.records, erased.finality.height
     show(
-        {"patient": who, "records": records, "height": height, "receipt": erased.receipt},
+        {"patient": who, "records": records, "height": height, "receipt": erased.receipt}
+        | {"ended": ended},
         [
             f"Erased {records:,} records; on the ledger at height {height}.",
+            *(f"The dataset of study {one['study']} is {one['step']}." for one in ended),
             "The receipt, for the patient to keep:",
             erased.receipt,
         ],
     )
+
+
+def end_datasets(office: Office) -> list[dict[str, str]]:
+    """Replace or retire the datasets that an erasure leaves of no use, and list them by their study.
+
+    What the ledger does not take now is left to the member's node, or to `dataset look-after`: the receipt
+    is shown all the same.
+    """
+    try:
+        done = look_after_all(office)
+    except Refused:
+        return []
+    return [
+        {"study": study, "step": one.step}
+        for study, one in done.items()
+        if one.step in {Step.REPLACED, Step.RETIRED}
+    ]
 
 
 def read_evidence(path: Path) -> bytes:

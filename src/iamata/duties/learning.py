@@ -14,7 +14,7 @@ import structlog
 from iamata.consent.data_use import Conditions
 from iamata.duties.building import Builds
 from iamata.duties.turns import Turns
-from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RunStarted
+from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RecordsErased, RunStarted
 from iamata.ledger.tables import RUNS, STUDIES
 from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
 from iamata.model.instants import MS_PER_SECOND
@@ -127,6 +127,8 @@ class LearningDuty:
                     self._join(leaf.event.run)
                 elif isinstance(leaf.event, ConsentWithdrawn | ConsentNarrowed):
                     self._due_s = min(self._due_s, time.monotonic() + AFTER_WITHDRAWAL_S)
+                elif isinstance(leaf.event, RecordsErased) and leaf.event.custodian == self._office.member:
+                    self._due_s = time.monotonic()  # no row is left that could wait
 
     def _join(self, run_id: RunId) -> None:
         view = self._office.take_view()

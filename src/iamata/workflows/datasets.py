@@ -191,6 +191,11 @@ def decide_taking_part(
     return Agreed(consent, narrowing)
 
 
+def list_erased(office: Office, view: LedgerView, roll: Roll) -> list[PatientId]:
+    """List who of a dataset was erased since, and whose rows with them."""
+    return [one.patient for one in roll.participants if office.find_own_patient(view, one.patient) is None]
+
+
 def make_participant(office: Office, study: StudyId, patient: PatientId, agreed: Agreed) -> Participant:
     """Describe a patient who takes part as the roll keeps them, or refuse where the terms are not held."""
     return Participant(

@@ -1,10 +1,10 @@
 """A dataset as its custodian keeps it: who is in it by which consent, and each patient's rows, sealed.
 
-Rows lie with the patient whom they are about: erasing the patient takes them away, and the dataset is then
-of no use until it is replaced.
+Rows lie with the patient whom they are about: erasing the patient takes them away. A dataset with noise in
+every sum goes on without them, for the noise hides a patient; any other is of no use any more.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -105,9 +105,12 @@ def read_rows(custody: Custody, dataset: DatasetId, patients: Iterable[PatientId
     return {patient: _read_rows_of(custody, dataset, patient) for patient in patients}
 
 
-def load_table(custody: Custody, dataset: DatasetId, schema: Schema) -> Table:
-    """Return a dataset's table, or refuse one whose patients are no longer all here."""
-    patients = (one.patient for one in get_roll(custody, dataset).participants)
+def load_table(
+    custody: Custody, dataset: DatasetId, schema: Schema, *, without: Collection[PatientId] = ()
+) -> Table:
+    """Return a dataset's table `without` some of its patients, or refuse where another was erased."""
+    everybody = (one.patient for one in get_roll(custody, dataset).participants)
+    patients = [one for one in everybody if one not in without]
     return make_table(read_rows(custody, dataset, patients), schema)
 
 
@@ -122,7 +125,7 @@ def make_table(rows: PatientRows, schema: Schema) -> Table:
 def _read_rows_of(custody: Custody, dataset: DatasetId, patient: PatientId) -> list[Row]:
     opening = find_opening(custody, _name_rows(dataset, patient))
     if opening is None:
-        raise Refused(Reason.DATASET_NOT_ACTIVE, "somebody in it was erased: replace it first")
+        raise Refused(Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
     rows: list[dict[str, Cell]] = msgspec.json.decode(opening.payload, type=list[dict[str, Cell]])
     return list(rows)
 

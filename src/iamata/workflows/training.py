@@ -24,6 +24,7 @@ from iamata.learning.protocols import Protocol as ProtocolFile
 from iamata.learning.questions import read_asked
 from iamata.learning.sizes import check_protocol
 from iamata.learning.summing import read_round
+from iamata.learning.tables import Table
 from iamata.ledger.entries import Run, RunStatus, Study
 from iamata.ledger.events import RunStarted
 from iamata.ledger.tables import RUNS
@@ -32,10 +33,10 @@ from iamata.model.ids import MemberId, RunId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
-from iamata.workflows.datasets import journal_use
+from iamata.workflows.datasets import journal_use, list_erased
 from iamata.workflows.documents import HandedIn, fetch_document, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, insist
-from iamata.workflows.frozen_tables import get_roll, load_table
+from iamata.workflows.frozen_tables import Roll, get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
@@ -134,7 +135,7 @@ def _prepare(  # noqa: PLR0913  as both who call it
     if kept is None:
         journal_use(office, view, authorised.study, roll.participants, record=f"run/{run_id}")
         kept = KeptRounds.begin(office.custody, run_id, now_ms=office.tell_time(view))
-    table = load_table(office.custody, authorised.dataset, protocol.schema)
+    table = _load_table(office, view, authorised, roll, protocol)
     number = authorised.sites.index(office.member)
     site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
     summing = Summing(
@@ -149,6 +150,18 @@ def _prepare(  # noqa: PLR0913  as both who call it
         silence_s=silence_s,
     )
     return summing, choose_programme(view, run_id, authorised, protocol, carrier), site
+
+
+def _load_table(
+    office: Office, view: LedgerView, authorised: Authorised, roll: Roll, protocol: ProtocolFile
+) -> Table:
+    """Load the rows of those who were not erased since, where noise hides who is missing; else refuse.
+
+    An exact sum without them, held against one with them, would be about them.
+    """
+    erased = list_erased(office, view, roll)
+    require(protocol.spends_micro > 0 or not erased, Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
+    return load_table(office.custody, authorised.dataset, protocol.schema, without=erased)
 
 
 def choose_programme(

@@ -7,6 +7,9 @@ the dataset would be due the next time, the dataset is retired if anybody of the
 without its holdout if only others do. So nobody waits longer than 30 days, and no difference between two
 releases is anybody's row. What may not be used any more, by its permit or by the conditions on the data, is
 not replaced: it goes with those who leave it.
+
+Who is erased has no row left to wait with: the dataset is replaced or retired at once, as when the word is
+due. One with noise in every sum goes on without that row, and whoever was erased waits like the others.
 """
 
 import enum
@@ -28,6 +31,7 @@ from iamata.workflows.datasets import (
     get_study,
     is_as_before,
     is_permitted,
+    list_erased,
     post,
 )
 from iamata.workflows.frozen_tables import Participant, Roll, get_roll, list_rolls, read_rows
@@ -89,7 +93,7 @@ def _take_out(  # noqa: PLR0913  a dataset, and what becomes of it
     """Take those who have left out of a dataset, as far as it is time to."""
     staying = _list_staying(office, view, roll)
     leaving = len(roll.participants) - len(staying)
-    is_due = _is_word_due(office, view, dataset_id)
+    is_due = _is_word_due(office, view, dataset_id) or _is_torn(office, view, roll, protocol)
     if leaving == 0:
         return _confirm(office, dataset_id) if is_due else Step.NOTHING
     if leaving < PATIENTS_MIN and not is_due:
@@ -149,6 +153,11 @@ def _list_staying(office: Office, view: LedgerView, roll: Roll) -> list[Particip
         if agreed is not None and is_as_before(office.custody, agreed, one):
             staying.append(one)
     return staying
+
+
+def _is_torn(office: Office, view: LedgerView, roll: Roll, protocol: Protocol) -> bool:
+    """Tell whether a dataset is of no use: somebody's row is gone, and no noise hides that."""
+    return not protocol.spends_micro and bool(list_erased(office, view, roll))
 
 
 def _is_word_due(office: Office, view: LedgerView, dataset_id: DatasetId) -> bool:

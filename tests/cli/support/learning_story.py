@@ -224,7 +224,10 @@ class LearningStory:
                 wallets.withdraw(home, folder, consent=ConsentId(kept.consent))
 
     def end(self, study: str) -> None:
-        """Revoke the permit: nothing more is learned."""
+        """Erase a patient, whose dataset goes, and revoke the permit: nothing more is learned."""
+        gone = ("--member", "east", "--patient", "Patient/east-0", "--yes")
+        self.moments["erased"] = self.stage.ask("patient", "erase", *gone)
+        self.moments["erased"] |= self.stage.ask("dataset", "list")
         self.ask(
             *("study revoke", study, "--wallet", self.stage.wallet("east-reviewer")),
             *("--grounds", "The question is answered"),

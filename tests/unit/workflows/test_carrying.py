@@ -40,7 +40,7 @@ from iamata.testing.surface import serve_office
 from iamata.wire.bodies import WAIT_S_MAX, DeliveryQuery
 from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
-from iamata.workflows import relaying, studies, training
+from iamata.workflows import erasures, relaying, studies, training
 from iamata.workflows.documents import HandedIn
 from iamata.workflows.office import Office
 from iamata.workflows.relaying import ROUNDS_KEPT, Relays, Standing
@@ -434,6 +434,20 @@ def test_a_restriction_wakes_a_duty_like_a_withdrawal(monkeypatch: pytest.Monkey
         assert comes_true(lambda: get_dataset(world, dataset).confirm_until_ms > until_ms)
         world.keep_back(SITE, 10, codes=("http://loinc.org|1",))
         assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.REPLACED)
+    finally:
+        duty.stop()
+
+
+def test_an_erasure_wakes_a_duty_at_once() -> None:
+    world = StudyWorld(patients=12)
+    dataset, duty = world.build(SITE), LearningDuty(world.offices[SITE], Asked())
+    until_ms = get_dataset(world, dataset).confirm_until_ms
+    world.world.clock.advance(26 * MS_PER_DAY)
+    duty.start()
+    try:
+        assert comes_true(lambda: get_dataset(world, dataset).confirm_until_ms > until_ms)
+        erasures.erase_patient(world.offices[SITE], next(iter(world.rows[SITE])))
+        assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.RETIRED)
     finally:
         duty.stop()
 

@@ -12,11 +12,13 @@ from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.ledger.entries import RunStatus, StudyStatus
 from iamata.ledger.tables import MODELS, RUNS, SPENDINGS, STUDIES
 from iamata.ledger.transactions.runs import FailRun
-from iamata.model.ids import RunId
+from iamata.model.ids import DatasetId, RunId
+from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
-from iamata.workflows import questions, studies, withdrawals
+from iamata.workflows import erasures, questions, studies, withdrawals
 from iamata.workflows.documents import get_document
+from iamata.workflows.frozen_tables import get_roll
 from iamata.workflows.lineages import list_models, trace
 from iamata.workflows.question_runs import keep_question, read_answer
 from iamata.workflows.starting import submit_run
@@ -73,6 +75,12 @@ def count_spent(world: StudyWorld) -> set[int]:
     assert study is not None
     spendings = [SPENDINGS.find(view, site) for site in SITES]
     return {study.spent_micro, *(sum(one for _, one in (each.days if each else ())) for each in spendings)}
+
+
+def list_datasets(world: StudyWorld) -> set[DatasetId]:
+    study = STUDIES.find(world.world.engine.snapshot(), world.study)
+    assert study is not None
+    return set(study.datasets)
 
 
 def refuse(world: StudyWorld, question: Question) -> Refused:
@@ -196,6 +204,26 @@ def test_a_run_whose_time_is_over_is_given_up_by_who_asks_again() -> None:
     run = RUNS.find(world.world.engine.snapshot(), first.run)
     assert run is not None
     assert run.status is RunStatus.FAILED
+
+
+def test_questions_are_answered_without_one_who_was_erased_and_who_waits_with_the_others() -> None:
+    world = make_world(patients=24)
+    site, gone = SITES[1], next(iter(world.rows[SITES[1]]))
+    office = world.offices[site]
+    (first, _), before = ask(world, Count(of=(ILL,))), list_datasets(world)
+
+    erasures.erase_patient(office, gone)
+
+    assert withdrawals.look_after(office, world.study) is withdrawals.Step.WAITING
+    assert ask(world, Count(of=(ILL,))) == (first, False)
+    run, is_new = ask(world, Count(of=(SMOKES,)))
+    assert is_new
+    assert read(world, run).result is not None
+    assert (count_spent(world), list_datasets(world)) == ({2 * EPSILON_MICRO}, before)
+    world.world.clock.advance(26 * MS_PER_DAY)
+    assert withdrawals.look_after(office, world.study) is withdrawals.Step.REPLACED
+    (replaced,) = list_datasets(world) - before
+    assert gone not in {one.patient for one in get_roll(office.custody, replaced).participants}
 
 
 def test_two_who_ask_at_once_get_one_run() -> None:
