@@ -156,6 +156,17 @@ def test_an_outsider_verifies_with_an_export_alone_what_was_handed_on(learned: L
     assert "changed since, or of another model: changed.md" in json.loads(changed.err)["detail"]
 
 
+def test_an_outsider_is_told_by_which_ledger_a_model_was_verified(learned: LearningStory) -> None:
+    said, known = learned.moments["outside"], learned.moments["export"]
+
+    for field in ("network", "height", "app_hash"):
+        assert said[field] == known[field]
+    told = learned.moments["untrusted"]
+    last = f"Network {known['network']} at height {known['height']:,}\nApp hash {known['app_hash']}\n"
+    assert told["out"].endswith(last)
+    assert "No --genesis was given" in told["err"]
+
+
 def test_who_left_since_had_agreed_when_the_first_model_learned(learned: LearningStory) -> None:
     superseded = learned.moments["superseded"]
 

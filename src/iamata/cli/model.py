@@ -17,7 +17,7 @@ from iamata.cli.options import PatientOption, PersonOption
 from iamata.cli.output import note, show, spell_table
 from iamata.cli.parties import need, read_asker, read_id, read_patient, spell_patient
 from iamata.cli.places import KeyOption, NodeOption, PlaceOption, open_place
-from iamata.cli.verify import read_trusted
+from iamata.cli.verify import document_ledger, read_trusted, spell_ledger
 from iamata.engines.embedded.engine import read_clock_ms
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
 from iamata.learning.tables import Cell
@@ -37,6 +37,7 @@ from iamata.node.model_checks import (
 from iamata.node.model_checks import verify as verify_at
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, read_file
+from iamata.node.verification import HomeReport
 from iamata.ports import LedgerView
 from iamata.workflows.lineages import get_model, get_study, list_models, trace
 from iamata.workflows.model_cards import NOT_A_DEVICE, list_figures
@@ -46,6 +47,10 @@ from iamata.workflows.model_verification import Statement
 FACTOR_LOG_MAX: Final = 700.0
 """Of a larger number a float cannot hold the exponential."""
 CUT: Final = "By its columns it would lie beyond the study's bounds for it, and was cut to them."
+
+UNTRUSTED: Final = (
+    "No --genesis was given: whoever made the export chose the network. Compare its name and app hash."
+)
 
 ExportOption = Annotated[
     Path | None,
@@ -156,8 +161,11 @@ def verify(
         is_alone = home is None and node is None and wallet is None
         require(is_alone, Reason.INPUT_INVALID, "an export is verified without a home, node or wallet")
         outside = Outside(export, None if genesis is None else read_trusted(genesis))
-        view, statements = verify_outside(outside, chosen, handed, file=raw, tell=note)
-        show_statements(view, chosen, statements, handed, at_ms=max(view.time_ms, read_clock_ms()))
+        report, view, statements = verify_outside(outside, chosen, handed, file=raw, tell=note)
+        at_ms = max(view.time_ms, read_clock_ms())
+        show_statements(view, chosen, statements, handed, at_ms=at_ms, report=report)
+        if genesis is None:
+            note(UNTRUSTED)
         return
     require(genesis is None, Reason.INPUT_INVALID, "--genesis goes with --export")
     with open_place(home, node, wallet) as place:
@@ -174,16 +182,20 @@ def show_statements(
     handed: Mapping[str, bytes],
     *,
     at_ms: int,
+    report: HomeReport | None = None,
 ) -> None:
-    """Say what was found out about a model; refuse where anything is wrong."""
+    """Say what was found out about a model, and by which ledger; refuse where anything is wrong."""
     row = describe_model(view, chosen, get_model(view, chosen), at_ms=Instant(at_ms))
     statements = [*found, *check_handed_on(view, chosen, handed)]
     wrong = [one for one in statements if not one.holds]
     show(
-        row | {"statements": [msgspec.to_builtins(one) for one in statements], "holds": not wrong},
+        row
+        | {"statements": [msgspec.to_builtins(one) for one in statements], "holds": not wrong}
+        | ({} if report is None else document_ledger(report)),
         [
             f"Model {chosen} is {spell_overdue(row)}.",
             *(f"{one.ground if one.holds else 'WRONG':>8}  {one.says}" for one in statements),
+            *([] if report is None else spell_ledger(report)),
         ],
     )
     require(not wrong, Reason.FAULT_FOUND, "; ".join(one.says for one in wrong))

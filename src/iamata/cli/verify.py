@@ -77,8 +77,7 @@ def verify(
             *(f"  {facts['checked'][field]:>9,}  {name}" for field, name in names.items()),
             *describe_beginning(report),
             *(f"  Late disclosure {access} is still to be posted" for access in facts["late_pending"]),
-            f"Network {facts['network']} at height {facts['height']:,}",
-            f"App hash {facts['app_hash']}",
+            *spell_ledger(report),
             *describe_predecessor(report.genesis),
             "Everything above was checked, and nothing is wrong.",
             "Whoever has this app hash at this height has the same ledger.",
@@ -219,10 +218,8 @@ def document_report(report: HomeReport) -> dict[str, Any]:
         checked |= {field: getattr(report.votes, field) for field in _VOTES}
     checked |= {field: sum(getattr(one, field) for one in report.members) for field in _MEMBERS}
     return (
-        {
-            "network": compute_network_id(report.genesis),
-            "height": report.ledger.blocks,
-            "app_hash": report.ledger.app_hash,
+        document_ledger(report)
+        | {
             "is_by_one_signer": report.votes is None,
             "checked": checked,
             "late_pending": [access for one in report.members for access in one.late_pending],
@@ -231,6 +228,24 @@ def document_report(report: HomeReport) -> dict[str, Any]:
         | document_votes(report.votes)
         | document_predecessor(report.genesis)
     )
+
+
+def document_ledger(report: HomeReport) -> dict[str, Any]:
+    """Say which ledger was checked, and up to where, for machines."""
+    return {
+        "network": compute_network_id(report.genesis),
+        "height": report.ledger.blocks,
+        "app_hash": report.ledger.app_hash,
+    }
+
+
+def spell_ledger(report: HomeReport) -> list[str]:
+    """Say which ledger was checked, and up to where: whoever has the same has this one."""
+    facts = document_ledger(report)
+    return [
+        f"Network {facts['network']} at height {facts['height']:,}",
+        f"App hash {facts['app_hash']}",
+    ]
 
 
 def document_beginning(report: HomeReport) -> dict[str, Any]:

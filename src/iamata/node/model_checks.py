@@ -24,7 +24,7 @@ from iamata.node.home import Home
 from iamata.node.lineage import list_geneses, read_lineage
 from iamata.node.places import RemotePlace
 from iamata.node.studying import fetch_document, fetch_protocol, read_file
-from iamata.node.verification import Tell, replay_with_checker, verify_export
+from iamata.node.verification import HomeReport, Tell, replay_with_checker, verify_export
 from iamata.ports import LedgerView
 from iamata.workflows.lineages import get_model, get_study
 from iamata.workflows.model_cards import list_figures
@@ -84,10 +84,18 @@ class Outside(NamedTuple):
     genesis: Genesis | None
 
 
+class Checked(NamedTuple):
+    """What an export comes to, and what is said of a model on that ground."""
+
+    report: HomeReport
+    view: LedgerView
+    statements: list[Statement]
+
+
 def verify_outside(
     outside: Outside, model: ModelId, handed: Mapping[str, bytes], *, file: bytes | None, tell: Tell
-) -> tuple[LedgerView, list[Statement]]:
-    """Check a model with an export, run again from its genesis; return where that ledger stands, too."""
+) -> Checked:
+    """Check a model with an export, run again from its genesis."""
     leaves, times_ms = list[Leaf](), dict[int, Instant]()
 
     def look(block: StoredBlock) -> None:
@@ -108,7 +116,7 @@ def verify_outside(
         custodies={},
         find_document=named.get,
     )
-    return view, verify_model(evidence, model, file=file)
+    return Checked(report, view, verify_model(evidence, model, file=file))
 
 
 def name_protocol(model: ModelId) -> str:

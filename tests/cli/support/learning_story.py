@@ -146,6 +146,9 @@ class LearningStory:
         changed.write_bytes((folder / "card.md").read_bytes().replace(b"No", b"A", 1) + b"\n")
         outside = ("model", "verify", model, "--export", export, "--file", folder / "model.json", "--json")
         self.moments["outside"] = call(*outside, "--card", folder / "card.md").document
+        told = call(*outside[:-1])
+        self.moments["untrusted"] = {"out": told.out, "err": told.err}
+        self.moments["export"] = call("verify", export, "--json").document
         self.refused["changed card"] = call(*outside, "--card", changed)
         (folder / "alone").mkdir()
         alone = (folder / "card.md").rename(folder / "alone" / "card.md")

@@ -3,7 +3,8 @@
 A site lies within range as it likes, and the sum does not show it. But it has signed a commitment to
 its vector, and the vector under its masks. Whoever is given salt and vector checks the one; whoever is
 given the round's seed too checks that the same vector went into the sum. Then only that site's own
-vector is known to the auditor.
+vector is known to the auditor. A node destroys its seed when the run is over, and so far nothing opens a
+round before that: who asks for openings of finished runs has to have salts kept first (decision 29).
 """
 
 from collections.abc import Sequence
