@@ -66,6 +66,8 @@ def write_worth(evaluation: AnyEvaluation) -> Iterator[str]:
     yield ""
     yield "Hospitals are left out of this where it would tell of fewer than ten patients, or of who left."
     yield ""
+    yield "Intervals take rows for independent; where patients have several, they are too narrow."
+    yield ""
     yield "| | value | 95 % interval |"
     yield "|---|---|---|"
     yield from lines

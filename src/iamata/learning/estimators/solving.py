@@ -31,21 +31,35 @@ def decompose(matrix: Floats) -> tuple[Floats, int | None]:
 
 
 def solve_factored(factor: Floats, right: Floats) -> Floats:
-    """Solve L Lᵀ x = right, for one right side or for several as columns."""
-    solution = right.astype(np.float64, copy=True)
-    size = len(factor)
-    for step in range(size):
-        solution[step] = solution[step] / factor[step, step]
-        solution[step + 1 :] -= _times(factor[step + 1 :, step], solution[step])
-    for step in reversed(range(size)):
+    """Solve L Lᵀ x = right."""
+    solution = _solve_lower(factor, right)
+    for step in reversed(range(len(factor))):
         solution[step] = solution[step] / factor[step, step]
         solution[:step] -= _times(factor[step, :step], solution[step])
     return solution
 
 
-def invert_factored(factor: Floats) -> Floats:
-    """Return the inverse of L Lᵀ."""
-    return solve_factored(factor, np.eye(len(factor)))
+def invert_roughly(factor: Floats, *, digits: int) -> Floats:
+    """Return the inverse of L Lᵀ, made of the inverse of L to so many significant digits.
+
+    So it stays symmetric, and no variance gets negative. Rounded itself it would not do: where a column
+    nearly follows from others its large entries cancel, and what is left over would be rounding.
+    """
+    inverse = _solve_lower(factor, np.eye(len(factor)))
+    rounded = np.array([float(f"{one:.{digits}g}") for one in inverse.ravel().tolist()])
+    product = np.zeros_like(inverse)
+    for row in rounded.reshape(inverse.shape):
+        product += _times(row, row)
+    return product
+
+
+def _solve_lower(factor: Floats, right: Floats) -> Floats:
+    """Solve L x = right, for one right side or for several as columns."""
+    solution = right.astype(np.float64, copy=True)
+    for step in range(len(factor)):
+        solution[step] = solution[step] / factor[step, step]
+        solution[step + 1 :] -= _times(factor[step + 1 :, step], solution[step])
+    return solution
 
 
 def _times(column: Floats, row: Floats) -> Floats:
