@@ -1,32 +1,38 @@
-"""What a model's file may tell: no count of one to nine rows, and no mean over so few.
+"""What a model's file may tell: no count of one to nine patients, and no mean over so few.
 
 A file gives means with the numbers over which they were taken, and rates from which counts follow. So a
-regression takes a category that one to nine rows have for one that nobody has, and these rows for rows of
-the first category; likewise where a value is missing in so few. And a model is let go only if the sums that
-it rests on have no other such part. Where noise was added they may have any.
+regression takes a category that one to nine patients have for one that nobody has, and their rows for rows
+of the first category; likewise where a value is missing for so few. And a model is let go only if the sums
+that it rests on have no other such part. A patient counts once, however many rows are theirs: so sites
+count patients beside what the fit sums. Where noise was added they may have any.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from iamata.learning.estimators.design import list_terms
-from iamata.learning.programmes import Programme, Result, Values
+from iamata.learning.holders import Holders, count_holders, count_outcomes, list_kinds, read_holders
+from iamata.learning.programmes import Given, Part, Programme, Query, Result, Site, Values
 from iamata.learning.schemas import Categorical, Column, Numeric, Schema
 from iamata.model.reasons import Reason, require
 
-RELEASED_ROWS_MIN: Final = 10
+RELEASED_PATIENTS_MIN: Final = 10
 """A count below this is shown to nobody, unless it is 0."""
+SIDES: Final[Mapping[str, tuple[float | None, ...]]] = {"moments": (None,), "classes": (0.0, 1.0)}
+"""The queries beside which patients are counted: all together, or of each outcome by themselves."""
 
 
 def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
-    """Run a fit without its rare categories, and refuse a result that would tell of fewer than ten rows."""
+    """Run a fit without its rare categories, and refuse a result that would tell of few patients."""
     seen: dict[str, Values] = {}
     try:
         query = next(programme)
         while True:
-            sums = yield query
+            sums = yield _count_too(query, schema) if query.name in SIDES else query
             if query.name == "moments":
                 sums = _pass_over_few(sums, schema)
             seen.setdefault(query.name, sums)
@@ -34,58 +40,81 @@ def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
     except StopIteration as end:
         result: Result = end.value
         for column, what, count in list_counts(seen, schema):
-            is_enough = count == 0 or count >= RELEASED_ROWS_MIN
-            require(is_enough, Reason.TOO_FEW_PATIENTS, f"{column}: too few rows {what}")
+            require(not _is_few(count), Reason.TOO_FEW_PATIENTS, f"{column}: too few patients {what}")
         return result
 
 
+def list_counts(seen: Mapping[str, Values], schema: Schema) -> Iterator[tuple[str, str, float]]:
+    """List the counts that a model gives away, by its fit's sums: column, what is counted, patients."""
+    if (moments := seen.get("moments")) is not None:
+        yield from _list_outcomes(schema, moments["outcomes"].tolist())
+        patients, holders = float(moments["patients"][0]), read_holders(schema, moments["holders"])
+        for column in schema.get_features():
+            yield column.name, _spell(column), _count_untold(column, holders, patients)
+    if (classes := seen.get("classes")) is not None:
+        yield from _list_outcomes(schema, classes["outcomes"].tolist())
+        for counts in np.split(classes["holders"], len(SIDES["classes"])):
+            yield from _list_known(schema, read_holders(schema, counts))
+    if (start := seen.get("start")) is not None:
+        yield from _list_outcomes(schema, [float(start[one][0]) for one in ("without", "with")])
+
+
+def _count_too(query: Query, schema: Schema) -> Query:
+    """Let sites count patients beside what a query sums: with each outcome, and with each kind of row."""
+    sides = SIDES[query.name]
+    width = len(sides) * sum(len(list_kinds(column)) for column in schema.get_features())
+    parts = (*query.parts, Part("outcomes", 2), Part("holders", width))
+    return replace(query, parts=parts, compute=partial(_compute_too, query, sides))
+
+
+def _compute_too(query: Query, sides: tuple[float | None, ...], given: Given, site: Site) -> Values:
+    table = site.table
+    tables = [table if side is None else table.select(table.outcome == side) for side in sides]
+    holders = np.concatenate([count_holders(one) for one in tables])
+    return {**query.compute(given, site), "outcomes": count_outcomes(table), "holders": holders}
+
+
 def _pass_over_few(moments: Values, schema: Schema) -> Values:
-    """Take each category, and each lack of a value, that one to nine rows have for one that none has."""
+    """Take each category, and each lack of a value, that few patients have for one that none has."""
+    holders = read_holders(schema, moments["holders"])
     is_told = [
-        (isinstance(column, Numeric) and category is None) or total == 0 or total >= RELEASED_ROWS_MIN
-        for (column, category), total in zip(
-            list_terms(schema.get_features()), np.rint(moments["sums"]).tolist(), strict=True
-        )
+        kind is None or not _is_few(holders[column.name, kind])
+        for column, kind in list_terms(schema.get_features())
     ]
     return {**moments, **{name: np.where(is_told, moments[name], 0.0) for name in ("sums", "squares")}}
 
 
-def list_counts(seen: Mapping[str, Values], schema: Schema) -> Iterator[tuple[str, str, float]]:
-    """List the counts that a model gives away, from the sums of its fit: column, what is counted, rows."""
-    if (moments := seen.get("moments")) is not None:
-        yield from _list_terms(moments, schema)
-    if (classes := seen.get("classes")) is not None:
-        yield from _list_classes(schema, classes["rows"].tolist())
-        for column in schema.get_features():
-            for side in (0, 1):
-                yield from _list_column(column, classes[f"{column.name} {side}"].tolist())
-    if (start := seen.get("start")) is not None:
-        yes = float(start["yes"][0])
-        yield from _list_classes(schema, [float(start["rows"][0]) - yes, yes])
+def _is_few(count: float) -> bool:
+    return 0 < count < RELEASED_PATIENTS_MIN
 
 
-def _list_terms(moments: Values, schema: Schema) -> Iterator[tuple[str, str, float]]:
-    """List what the means of a design tell: those with a value, each category, the others, the missing."""
-    left = dict.fromkeys((one.name for one in schema.get_features()), float(moments["rows"][0]))
-    counts = zip(moments["present"].tolist(), np.rint(moments["sums"]).tolist(), strict=True)
-    for (column, category), (present, total) in zip(list_terms(schema.get_features()), counts, strict=True):
-        if isinstance(column, Numeric) and category is None:
-            yield column.name, _spell(column), present
-        else:
-            yield column.name, _spell(column), total
-            left[column.name] -= total
+def _count_untold(column: Column, holders: Holders, patients: float) -> float:
+    """Count those who have a number; or at least how many have rows in what a design gives no indicator.
+
+    That is the first category, those that few have, and what is missing where nothing indicates it. Those
+    who have rows of two kinds count once: at most as many do as kinds have more holders than there are
+    patients.
+    """
+    counts = {kind: holders[column.name, kind] for kind in list_kinds(column)}
+    if isinstance(column, Numeric):
+        return counts[None]
+    terms = [kind for _, kind in list_terms([column])]
+    left = [count for kind, count in counts.items() if kind not in terms or _is_few(count)]
+    return max(*left, sum(left) - (sum(counts.values()) - patients))
+
+
+def _list_outcomes(schema: Schema, counts: list[float]) -> Iterator[tuple[str, str, float]]:
+    """List how many have either outcome; of a number or a count, those above the lowest value."""
+    name, told = schema.outcome.name, counts if schema.outcome.kind == "binary" else counts[1:]
+    what = "of one kind" if schema.outcome.kind == "binary" else "above the lowest value"
+    yield from ((name, what, count) for count in told)
+
+
+def _list_known(schema: Schema, holders: Holders) -> Iterator[tuple[str, str, float]]:
+    """List how many of one outcome have a number, or each of the categories."""
     for column in schema.get_features():
-        yield column.name, _spell(column), left[column.name]
-
-
-def _list_classes(schema: Schema, counts: list[float]) -> Iterator[tuple[str, str, float]]:
-    yield from ((schema.outcome.name, "of one kind", count) for count in counts)
-
-
-def _list_column(column: Column, sums: list[float]) -> Iterator[tuple[str, str, float]]:
-    """List how many rows of one outcome have a value, or each of the categories."""
-    counts = sums if isinstance(column, Categorical) else sums[:1]
-    yield from ((column.name, _spell(column), count) for count in counts)
+        for kind in list_kinds(column)[:-1]:
+            yield column.name, _spell(column), holders[column.name, kind]
 
 
 def _spell(column: Column) -> str:

@@ -19,6 +19,7 @@ from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.growing import Boosting, Stage, grow, split_off
 from iamata.learning.estimators.tree import Tree, score_trees
 from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
+from iamata.learning.holders import count_outcomes
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, round_rows
 from iamata.learning.schemas import Schema
 from iamata.model.reasons import Reason, require
@@ -33,7 +34,8 @@ CELLS: Final = 1_024
 CALIBRATION_GROUPS: Final = 10
 CALIBRATION_ROWS_MIN: Final = 10
 """Rows of each class."""
-COUNTS: Final = ("rows", "patients", "yes", "kept_back")
+COUNTS: Final = ("rows", "patients", "yes", "kept_back", "without", "with")
+"""Rows, patients, rows with the outcome and rows kept back; then patients with either outcome."""
 
 
 class Boosted(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +86,15 @@ def compute_start(settings: Boosting, _given: Given, site: Site) -> Values:
     kept_back = split_off(site, settings)
     learning = site.table.select(~kept_back)
     counts = (len(learning), learning.count_patients(), learning.outcome.sum(), kept_back.sum())
-    return dict(zip(COUNTS, (np.array([one]) for one in counts), strict=True))
+    counted = (*counts, *count_outcomes(learning))
+    return dict(zip(COUNTS, (np.array([one]) for one in counted), strict=True))
 
 
 def _start(settings: Boosting, bins: tuple[Bins, ...]) -> Programme[Stage]:
     parts = tuple(Part(name, 1) for name in COUNTS)
     given = {"settings": msgspec.to_builtins(settings)}
     sums = yield Query("start", parts, partial(compute_start, settings), given)
-    rows, patients, yes, kept_back = (float(sums[name][0]) for name in COUNTS)
+    rows, patients, yes, kept_back, *_ = (float(sums[name][0]) for name in COUNTS)
     require(patients >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS)
     require(0 < yes < rows, Reason.ONE_CLASS_ONLY)
     require(settings.validation == 0 or kept_back >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, "kept back")

@@ -1,0 +1,61 @@
+"""How many patients something is about: each counts once, however many rows are theirs.
+
+Patients of two sites are two patients, so these numbers add up over sites.
+"""
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import TypeAlias
+
+import numpy as np
+
+from iamata.learning.schemas import Column, Numeric, Schema
+from iamata.learning.tables import Floats, Integers, Table
+
+Kind: TypeAlias = str | None
+"""A kind of row, to one column: one of its categories, None for any number, "" where it is missing."""
+Holders: TypeAlias = Mapping[tuple[str, Kind], float]
+"""How many patients have rows of a kind, by the column's name and the kind."""
+
+
+def list_kinds(column: Column) -> tuple[Kind, ...]:
+    """Name the kinds of row that a column tells apart: each row is of one."""
+    return (None, "") if isinstance(column, Numeric) else (*column.categories, "")
+
+
+def count_holders(table: Table) -> Floats:
+    """Count the patients who have rows of each kind, feature by feature."""
+    patients = number_patients(table)
+    counts = []
+    for column in table.schema.get_features():
+        values, length = table.columns[column.name], len(list_kinds(column))
+        known = np.zeros_like(values) if isinstance(column, Numeric) else values
+        kinds = np.where(np.isnan(values), length - 1, known).astype(np.int64)
+        counts.append(count_distinct(patients, kinds, length))
+    return np.concatenate(counts)
+
+
+def count_outcomes(table: Table) -> Floats:
+    """Count the patients who have rows with the outcome's lowest value, and with a higher one."""
+    is_above = table.outcome > table.schema.outcome.lowest
+    return count_distinct(number_patients(table), is_above.astype(np.int64), 2)
+
+
+def read_holders(schema: Schema, counts: Floats) -> Holders:
+    """Read what sites counted, summed."""
+    kinds = chain.from_iterable(
+        [(column.name, kind) for kind in list_kinds(column)] for column in schema.get_features()
+    )
+    return dict(zip(kinds, counts.tolist(), strict=True))
+
+
+def number_patients(table: Table) -> Integers:
+    """Give each patient a number, and return it for each row."""
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(one, len(known)) for one in table.patients], dtype=np.int64)
+
+
+def count_distinct(patients: Integers, kinds: Integers, length: int) -> Floats:
+    """Count the patients who have rows of each of `length` kinds."""
+    pairs = np.unique(patients * length + kinds)
+    return np.bincount(pairs % length, minlength=length).astype(np.float64)
