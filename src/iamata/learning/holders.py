@@ -26,13 +26,19 @@ def list_kinds(column: Column) -> tuple[Kind, ...]:
 def count_holders(table: Table) -> Floats:
     """Count the patients who have rows of each kind, feature by feature."""
     patients = number_patients(table)
-    counts = []
-    for column in table.schema.get_features():
-        values, length = table.columns[column.name], len(list_kinds(column))
-        known = np.zeros_like(values) if isinstance(column, Numeric) else values
-        kinds = np.where(np.isnan(values), length - 1, known).astype(np.int64)
-        counts.append(count_distinct(patients, kinds, length))
-    return np.concatenate(counts)
+    return np.concatenate(
+        [
+            count_distinct(patients, find_kinds(table, column), len(list_kinds(column)))
+            for column in table.schema.get_features()
+        ]
+    )
+
+
+def find_kinds(table: Table, column: Column) -> Integers:
+    """Return the kind of each row to a column, by its place in the list."""
+    values = table.columns[column.name]
+    known = np.zeros_like(values) if isinstance(column, Numeric) else values
+    return np.where(np.isnan(values), len(list_kinds(column)) - 1, known).astype(np.int64)
 
 
 def count_outcomes(table: Table) -> Floats:

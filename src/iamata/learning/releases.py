@@ -3,8 +3,9 @@
 A file gives means with the numbers over which they were taken, and rates from which counts follow. So a
 regression takes a category that one to nine patients have for one that nobody has, and their rows for rows
 of the first category; likewise where a value is missing for so few. And a model is let go only if the sums
-that it rests on have no other such part. A patient counts once, however many rows are theirs: so sites
-count patients beside what the fit sums. Where noise was added they may have any.
+that it rests on have no other such part, and a regression if so few tell no two categories apart. A patient
+counts once, however many rows are theirs: so sites count patients beside what the fit sums. Where noise was
+added they may have any.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,11 @@ import numpy as np
 
 from iamata.learning.estimators.design import list_terms
 from iamata.learning.holders import Holders, count_holders, count_outcomes, list_kinds, read_holders
+from iamata.learning.indicators import is_few, list_indicators, require_apart
 from iamata.learning.programmes import Given, Part, Programme, Query, Result, Site, Values
-from iamata.learning.schemas import Categorical, Column, Numeric, Schema
+from iamata.learning.schemas import Categorical, Column, Schema
 from iamata.model.reasons import Reason, require
 
-RELEASED_PATIENTS_MIN: Final = 10
-"""A count below this is shown to nobody, unless it is 0."""
 SIDES: Final[Mapping[str, tuple[float | None, ...]]] = {"moments": (None,), "classes": (0.0, 1.0)}
 """The queries beside which patients are counted: all together, or of each outcome by themselves."""
 
@@ -34,13 +34,15 @@ def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
         while True:
             sums = yield _count_too(query, schema) if query.name in SIDES else query
             if query.name == "moments":
-                sums = _pass_over_few(sums, schema)
+                holders = read_holders(schema, sums["holders"])
+                yield from require_apart(schema, holders, float(sums["patients"][0]))
+                sums = _pass_over_few(sums, holders, schema)
             seen.setdefault(query.name, sums)
             query = programme.send(sums)
     except StopIteration as end:
         result: Result = end.value
         for column, what, count in list_counts(seen, schema):
-            require(not _is_few(count), Reason.TOO_FEW_PATIENTS, f"{column}: too few patients {what}")
+            require(not is_few(count), Reason.TOO_FEW_PATIENTS, f"{column}: too few patients {what}")
         return result
 
 
@@ -50,7 +52,8 @@ def list_counts(seen: Mapping[str, Values], schema: Schema) -> Iterator[tuple[st
         yield from _list_outcomes(schema, moments["outcomes"].tolist())
         patients, holders = float(moments["patients"][0]), read_holders(schema, moments["holders"])
         for column in schema.get_features():
-            yield column.name, _spell(column), _count_untold(column, holders, patients)
+            for indicator in list_indicators(column, holders, patients):
+                yield column.name, _spell(column), indicator.least
     if (classes := seen.get("classes")) is not None:
         yield from _list_outcomes(schema, classes["outcomes"].tolist())
         for counts in np.split(classes["holders"], len(SIDES["classes"])):
@@ -74,33 +77,13 @@ def _compute_too(query: Query, sides: tuple[float | None, ...], given: Given, si
     return {**query.compute(given, site), "outcomes": count_outcomes(table), "holders": holders}
 
 
-def _pass_over_few(moments: Values, schema: Schema) -> Values:
+def _pass_over_few(moments: Values, holders: Holders, schema: Schema) -> Values:
     """Take each category, and each lack of a value, that few patients have for one that none has."""
-    holders = read_holders(schema, moments["holders"])
     is_told = [
-        kind is None or not _is_few(holders[column.name, kind])
+        kind is None or not is_few(holders[column.name, kind])
         for column, kind in list_terms(schema.get_features())
     ]
     return {**moments, **{name: np.where(is_told, moments[name], 0.0) for name in ("sums", "squares")}}
-
-
-def _is_few(count: float) -> bool:
-    return 0 < count < RELEASED_PATIENTS_MIN
-
-
-def _count_untold(column: Column, holders: Holders, patients: float) -> float:
-    """Count those who have a number; or at least how many have rows in what a design gives no indicator.
-
-    That is the first category, those that few have, and what is missing where nothing indicates it. Those
-    who have rows of two kinds count once: at most as many do as kinds have more holders than there are
-    patients.
-    """
-    counts = {kind: holders[column.name, kind] for kind in list_kinds(column)}
-    if isinstance(column, Numeric):
-        return counts[None]
-    terms = [kind for _, kind in list_terms([column])]
-    left = [count for kind, count in counts.items() if kind not in terms or _is_few(count)]
-    return max(*left, sum(left) - (sum(counts.values()) - patients))
 
 
 def _list_outcomes(schema: Schema, counts: list[float]) -> Iterator[tuple[str, str, float]]:
