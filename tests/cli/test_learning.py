@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from iamata.cli.model import gather_card, write_all
+from iamata.cli.model import BESIDE, gather_card, show_answer, write_all
 from iamata.learning.estimators.linear_model import LinearModel
+from iamata.learning.estimators.predictions import Prediction
 from iamata.model.reasons import Reason, Refused
 from iamata.notebook import open_home
 from iamata.testing.study_stage import HOSPITALS
+from iamata.workflows.model_uses import Answer
 from learning_story import LearningStory
 
 BEYOND = "marker: beyond -5 to 5"
@@ -248,6 +250,22 @@ def test_a_doctor_gets_a_score_with_reasons_and_the_patient_sees_it(learned: Lea
     told = learned.moments["looked"]["told"]
     title = learned.heard["study show"]["title"]
     assert f"asked about you at north: model {said['model']} of study {uses[2]['study']} «{title}»" in told
+
+
+@pytest.mark.parametrize(("value", "is_beside"), [(0.4, False), (0.6, True), (0.2, True)])
+def test_where_an_interval_does_not_hold_the_score_it_is_said_what_the_interval_is_of(
+    value: float,
+    is_beside: bool,  # noqa: FBT001  a case
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prediction = Prediction(value=value, low=0.3, high=0.5, offset=0.0, contributions={})
+
+    show_answer(
+        {"model": "m", "status": "current", "is_overdue": False},
+        Answer(outcome="ill", prediction=prediction, inputs={}),
+    )
+
+    assert (BESIDE in capsys.readouterr().out) is is_beside
 
 
 def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned: LearningStory) -> None:

@@ -46,6 +46,9 @@ from iamata.workflows.model_verification import Statement
 
 FACTOR_LOG_MAX: Final = 700.0
 """Of a larger number a float cannot hold the exponential."""
+BESIDE: Final = (
+    "The interval is what happened to patients with such scores: of them the model expects something else."
+)
 CUT: Final = "By its columns it would lie beyond the study's bounds for it, and was cut to them."
 
 UNTRUSTED: Final = (
@@ -268,6 +271,7 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
         *spell_table(("column", "value", "makes it" if is_factor else "adds"), table),
         *([CUT] if prediction.is_cut else []),
+        *([] if prediction.low <= prediction.value <= prediction.high else [BESIDE]),
     ]
     origin = answer.origin
     if origin is not None:

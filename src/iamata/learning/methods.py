@@ -79,5 +79,6 @@ def _spell_trees(settings: Boosting) -> str:
     return (
         f"gradient-boosted trees over histograms of up to {settings.bins_max} bins: up to "
         f"{settings.trees_max} trees, {growth.depth_max} levels deep at most, learning rate "
-        f"{settings.learning_rate:g}, L2 penalty {growth.l2:g}, at least {growth.rows_min} rows in a leaf"
+        f"{settings.learning_rate:g}, L2 penalty {growth.l2:g}, "
+        f"at least {growth.patients_min} patients in a leaf"
     )

@@ -26,7 +26,7 @@ from iamata.learning.estimators.model_files import Model, encode_model, identify
 from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.private import PrivateSettings, fit_private, require_public
 from iamata.learning.estimators.tree_model import TreeModel
-from iamata.learning.evaluation.evaluating import Plan
+from iamata.learning.evaluation.evaluating import Evaluation, Plan
 from iamata.learning.evaluation.kinds import AnyEvaluation, evaluate_kind
 from iamata.learning.evaluation.subgroups import check_groups
 from iamata.learning.privacy.accounting import find_rho
@@ -217,6 +217,8 @@ def learn(protocol: Protocol) -> Programme[Learned]:
             evaluation = yield from _at(HOLDOUT, evaluate_kind(predict, identify_model(raw), outcome, plan))
         except Refused as refused:  # after the sum, so at every site alike
             require(refused.reason in UNTOLD, refused.reason, refused.detail)
+    if isinstance(model, TreeModel) and isinstance(evaluation, Evaluation):
+        raw = encode_model(msgspec.structs.replace(model, calibration=evaluation.calibration))
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
 
 

@@ -3,7 +3,6 @@
 What is counted here is an upper bound: with fewer bins or open nodes a query is shorter.
 """
 
-from iamata.learning.estimators.boosting import CELLS
 from iamata.learning.estimators.design import list_terms
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.splitting import DEPTH_MAX
@@ -48,10 +47,10 @@ def count_largest(protocol: Protocol) -> int:
 
 
 def _count_histograms(schema: Schema, settings: Boosting) -> int:
-    """Count loss, gradients, curvatures and rows of a whole level, and the cells of those kept back."""
+    """Count loss, gradients, curvatures and patients of a whole level."""
     nodes = 1 << (min(max(1, settings.growth.depth_max), DEPTH_MAX) - 1)
     bins = [
         settings.bins_max + 1 if isinstance(one, Numeric) else len(one.categories) + 1
         for one in schema.get_features()
     ]
-    return max(1 + 3 * nodes * sum(bins), 3 * CELLS)
+    return 1 + 3 * nodes * sum(bins)

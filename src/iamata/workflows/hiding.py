@@ -4,8 +4,9 @@ A release is about those who train and, where it is evaluated, about those who a
 together. Each of these groups is held against those of every dataset that this custodian ever built, for
 whatever study and of whatever columns; and where it is the same group, each column against each, for two
 that differ in a few rows give these away. So do two columns of one dataset, which one model would give
-away. No group at all counts too, for a run may do without a site. Studies with noise in every sum need
-none of this.
+away. No group at all counts too, for a run may do without a site. Those whom trees grow on, all who train
+but the tenth that is kept back to stop by, are a group among those of other trees. Studies with noise in
+every sum need none of this.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,8 +14,9 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from iamata.learning.estimators.growing import is_kept_back
 from iamata.learning.likeness import compute_least_difference, find_near_twins
-from iamata.learning.protocols import Protocol, is_kept_out
+from iamata.learning.protocols import Protocol, Trees, is_kept_out
 from iamata.learning.schemas import Schema
 from iamata.model.ids import DatasetId, PatientId
 from iamata.model.reasons import Reason, require
@@ -37,6 +39,8 @@ class Release(NamedTuple):
     dataset: DatasetId
     schema: Schema
     group: Group
+    growers: Group | None = None
+    """Those among it whom trees grow on; None where it trains no trees that stop early."""
 
 
 class Hiding(msgspec.Struct, frozen=True):
@@ -54,7 +58,8 @@ class Hiding(msgspec.Struct, frozen=True):
     def is_training_hidden(self, rows: PatientRows) -> bool:
         """Tell whether these patients may train: there are enough, and nobody can be seen to differ."""
         training, _ = part(self.protocol, rows)
-        return self._is_hidden(training, rows) and self._find_near_twins(training, rows) is None
+        is_hidden = self._is_hidden(training, rows) and self._are_growers_hidden(training)
+        return is_hidden and self._find_near_twins(training, rows) is None
 
     def is_holdout_hidden(self, rows: PatientRows) -> bool:
         """Tell whether a model may also be evaluated on those among these patients who do not train."""
@@ -64,12 +69,16 @@ class Hiding(msgspec.Struct, frozen=True):
     def require_hidden(self, rows: PatientRows) -> None:
         """Refuse patients who cannot train together, and say nothing about whom."""
         training, _ = part(self.protocol, rows)
+        growers = find_growers(self.protocol, training)
         too_few = f"fewer than {PATIENTS_MIN} to train on"
-        require(len(training) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, too_few)
+        require(
+            len(training if growers is None else growers) >= PATIENTS_MIN, Reason.TOO_FEW_PATIENTS, too_few
+        )
         detail = (
             "it hardly differs from an earlier dataset, of this or another study: wait for ten to change"
         )
-        require(self._is_hidden(training, rows), Reason.TOO_FEW_PATIENTS, detail)
+        is_hidden = self._is_hidden(training, rows) and self._are_growers_hidden(training)
+        require(is_hidden, Reason.TOO_FEW_PATIENTS, detail)
         twins = self._find_near_twins(training, rows)
         told = (
             f"{' and '.join(twins or ())} differ for fewer than {PATIENTS_MIN}: a model would tell of these"
@@ -86,6 +95,15 @@ class Hiding(msgspec.Struct, frozen=True):
             return False
         same = [one for one, count in zip(self.earlier, differing, strict=True) if count == 0]
         return not any(0 < self._count_changed(one, rows) < PATIENTS_MIN for one in same)
+
+    def _are_growers_hidden(self, training: Group) -> bool:
+        """Tell whether those whom trees grow on are as many, and as different, as those who train."""
+        growers = find_growers(self.protocol, training)
+        if growers is None:
+            return True
+        others = [one.growers for one in self.earlier if one.growers is not None]
+        is_apart = not any(0 < count_differing(growers, one) < PATIENTS_MIN for one in others)
+        return len(growers) >= PATIENTS_MIN and is_apart
 
     def _find_near_twins(self, group: Group, rows: PatientRows) -> tuple[str, str] | None:
         """Find two columns whose sums over a group, subtracted, would be about a few of it."""
@@ -108,6 +126,14 @@ def part(protocol: Protocol, patients: Iterable[PatientId]) -> tuple[Group, Grou
     return dict.fromkeys(one for one in everybody if one not in holdout), holdout
 
 
+def find_growers(protocol: Protocol, training: Group) -> Group | None:
+    """Find those who train whom trees grow on: all but those kept back, where any are."""
+    estimator = protocol.estimator
+    if not isinstance(estimator, Trees) or not estimator.settings.stops_early:
+        return None
+    return dict.fromkeys(one for one in training if not is_kept_back(one))
+
+
 def count_differing(one: Group, other: Group) -> int:
     """Count the patients who are in one of two groups only."""
     return sum(name not in other for name in one) + sum(name not in one for name in other)
@@ -119,5 +145,6 @@ def _list_earlier(office: Office, view: LedgerView) -> Iterator[Release]:
         if protocol.spends_micro:
             continue
         training, holdout = part(protocol, (one.patient for one in roll.participants))
-        groups = (training, holdout, training | holdout) if roll.has_holdout else (training,)
-        yield from (Release(dataset, protocol.schema, group) for group in groups)
+        yield Release(dataset, protocol.schema, training, find_growers(protocol, training))
+        if roll.has_holdout:
+            yield from (Release(dataset, protocol.schema, group) for group in (holdout, training | holdout))

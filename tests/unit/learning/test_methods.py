@@ -26,7 +26,7 @@ ROWS = 80
 MARKER = Numeric(name="marker", low=-5, high=5, outside="clip", missing="mean")
 NO_MORE = "at most 128 in the datasets, whose sizes the ledger has in bands"
 BARE = Regression(settings=Settings(l2=0.0))
-FEW = Trees(settings=Boosting(trees_max=2, validation=0))
+FEW = Trees(settings=Boosting(trees_max=2, stops_early=False))
 NOISY = Private(epsilon_micro=1_000_000)
 
 
@@ -67,7 +67,7 @@ def fit(estimator: Estimator) -> tuple[Model, list[str]]:
             FEW,
             (
                 "gradient-boosted trees over histograms of up to 32 bins: up to 2 trees, "
-                "4 levels deep at most, learning rate 0.1, L2 penalty 1, at least 20 rows in a leaf"
+                "4 levels deep at most, learning rate 0.1, L2 penalty 1, at least 20 patients in a leaf"
             ),
             "trees (trees_max 2, learning_rate 0.1, bins_max 32, growth",
         ),

@@ -30,8 +30,10 @@ def tagged(tag: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict
 
 
 REGRESSION = tagged("regression", settings=some(family=WORDS, l2=NUMBERS, rounds_max=WHOLE))
-GROWTH = some(depth_max=TREES, l2=NUMBERS, rows_min=WHOLE)
-BOOSTING = some(learning_rate=NUMBERS, bins_max=WHOLE, growth=GROWTH, validation=NUMBERS, patience=TREES)
+GROWTH = some(depth_max=TREES, l2=NUMBERS, patients_min=WHOLE)
+BOOSTING = some(
+    learning_rate=NUMBERS, bins_max=WHOLE, growth=GROWTH, stops_early=st.booleans(), patience=TREES
+)
 FEW_TREES = st.builds(lambda said, trees: said | {"trees_max": trees}, BOOSTING, TREES)
 ESTIMATORS = st.one_of(
     REGRESSION,

@@ -69,6 +69,7 @@ def refuse(protocol: Protocol, rows: dict[str, list[Any]], patients: tuple[str, 
     return refused.value.detail
 
 
+FEW_TREES = Trees(settings=Boosting(trees_max=3, stops_early=False))
 FEW = ["yes"] * 9 + ["no"] * (ROWS - 9)
 MISSING = [None] * 9 + [1000.0 * (number % 37) for number in range(ROWS - 9)]
 KNOWN = [1000.0 * number for number in range(9)] + [None] * (ROWS - 9)
@@ -78,7 +79,7 @@ POISSON = Regression(settings=Settings(family="poisson"))
 LINEAR = Regression(settings=Settings(family="linear"))
 
 
-@pytest.mark.parametrize("estimator", [Regression(), Bayes(), Trees(settings=Boosting(trees_max=3))])
+@pytest.mark.parametrize("estimator", [Regression(), Bayes(), FEW_TREES])
 def test_a_model_of_many_is_let_go_and_a_category_that_nobody_has_is_no_matter(
     estimator: Estimator,
 ) -> None:
@@ -123,7 +124,7 @@ def test_a_regression_tells_of_no_few_whose_value_is_missing() -> None:
     assert [(one.mean, one.spread) for one in lacking] == [(0.0, 0.0)]
 
 
-ESTIMATORS = [Regression(), Bayes(), Trees(settings=Boosting(trees_max=3, validation=0.0))]
+ESTIMATORS = [Regression(), Bayes(), FEW_TREES]
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

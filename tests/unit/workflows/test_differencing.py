@@ -14,18 +14,21 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from iamata.learning.estimators.growing import is_kept_back
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.programmes import Site, run
-from iamata.learning.protocols import MICRO, Private, Protocol, is_kept_out, learn, split_site
+from iamata.learning.protocols import MICRO, Private, Protocol, Trees, is_kept_out, learn, split_site
 from iamata.learning.schemas import Numeric, Outcome, Schema
 from iamata.ledger.entries import DatasetStatus, ModelStatus, Study
 from iamata.ledger.tables import DATASETS, MODELS, STUDIES
+from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ModelId, PatientId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import grant, write_terms
+from iamata.testing.world import Party
 from iamata.workflows import withdrawals
 from iamata.workflows.frozen_tables import PatientRows, Roll, Row, get_roll, list_rolls, make_table
 from iamata.workflows.hiding import PATIENTS_MIN
@@ -197,6 +200,21 @@ def test_ten_who_leave_wait_where_fewer_of_them_trained_and_then_the_dataset_goe
     assert withdrawals.look_after(office, world.study) is withdrawals.Step.WAITING
     world.world.clock.advance(26 * MS_PER_DAY)
     assert withdrawals.look_after(office, world.study) is withdrawals.Step.RETIRED
+
+
+def test_ten_who_leave_wait_where_trees_grew_on_fewer_of_them() -> None:
+    world = StudyWorld(patients=60, protocol=write_protocol(estimator=Trees()))
+    world.build(SITE)
+    growing = [one for one in world.patients[SITE] if not is_kept_back(one.id)]
+    kept_back = [one for one in world.patients[SITE] if is_kept_back(one.id)]
+
+    def leave(patients: list[Party]) -> withdrawals.Step | None:
+        for one in patients:
+            one.author.submit(WithdrawConsent, consent=world.consents.pop(one.id))
+        return withdrawals.look_after(world.offices[SITE], world.study)
+
+    assert leave([*growing[:9], kept_back[0]]) is withdrawals.Step.WAITING
+    assert leave(growing[9:10]) is withdrawals.Step.REPLACED
 
 
 def test_ten_who_leave_do_not_wait_where_too_few_who_train_stay_whoever_leaves_next() -> None:

@@ -20,8 +20,9 @@ from iamata.model.canonical import encode_canonical
 
 TREES_MAX: Final = 2_000
 BINS_MAX: Final = 256
-VALIDATION_MAX: Final = 0.5
-SEED_CHARACTERS_MAX: Final = 200
+KEPT_BACK_PERCENT: Final = 10
+"""Of the patients. No study chooses this, nor whom: two that did could differ by one patient."""
+KEPT_BACK: Final = "kept back"
 LOSS_MAX: Final = 64.0
 """A row's largest loss: beyond it a forecast is so sure and so wrong that how much no longer matters."""
 
@@ -33,11 +34,10 @@ class Boosting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     learning_rate: Annotated[float, msgspec.Meta(ge=0.001, le=1)] = 0.1
     bins_max: Annotated[int, msgspec.Meta(ge=2, le=BINS_MAX)] = 32
     growth: Growth = Growth()
-    validation: Annotated[float, msgspec.Meta(ge=0, le=VALIDATION_MAX)] = 0.1
-    """The part of the patients that is kept back; 0 grows all trees."""
+    stops_early: bool = True
+    """Keep a tenth of the patients back, and stop when trees help them no more; else all are grown."""
     patience: Annotated[int, msgspec.Meta(ge=1, le=TREES_MAX)] = 10
     """How many trees may fail to help those kept back before boosting stops."""
-    seed: Annotated[str, msgspec.Meta(max_length=SEED_CHARACTERS_MAX)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Stage:
 
     @property
     def bits(self) -> int:
-        """The scale of a row's gradient, curvature and loss."""
+        """The scale of a row's gradient, curvature and loss, and of its part of a patient."""
         return choose_bits(self.rows + self.kept_back, largest=LOSS_MAX)
 
 
@@ -111,41 +111,46 @@ def grow(stage: Stage) -> Programme[Grown]:
 
 
 def split_off(site: Site, settings: Boosting) -> NDArray[np.bool_]:
-    """Tell which rows are kept back: by a hash of the patient, so that no table's order matters."""
-    key = f"kept back {settings.validation!r} {settings.seed}"
-    known = site.memory.get(key)
+    """Tell which rows are kept back."""
+    if not settings.stops_early:
+        return np.zeros(len(site.table), dtype=np.bool_)
+    known = site.memory.get(KEPT_BACK)
     if isinstance(known, np.ndarray):
         return known
-    limit = int(settings.validation * 2.0**56)
-    prefix = f"iamata/1/validation\x00{settings.seed}\x00"
-    hashes = (hashlib.sha256(f"{prefix}{patient}".encode()).digest() for patient in site.table.patients)
-    found = np.array([int.from_bytes(one[:7], "big") < limit for one in hashes], dtype=np.bool_)
-    site.memory[key] = found
+    found = np.array([is_kept_back(one) for one in site.table.patients], dtype=np.bool_)
+    site.memory[KEPT_BACK] = found
     return found
+
+
+def is_kept_back(patient: str) -> bool:
+    """Tell whether a patient is kept back to stop by: a hash decides, so that no table's order matters."""
+    digest = hashlib.sha256(b"iamata/1/kept-back\x00" + patient.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") % 100 < KEPT_BACK_PERCENT
 
 
 def compute_histograms(
     stage: Stage, nodes: Sequence[Node], open_nodes: Sequence[int], _given: Given, site: Site
 ) -> Values:
-    """Add up gradient, curvature and rows of a site in each open node, column and bin."""
+    """Add up gradient, curvature and patients of a site in each open node, column and bin."""
     work = _prepare(stage, site)
     place = Tree(tuple(nodes)).find_nodes(work.table)
     number = np.full(len(nodes), -1)
     number[list(open_nodes)] = np.arange(len(open_nodes))
     number = number[place]
     chosen = number >= 0
-    number, gradient, curvature = number[chosen], work.gradient[chosen], work.curvature[chosen]
+    number = number[chosen]
+    weights = [one[chosen] for one in (work.gradient, work.curvature, work.shares)]
     pieces: list[list[Floats]] = [[], [], []]
     for column, codes in zip(stage.bins, work.codes, strict=True):
         key, length = number * column.count + codes[chosen], len(open_nodes) * column.count
-        for piece, weights in zip(pieces, (gradient, curvature, None), strict=True):
-            piece.append(np.bincount(key, weights=weights, minlength=length).astype(np.float64))
-    gradients, curvatures, rows = (np.concatenate(piece) for piece in pieces)
+        for piece, weight in zip(pieces, weights, strict=True):
+            piece.append(np.bincount(key, weights=weight, minlength=length).astype(np.float64))
+    gradients, curvatures, patients = (np.concatenate(piece) for piece in pieces)
     return {
         "loss": np.array([work.loss]),
         "gradient": gradients,
         "curvature": curvatures,
-        "rows": rows,
+        "patients": patients,
     }
 
 
@@ -159,6 +164,8 @@ class _Work:
     table: Table
     """The rows that are learned from, as all that follows."""
     codes: list[Codes]
+    shares: Floats
+    """Each row's part of its patient, whose rows make one together."""
     gradient: Floats
     curvature: Floats
     loss: float
@@ -174,12 +181,12 @@ def _prepare(stage: Stage, site: Site) -> _Work:
     kept_back = split_off(site, stage.settings)
     if known is not None and known.stage.trail == stage.trail_before:
         scores = known.scores + stage.trees[-1].predict(site.table)
-        table, codes = known.table, known.codes
+        learning = known.table, known.codes, known.shares
     else:
         scores = score_trees(site.table, stage.offset, stage.trees)
         table = site.table.select(~kept_back)
-        codes = encode_table(table, stage.bins)
-    work = _weigh(stage, site.table, kept_back, scores=scores, learning=(table, codes))
+        learning = table, encode_table(table, stage.bins), round_rows(share_patients(table), stage.bits)
+    work = _weigh(stage, site.table, kept_back, scores=scores, learning=learning)
     site.memory["boosting"] = work
     return work
 
@@ -190,7 +197,7 @@ def _weigh(
     kept_back: NDArray[np.bool_],
     *,
     scores: Floats,
-    learning: tuple[Table, list[Codes]],
+    learning: tuple[Table, list[Codes], Floats],
 ) -> _Work:
     losses = np.minimum(LOGISTIC.compute_loss(scores[kept_back], table.outcome[kept_back]), LOSS_MAX)
     learned = scores[~kept_back]
@@ -199,10 +206,21 @@ def _weigh(
         scores=scores,
         table=learning[0],
         codes=learning[1],
+        shares=learning[2],
         gradient=round_rows(LOGISTIC.compute_mean(learned) - learning[0].outcome, stage.bits),
         curvature=round_rows(LOGISTIC.compute_weight(learned), stage.bits),
         loss=float(round_rows(losses, stage.bits).sum()),
     )
+
+
+def share_patients(table: Table) -> Floats:
+    """Return each row's part of its patient: one by the number of the patient's rows.
+
+    Some rows whose parts make more than nine are of ten patients at least, however many rows each has.
+    """
+    _, number, rows = np.unique(np.array(table.patients), return_inverse=True, return_counts=True)
+    shares: Floats = (1.0 / rows)[number]
+    return shares
 
 
 def _ask(stage: Stage, nodes: list[Node], open_nodes: list[int]) -> Query:
@@ -212,7 +230,7 @@ def _ask(stage: Stage, nodes: list[Node], open_nodes: list[int]) -> Query:
         Part("loss", 1, bits),
         Part("gradient", length, bits),
         Part("curvature", length, bits),
-        Part("rows", length),
+        Part("patients", length, bits),
     )
     given = {**stage.describe(), "nodes": msgspec.to_builtins(nodes), "open": open_nodes}
     return Query(
@@ -246,5 +264,5 @@ def _cut_out(bins: tuple[Bins, ...], sums: Values, *, place: int, nodes: int) ->
     start = 0
     for column in bins:
         here = slice(start + place * column.count, start + (place + 1) * column.count)
-        yield Histogram(sums["gradient"][here], sums["curvature"][here], sums["rows"][here])
+        yield Histogram(sums["gradient"][here], sums["curvature"][here], sums["patients"][here])
         start += nodes * column.count

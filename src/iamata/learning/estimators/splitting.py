@@ -19,8 +19,10 @@ DEPTH_MAX: Final = 32
 L2_MIN: Final = 0.001
 """Without any, a leaf of rows that are all told for certain would divide by nothing."""
 L2_MAX: Final = 1e6
-LEAF_ROWS_MIN: Final = 10
-LEAF_ROWS_MAX: Final = 2**20
+LEAF_PATIENTS_MIN: Final = 10
+LEAF_PATIENTS_MAX: Final = 2**20
+SLACK: Final = 0.001
+"""By how much rounded parts of patients may make less than the whole patients that they are."""
 GAIN_MIN: Final = 1e-6
 """A gain below this is rounding."""
 NEVER: Final = -1.0
@@ -31,17 +33,21 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     depth_max: Annotated[int, msgspec.Meta(ge=1, le=DEPTH_MAX)] = 4
     l2: Annotated[float, msgspec.Meta(ge=L2_MIN, le=L2_MAX)] = 1.0
-    rows_min: Annotated[int, msgspec.Meta(ge=LEAF_ROWS_MIN, le=LEAF_ROWS_MAX)] = 20
-    """The rows that a leaf needs. It is also what keeps a leaf from being about anybody."""
+    patients_min: Annotated[int, msgspec.Meta(ge=LEAF_PATIENTS_MIN, le=LEAF_PATIENTS_MAX)] = 20
+    """The patients that a leaf needs; of one with several rows each counts as a part.
+
+    It is also what keeps a leaf from being about anybody.
+    """
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Of one node and one column: sums of gradient, curvature and rows in each bin, missing last."""
+    """Of one node and one column: sums of gradient, curvature and patients in each bin, missing last."""
 
     gradient: Floats
     curvature: Floats
-    rows: Floats
+    patients: Floats
+    """A row of a patient with several counts as a part of one."""
 
 
 @dataclass(frozen=True)
@@ -95,28 +101,29 @@ def _list_orders(column: Bins, histogram: Histogram, growth: Growth) -> list[lis
     numbers = list(range(column.count - 1))
     missing = column.count - 1
     if isinstance(column, NumericBins):
-        is_missing_known = histogram.rows[missing] > 0
+        is_missing_known = histogram.patients[missing] > 0
         return [[*numbers, missing], [missing, *numbers]] if is_missing_known else [[*numbers, missing]]
     # Fisher 1958: for two classes the best subset is a first part of the categories by their mean.
-    filled = np.flatnonzero(histogram.rows)
+    filled = np.flatnonzero(histogram.patients)
     mean = histogram.gradient[filled] / (histogram.curvature[filled] + growth.l2)
     return [filled[np.argsort(mean, kind="stable")].tolist()]
 
 
 def _scan(column: Bins, histogram: Histogram, order: list[int], growth: Growth) -> Choice | None:
     """Find the best place to cut an order of bins in two."""
-    gradient, curvature, rows = (
-        np.cumsum(one[order]) for one in (histogram.gradient, histogram.curvature, histogram.rows)
+    gradient, curvature, patients = (
+        np.cumsum(one[order]) for one in (histogram.gradient, histogram.curvature, histogram.patients)
     )
     if len(order) < 2:  # noqa: PLR2004  a cut needs two sides
         return None
     first = 1 if isinstance(column, NumericBins) and order[0] == column.count - 1 else 0
-    left, weight, count = gradient[first:-1], curvature[first:-1], rows[first:-1]
+    left, weight, count = gradient[first:-1], curvature[first:-1], patients[first:-1]
     total, all_weight = gradient[-1], curvature[-1]
     right = total - left
     gains = left * left / (weight + growth.l2) + right * right / (all_weight - weight + growth.l2)
     gains = gains - total * total / (all_weight + growth.l2)
-    is_fit = (count >= growth.rows_min) & (rows[-1] - count >= growth.rows_min)
+    least = growth.patients_min - SLACK
+    is_fit = (count >= least) & (patients[-1] - count >= least)
     gains = np.where(is_fit, gains, NEVER)
     place = int(np.argmax(gains)) if len(gains) else 0
     if not len(gains) or not gains[place] > GAIN_MIN:

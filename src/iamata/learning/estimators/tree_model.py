@@ -7,6 +7,7 @@ from iamata.learning.estimators.boosting import Boosted
 from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.estimators.tree import score_trees
+from iamata.learning.evaluation.calibration import Calibration
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
 from iamata.model.reasons import Reason, require
@@ -17,6 +18,8 @@ class TreeModel(msgspec.Struct, frozen=True, kw_only=True, tag="trees"):
 
     schema: Schema
     boosted: Boosted
+    calibration: tuple[Calibration, ...] = ()
+    """What happened to those who were kept out of training, by their log-odds."""
 
     def predict(self, table: Table) -> Floats:
         """Return the probability of yes of each row."""
@@ -25,8 +28,8 @@ class TreeModel(msgspec.Struct, frozen=True, kw_only=True, tag="trees"):
     def explain(self, table: Table) -> list[Prediction]:
         """Return for each row the probability, an interval, and what each column's splits add.
 
-        The interval is that of what happened to the patients kept back whose scores were like the row's; it
-        need not hold the probability, and is 0 to 1 where nobody was kept back.
+        The interval is that of what happened to the patients kept out whose scores were like the row's; it
+        need not hold the probability, and is 0 to 1 where the model was not evaluated.
         """
         scores = self._score(table)
         added: dict[str, Floats] = {}
@@ -47,8 +50,8 @@ class TreeModel(msgspec.Struct, frozen=True, kw_only=True, tag="trees"):
         self, value: float, score: float, offset: float, contributions: dict[str, float]
     ) -> Prediction:
         low, high = 0.0, 1.0
-        for group in reversed(self.boosted.calibration):
-            if score < group.up_to or group is self.boosted.calibration[-1]:
+        for group in reversed(self.calibration):
+            if score < group.up_to or group is self.calibration[-1]:
                 low, high = group.observed.low, group.observed.high
         return Prediction(value=value, low=low, high=high, offset=offset, contributions=contributions)
 

@@ -24,20 +24,18 @@ class GradientBoosting(Classifier, Parameters):
         bins_max: int = 32,
         depth_max: int = 4,
         l2: float = 1.0,
-        rows_min: int = 20,
-        validation: float = 0.1,
+        patients_min: int = 20,
+        stops_early: bool = True,
         patience: int = 10,
-        seed: str = "",
     ) -> None:
         self.trees_max = trees_max
         self.learning_rate = learning_rate
         self.bins_max = bins_max
         self.depth_max = depth_max
         self.l2 = l2
-        self.rows_min = rows_min
-        self.validation = validation
+        self.patients_min = patients_min
+        self.stops_early = stops_early
         self.patience = patience
-        self.seed = seed
 
     def fit(self, federation: Federation) -> Self:
         """Grow trees over all sites, or refuse with what stands in the way."""
@@ -45,10 +43,9 @@ class GradientBoosting(Classifier, Parameters):
             trees_max=self.trees_max,
             learning_rate=self.learning_rate,
             bins_max=self.bins_max,
-            growth=Growth(depth_max=self.depth_max, l2=self.l2, rows_min=self.rows_min),
-            validation=self.validation,
+            growth=Growth(depth_max=self.depth_max, l2=self.l2, patients_min=self.patients_min),
+            stops_early=self.stops_early,
             patience=self.patience,
-            seed=self.seed,
         )
         schema = federation.schema
         self.model_ = TreeModel(schema=schema, boosted=federation.run(lambda: boost(schema, settings)))

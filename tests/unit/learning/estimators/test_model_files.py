@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 
 from iamata.learning.estimators.bayes import NaiveBayes
+from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.model_files import Model, decode_model, encode_model, identify_model
 from iamata.learning.estimators.regression import LinearRegression, LogisticRegression, PoissonRegression
 from iamata.learning.estimators.trees import GradientBoosting
+from iamata.learning.evaluation.evaluating import Evaluation, Plan
 from iamata.learning.federations import Tables
+from iamata.learning.programmes import run
+from iamata.learning.protocols import Trees, split_site
+from iamata.learning.protocols import learn as learn_protocol
 from iamata.learning.tables import Table
 from iamata.model.reasons import Reason, Refused
+from iamata.testing.learning import write_protocol
 
 MakeTable = Callable[..., Table]
 ESTIMATORS: dict[str, tuple[Any, str]] = {
@@ -58,13 +64,24 @@ def test_what_each_column_adds_is_told_for_every_kind(make_table: MakeTable, nam
         assert one.low < one.high
 
 
-def test_a_tree_models_interval_is_what_happened_to_those_kept_back(make_table: MakeTable) -> None:
+def test_a_tree_models_interval_is_what_happened_to_those_kept_out(make_table: MakeTable) -> None:
     table = make_table(rows=2_000)
-    model = GradientBoosting(trees_max=20, validation=0.3).fit(Tables([table])).model_
+    protocol = write_protocol(
+        schema=table.schema,
+        estimator=Trees(settings=Boosting(trees_max=20)),
+        holdout_percent=30,
+        evaluation=Plan(thresholds=()),
+    )
 
-    inside = [one.low <= one.value <= one.high for one in model.explain(table)]
+    learned = run(lambda: learn_protocol(protocol), [split_site(protocol, table, number=0)])
 
-    assert np.mean(inside) > 0.8
+    model = decode_model(learned.model, identify_model(learned.model))
+    assert isinstance(learned.evaluation, Evaluation)
+    rates = {(one.observed.low, one.observed.high) for one in learned.evaluation.calibration}
+    said = model.explain(table)
+    assert {(one.low, one.high) for one in said} == rates
+    assert len(rates) > 3
+    assert np.mean([one.low <= one.value <= one.high for one in said]) > 0.8
 
 
 def test_a_changed_file_is_refused(make_table: MakeTable) -> None:

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from iamata.learning.estimators.bins import NumericBins, choose_bins, encode_table
+from iamata.learning.estimators.families import LOGISTIC
+from iamata.learning.estimators.growing import is_kept_back
+from iamata.learning.estimators.tree import score_trees
 from iamata.learning.estimators.trees import GradientBoosting
 from iamata.learning.federations import Tables
 from iamata.learning.programmes import Site, run
@@ -28,7 +32,7 @@ def test_many_sites_grow_the_trees_of_one_split_for_split(
     make_table: MakeTable, cut: Cut, sizes: list[int]
 ) -> None:
     table = make_table(rows=1_200)
-    settings: dict[str, Any] = {"trees_max": 25, "bins_max": 16, "seed": "s"}
+    settings: dict[str, Any] = {"trees_max": 25, "bins_max": 16}
 
     pooled = GradientBoosting(**settings).fit(Tables([table]))
     federated = GradientBoosting(**settings).fit(Tables(cut(table, sizes)))
@@ -40,7 +44,7 @@ def test_many_sites_grow_the_trees_of_one_split_for_split(
 @pytest.mark.parametrize("missing", [0.0, 0.15])
 def test_trees_are_those_of_scikit_learn_on_the_same_bins(make_table: MakeTable, missing: float) -> None:
     table = make_table(rows=2_000, missing=missing)
-    ours = GradientBoosting(trees_max=10, bins_max=24, validation=0.0).fit(Tables([table]))
+    ours = GradientBoosting(trees_max=10, bins_max=24, stops_early=False).fit(Tables([table]))
     bins = ours.model_.boosted.bins
     codes = np.column_stack(encode_table(table, bins)).astype(float)
     for place, column in enumerate(bins):
@@ -69,24 +73,67 @@ def test_a_site_with_nobody_changes_nothing(make_table: MakeTable) -> None:
 
 
 def test_boosting_stops_when_those_kept_back_gain_no_more(make_table: MakeTable) -> None:
-    ours = GradientBoosting(trees_max=300, learning_rate=0.3, patience=5, validation=0.3)
+    table = make_table(rows=2_000)
+    kept_back = np.array([is_kept_back(one) for one in table.patients])
+    others = table.select(kept_back)
+    settings: dict[str, Any] = {"learning_rate": 0.3, "patience": 5}
 
-    boosted = ours.fit(Tables([make_table(rows=600)])).model_.boosted
+    boosted = GradientBoosting(trees_max=300, **settings).fit(Tables([table])).model_.boosted
 
-    assert len(boosted.losses) < 300
-    assert len(boosted.trees) == int(np.argmin(boosted.losses))
-    assert len(boosted.losses) - 1 == len(boosted.trees) + 5
+    count = len(boosted.trees)
+    scores = [score_trees(others, boosted.offset, boosted.trees[:used]) for used in range(count + 1)]
+    losses = [LOGISTIC.compute_loss(one, others.outcome).mean() for one in scores]
+    assert 0.05 < kept_back.mean() < 0.15
+    assert int(np.argmin(losses)) == count > 3
+    with_more = GradientBoosting(trees_max=count + 5, **settings).fit(Tables([table])).model_.boosted
+    assert with_more.trees == boosted.trees
 
 
-def test_no_leaf_is_about_fewer_rows_than_the_study_allows(make_table: MakeTable) -> None:
+def test_of_those_kept_back_a_file_tells_when_trees_helped_no_more_and_nothing_else(
+    make_table: MakeTable,
+) -> None:
+    table = make_table(rows=600)
+    kept_back = np.array([is_kept_back(one) for one in table.patients])
+    turned = Table(
+        table.schema, table.columns, np.where(kept_back, 1 - table.outcome, table.outcome), table.patients
+    )
+
+    boosted, other = (
+        GradientBoosting(trees_max=5, patience=5).fit(Tables([one])).model_.boosted
+        for one in (table, turned)
+    )
+
+    assert set(msgspec.to_builtins(boosted)) == {"bins", "offset", "trees", "rounds"}
+    assert (len(boosted.trees), len(other.trees)) == (5, 0)
+    assert (other.bins, other.offset) == (boosted.bins, boosted.offset)
+
+
+def test_no_leaf_is_about_fewer_patients_than_the_study_allows(make_table: MakeTable) -> None:
     table = make_table(rows=800)
     boosted = (
-        GradientBoosting(trees_max=10, rows_min=50, validation=0.0).fit(Tables([table])).model_.boosted
+        GradientBoosting(trees_max=10, patients_min=50, stops_early=False)
+        .fit(Tables([table]))
+        .model_.boosted
     )
 
     for tree in boosted.trees:
         leaves = tree.find_nodes(table)
         assert np.unique(leaves, return_counts=True)[1].min() >= 50
+
+
+def test_a_leaf_is_about_patients_however_many_rows_one_of_them_has() -> None:
+    x = [99.0] * 100 + [float(number % 50) for number in range(300)]
+    y = [1.0] * 100 + [float(number % 7 == 0) for number in range(300)]
+    table = build({"x": x, "c": ["a"] * 400}, y)
+    patients = (*["0"] * 60, *["1"] * 40, *table.patients[100:])
+    table = Table(table.schema, table.columns, table.outcome, patients)
+
+    fitted = GradientBoosting(trees_max=20, patients_min=10, stops_early=False).fit(Tables([table]))
+
+    for tree in fitted.model_.boosted.trees:
+        leaves = tree.find_nodes(table)
+        assert min(len(set(np.array(patients)[leaves == one])) for one in leaves) >= 10
+    assert count_nodes(fitted) > 20
 
 
 def test_bins_are_about_equally_full_and_know_what_is_missing(make_table: MakeTable) -> None:
@@ -115,7 +162,7 @@ def build(cells: dict[str, list[Any]], outcome: list[float]) -> Table:
 def test_a_missing_value_goes_where_it_helps() -> None:
     x = [None if number % 3 == 0 else float(number % 50) for number in range(300)]
     y = [float(one is None or one > 40) for one in x]
-    ours = GradientBoosting(trees_max=40, learning_rate=0.5, validation=0.0, rows_min=5)
+    ours = GradientBoosting(trees_max=40, learning_rate=0.5, stops_early=False, patients_min=10)
 
     fitted = ours.fit(Tables([build({"x": x, "c": ["a"] * 300}, y)]))
 
@@ -126,7 +173,7 @@ def test_categories_split_into_any_two_sets() -> None:
     c = ["abcd"[number % 4] for number in range(400)]
     y = [float(one in "bd") for one in c]
 
-    fitted = GradientBoosting(trees_max=1, depth_max=1, validation=0.0).fit(
+    fitted = GradientBoosting(trees_max=1, depth_max=1, stops_early=False).fit(
         Tables([build({"x": [1.0] * 400, "c": c}, y)])
     )
 
@@ -144,7 +191,7 @@ def test_what_cannot_be_learned_from_is_refused(outcome: list[float], reason: Re
     table = build({"x": [float(number) for number in range(rows)], "c": ["a"] * rows}, outcome)
 
     with pytest.raises(Refused) as refused:
-        GradientBoosting(validation=0.0).fit(Tables([table]))
+        GradientBoosting(stops_early=False).fit(Tables([table]))
 
     assert refused.value.reason is reason
 
@@ -152,7 +199,7 @@ def test_what_cannot_be_learned_from_is_refused(outcome: list[float], reason: Re
 def test_columns_that_say_nothing_give_no_tree() -> None:
     table = build({"x": [1.0] * 40, "c": ["a"] * 40}, [0.0, 1.0] * 20)
 
-    fitted = GradientBoosting(validation=0.0).fit(Tables([table]))
+    fitted = GradientBoosting(stops_early=False).fit(Tables([table]))
 
     assert fitted.model_.boosted.trees == ()
     assert fitted.predict_proba(table)[0].tolist() == [0.5, 0.5]
