@@ -19,7 +19,8 @@ from iamata.learning.schemas import Schema
 from iamata.model.canonical import encode_canonical
 from iamata.model.reasons import Reason, Refused, require
 
-MODEL_BYTES_MAX: Final = 64 * 2**20
+MODEL_BYTES_MAX: Final = 16 * 2**20
+"""What a member keeps of one document."""
 TREES_MAX: Final = 10_000
 FORMAT: Final = "iamata-model/1"
 
