@@ -65,3 +65,13 @@ def count_distinct(patients: Integers, kinds: Integers, length: int) -> Floats:
     """Count the patients who have rows of each of `length` kinds."""
     pairs = np.unique(patients * length + kinds)
     return np.bincount(pairs % length, minlength=length).astype(np.float64)
+
+
+def share_patients(table: Table, kinds: Integers) -> Floats:
+    """Return each row's part of its patient: one by how many rows of its kind the patient has.
+
+    Some rows of a kind whose parts make more than nine are of ten patients at least.
+    """
+    pairs = number_patients(table) * (int(kinds.max(initial=0)) + 1) + kinds
+    shares: Floats = 1.0 / np.bincount(pairs)[pairs]
+    return shares

@@ -37,7 +37,7 @@ def draw_curves(evaluation: AnyEvaluation) -> Iterator[tuple[str, str]]:
 
 
 def _has_steps(evaluation: Evaluation) -> bool:
-    """Tell whether curves have a point between their ends, which few rows would be told by otherwise."""
+    """Tell whether curves have points between their ends: not where they would tell of few patients."""
     return len(evaluation.roc) > ROC_ENDS
 
 

@@ -74,7 +74,7 @@ def test_trees_that_nobody_could_grow_or_whose_leaves_are_about_few_are_refused(
 @pytest.mark.parametrize(
     ("evaluation", "reason"),
     [
-        ({"rows_min": 9}, Reason.MALFORMED),
+        ({"patients_min": 9}, Reason.MALFORMED),
         ({"thresholds": [1.5]}, Reason.MALFORMED),
         ({"cells": 1}, Reason.MALFORMED),
         (

@@ -62,7 +62,7 @@ PLANS = some(
     thresholds=st.lists(NUMBERS, max_size=3),
     groups=GROUPS,
     calibration_groups=WHOLE,
-    rows_min=WHOLE,
+    patients_min=WHOLE,
 )
 OUTCOMES = some(kind=st.sampled_from(["binary", "count", "number"]), low=NUMBERS, high=NUMBERS)
 PROTOCOLS = some(

@@ -6,7 +6,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.curves import Cut, Estimate, estimate_rate, is_apart
+from iamata.learning.evaluation.curves import (
+    TOP,
+    Cut,
+    Estimate,
+    estimate_rate,
+    is_apart,
+    is_enough,
+)
 from iamata.learning.tables import Floats, Integers
 
 LOG_ODDS_MAX: Final = 12.0
@@ -31,47 +38,31 @@ def find_cells(score: Floats, cells: int) -> Integers:
     return np.clip(np.floor(place), 0, cells - 1).astype(np.int64)
 
 
-def list_cuts(calibration: Sequence[Calibration]) -> list[Cut]:
-    """List where groups of rows begin, from the highest scores on."""
-    cuts, yes, rows = [], 0.0, 0.0
-    for one in reversed(calibration):
-        yes, rows = yes + round(one.observed.value * one.rows), rows + one.rows
-        cuts.append((yes, rows - yes))
-    return cuts
-
-
 def calibrate(
-    cells: tuple[Floats, Floats],
-    expected: Floats,
-    *,
-    groups: int,
-    rows_min: int,
-    shown: Sequence[Cut] = (),
-) -> Iterator[Calibration]:
+    cuts: Sequence[Cut], expected: Floats, *, groups: int, patients_min: int, shown: Sequence[Cut] = ()
+) -> Iterator[tuple[Calibration, Cut]]:
     """Cut the rows by rising score into groups of about equal size, none smaller than may be shown.
 
-    `cells` counts the rows with yes and those with no; `expected` adds up their probabilities. A group has
-    at least `rows_min` rows of each class, and so has what lies between its ends and the cuts that are
-    `shown` elsewhere. There is none where there are fewer rows in all.
+    `cuts` are those between cells, from the highest scores on; `expected` adds up probabilities in cells.
+    A group has rows of at least `patients_min` patients of each class, and so has what lies between its
+    ends and the cuts that are `shown` elsewhere. Each comes with the cut at which it begins. There is none
+    where there are fewer patients in all.
     """
-    yes, rows = cells[0], cells[0] + cells[1]
-    above = np.cumsum(cells[0][::-1])[::-1].tolist(), np.cumsum(cells[1][::-1])[::-1].tolist()
-    everyone = (above[0][0], above[1][0])
-    if min(everyone) < rows_min:
+    everyone = start = cuts[-1]
+    if not is_enough(min(everyone.yes_patients, everyone.no_patients), patients_min):
         return
-    ends = [*zip(*(one[1:] for one in above), strict=True), (0.0, 0.0)]
-    start, last = 0, everyone
-    for place, end in enumerate(ends, start=1):
-        held = sum(last) - sum(end)
-        is_full = held >= sum(everyone) / groups and end != last
-        if end == (0.0, 0.0) or (is_full and is_apart(end, [last, (0.0, 0.0), *shown], rows_min=rows_min)):
-            here = slice(start, place)
-            yield Calibration(
+    first = 0
+    for place, end in enumerate([*reversed(cuts[:-1]), TOP], start=1):
+        held, is_last = sum(start[:2]) - sum(end[:2]), end[:2] == TOP[:2]
+        is_full = held >= sum(everyone[:2]) / groups and end[:2] != start[:2]
+        if is_last or (is_full and is_apart(end, [start, TOP, *shown], patients_min=patients_min)):
+            group = Calibration(
                 rows=int(held),
-                up_to=(2.0 * place / len(rows) - 1.0) * LOG_ODDS_MAX,
-                expected=float(expected[here].sum()) / held,
-                observed=estimate_rate(float(yes[here].sum()), held),
+                up_to=(2.0 * place / len(cuts) - 1.0) * LOG_ODDS_MAX,
+                expected=float(expected[first:place].sum()) / held,
+                observed=estimate_rate(start.yes - end.yes, held),
             )
-            start, last = place, end
-            if end == (0.0, 0.0):
-                return
+            yield group, start
+            first, start = place, end
+        if is_last:
+            return

@@ -5,8 +5,8 @@ ties, and `resolution` says how far the best or the worst order within cells wou
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -18,9 +18,28 @@ NORMAL_95: Final = 1.959963984540054
 INTERVAL_DIGITS: Final = 9
 """To how many digits an exponential is kept: libraries disagree about its last ones, and sites must not."""
 
+PART_SLACK: Final = 2.0**-10
+"""By how much rounded parts of patients may make less than the whole patients that they are."""
 
-Cut: TypeAlias = tuple[float, float]
-"""A place in the order of scores: how many rows with yes lie above it, and how many with no."""
+Sides: TypeAlias = tuple[Floats, Floats]
+"""Numbers in cells of rising score: of rows with yes, and of those with no."""
+
+
+class Cut(NamedTuple):
+    """A place in the order of scores: how many rows of either class lie above it, and of how many patients.
+
+    Of a patient with several rows of a class each counts as a part. So where parts make more than nine,
+    there are ten patients at least.
+    """
+
+    yes: float
+    no: float
+    yes_patients: float
+    no_patients: float
+
+
+TOP: Final = Cut(0.0, 0.0, 0.0, 0.0)
+"""Above it lies no row."""
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,49 +88,60 @@ def compute_auprc(yes: Floats, no: Floats) -> Estimate:
     return Estimate(value=tied, low=low, high=high, resolution=max(best - tied, tied - worst))
 
 
+def list_cuts(rows: Sides, patients: Sides) -> list[Cut]:
+    """List the places between cells, from the highest scores on: each below one more cell."""
+    columns = (np.cumsum(one[::-1]).tolist() for one in (*rows, *patients))
+    return [Cut(*one) for one in zip(*columns, strict=True)]
+
+
 def list_roc_points(
-    yes: Floats, no: Floats, *, rows_min: int, shown: Iterable[Cut] = ()
+    cuts: Sequence[Cut], *, patients_min: int, shown: Iterable[Cut] = ()
 ) -> Iterator[RocPoint]:
-    """Yield the ROC curve from (0, 0) to (1, 1), in steps of at least `rows_min` rows of each class.
+    """Yield the ROC curve from (0, 0) to (1, 1), in steps of at least `patients_min` of each class.
 
     It goes through the cuts that are `shown` elsewhere, so that nobody finds a smaller step between them.
     """
-    positives, negatives = math.fsum(yes.tolist()), math.fsum(no.tolist())
-    above, wrong = np.cumsum(yes[::-1]).tolist(), np.cumsum(no[::-1]).tolist()
-    for true, false in _thin(zip(above, wrong, strict=True), shown, (positives, negatives), rows_min):
-        yield RocPoint(false_positive_rate=false / negatives, true_positive_rate=true / positives)
+    everyone = cuts[-1]
+    for cut in _thin(cuts, shown, patients_min):
+        yield RocPoint(false_positive_rate=cut.no / everyone.no, true_positive_rate=cut.yes / everyone.yes)
 
 
-def is_apart(cut: Cut, others: Iterable[Cut], *, rows_min: int) -> bool:
-    """Tell whether between a cut and each other lie no rows, or so many of each class."""
-    return all(cut == one or _count_between(cut, one) >= rows_min for one in others)
+def is_enough(patients: float, patients_min: int) -> bool:
+    """Tell whether parts of patients make so many."""
+    return patients >= patients_min - PART_SLACK
 
 
-def _thin(cuts: Iterable[Cut], shown: Iterable[Cut], everyone: Cut, rows_min: int) -> Iterator[Cut]:
+def is_apart(cut: Cut, others: Iterable[Cut], *, patients_min: int) -> bool:
+    """Tell whether between a cut and each other lie no rows, or those of so many patients of each class."""
+    return all(cut[:2] == one[:2] or is_enough(_count_between(cut, one), patients_min) for one in others)
+
+
+def _thin(cuts: Sequence[Cut], shown: Iterable[Cut], patients_min: int) -> Iterator[Cut]:
     """Yield the cuts that are shown, and of the others, which rise, those that are apart from all."""
-    nobody = (0.0, 0.0)
-    fixed = sorted(dict.fromkeys(one for one in (*shown, everyone) if one != nobody), reverse=True)
-    last = nobody
+    fixed = sorted(
+        {one[:2]: one for one in (*shown, cuts[-1]) if one[:2] != TOP[:2]}.values(), reverse=True
+    )
+    last = TOP
     yield last
     for cut in cuts:
-        while sum(fixed[-1]) <= sum(cut) and len(fixed) > 1:
+        while sum(fixed[-1][:2]) <= sum(cut[:2]) and len(fixed) > 1:
             last = fixed.pop()
             yield last
-        if min(_count_between(cut, last), _count_between(cut, fixed[-1])) >= rows_min:
+        if is_enough(min(_count_between(cut, last), _count_between(cut, fixed[-1])), patients_min):
             last = cut
             yield last
     yield from reversed(fixed)
 
 
 def _count_between(one: Cut, other: Cut) -> float:
-    """Count the rows between two cuts, of the class that has fewer there."""
-    return min(abs(one[0] - other[0]), abs(one[1] - other[1]))
+    """Count the patients between two cuts, of the class that has fewer there."""
+    return min(abs(one.yes_patients - other.yes_patients), abs(one.no_patients - other.no_patients))
 
 
 def list_precision_points(roc: Iterable[RocPoint], *, rate: float) -> list[tuple[float, float]]:
     """List recall and precision along a ROC curve, in its order; `rate` is how many of all rows say yes.
 
-    So it shows no step of fewer rows than that curve. Where nobody is named there is no precision.
+    So it shows no step of fewer patients than that curve. Where nobody is named there is no precision.
     """
     points = []
     for one in roc:

@@ -1,8 +1,8 @@
 """Evaluate a model from sums over sites: what it is worth, for whom, and how sure one can be.
 
-Each site counts its rows by score and outcome. What is published shows no part with fewer rows of either
-outcome than the study allows, nor lets anybody find one by subtraction: a group's figures are left out
-where what is left of its column would be such a part, and all cuts of the scores lie so many rows apart.
+Each site counts its rows by score and outcome. What is published shows no part with fewer patients of
+either outcome than the study allows, nor lets anybody find one by subtraction: a group's figures are left
+out where what is left of its column would be such a part, and all cuts of the scores lie so many apart.
 The sites themselves learn the summed cells, in which a count may be 1; no cell says where the row lies.
 """
 
@@ -13,17 +13,22 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells, list_cuts
+from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
 from iamata.learning.evaluation.curves import (
+    TOP,
     Cut,
     Estimate,
     RocPoint,
+    Sides,
     compute_auprc,
     compute_auroc,
     is_apart,
+    is_enough,
+    list_cuts,
     list_roc_points,
 )
 from iamata.learning.evaluation.subgroups import Group, choose_shown
+from iamata.learning.holders import share_patients
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require
@@ -32,9 +37,9 @@ CELLS_MIN: Final = 2
 CELLS_MAX: Final = 2**16
 THRESHOLDS_MAX: Final = 100
 GROUPS_MAX: Final = 100
-SHOWN_ROWS_MIN: Final = 10
-"""No study may show fewer rows than this."""
-SHOWN_ROWS_MAX: Final = ROWS_MAX
+SHOWN_PATIENTS_MIN: Final = 10
+"""No study may show fewer patients than this."""
+SHOWN_PATIENTS_MAX: Final = ROWS_MAX
 SCORE_BITS: Final = choose_bits(ROWS_MAX)
 
 Predict = Callable[[Table], Floats]
@@ -51,12 +56,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     thresholds: Thresholds = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
     groups: Annotated[tuple[Group, ...], msgspec.Meta(max_length=GROUPS_MAX)] = ()
     calibration_groups: Annotated[int, msgspec.Meta(ge=1, le=GROUPS_MAX)] = 10
-    rows_min: Annotated[int, msgspec.Meta(ge=SHOWN_ROWS_MIN, le=SHOWN_ROWS_MAX)] = 10
-    """Fewer rows of either outcome than this are not shown, or of any where it is a number or a count."""
+    patients_min: Annotated[int, msgspec.Meta(ge=SHOWN_PATIENTS_MIN, le=SHOWN_PATIENTS_MAX)] = 10
+    """Fewer patients with either outcome are not shown, or with any where it is a number or a count."""
 
 
 class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):
-    """What comes of saying yes from a probability on. None where too few rows would be counted.
+    """What comes of saying yes from a probability on. None where too few patients would be counted.
 
     That is so too where too few lie between this threshold and one before it.
     """
@@ -70,7 +75,7 @@ class AtThreshold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model is worth for a group. All None where it, or what is left, has too few rows."""
+    """What the model is worth for a group. All None where it, or what is left, has too few patients."""
 
     label: str
     rows: int | None = None
@@ -105,25 +110,41 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
     given = {"model": model_id, "plan": msgspec.to_builtins(plan)}
     sums = yield Query("evaluation", _lay_out(plan), partial(compute_scores, predict, plan), given)
     yes, no = (sums[side].reshape(-1, plan.cells) for side in ("yes", "no"))
-    positives, negatives = float(yes[0].sum()), float(no[0].sum())
-    require(positives > 0 and negatives > 0, Reason.ONE_CLASS_ONLY)
-    require(min(positives, negatives) >= plan.rows_min, Reason.TOO_FEW_PATIENTS)
-    rows = positives + negatives
-    thresholds = tuple(_judge(sums["above"].reshape(-1, 2), (positives, negatives), plan))
+    cuts = list_cuts((yes[0], no[0]), (sums["yes_patients"], sums["no_patients"]))
+    everyone = cuts[-1]
+    require(everyone.yes > 0 and everyone.no > 0, Reason.ONE_CLASS_ONLY)
+    least = min(everyone.yes_patients, everyone.no_patients)
+    require(is_enough(least, plan.patients_min), Reason.TOO_FEW_PATIENTS)
+    return _tell(sums, (yes, no), cuts, plan)
+
+
+def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation:
+    """Tell what may be shown; `sides` has everybody's cells first, then each group's."""
+    (yes, no), everyone, patients_min = sides, cuts[-1], plan.patients_min
+    rows = everyone.yes + everyone.no
+    thresholds = tuple(_judge(sums["above"].reshape(-1, 4), everyone, plan))
     shown = [cut for _, cut in thresholds if cut is not None]
-    calibration = _calibrate((yes[0], no[0]), sums["expected"], plan, shown)
-    visible = choose_shown(plan.groups, (yes.sum(axis=1), no.sum(axis=1)), rows_min=plan.rows_min)
+    groups = plan.calibration_groups
+    calibration = list(
+        calibrate(cuts, sums["expected"], groups=groups, patients_min=patients_min, shown=shown)
+    )
+    counts = sums["patients_in"].reshape(2, -1)
+    visible = choose_shown(
+        plan.groups, (yes + no).sum(axis=1), tuple(counts), patients_min=plan.patients_min
+    )
     return Evaluation(
         rows=int(rows),
-        rate=positives / rows,
+        rate=everyone.yes / rows,
         auroc=compute_auroc(yes[0], no[0]),
         auprc=compute_auprc(yes[0], no[0]),
         brier=float(sums["squares"][0]) / rows,
         accuracy=float(sums["right"][0]) / rows,
-        calibration=calibration,
+        calibration=tuple(one for one, _ in calibration),
         thresholds=tuple(one for one, _ in thresholds),
         roc=tuple(
-            list_roc_points(yes[0], no[0], rows_min=plan.rows_min, shown=[*shown, *list_cuts(calibration)])
+            list_roc_points(
+                cuts, patients_min=patients_min, shown=[*shown, *(cut for _, cut in calibration)]
+            )
         ),
         groups=tuple(
             _describe(group, sums, place=place, cells=(yes[place], no[place]))
@@ -132,13 +153,6 @@ def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluatio
             for place, group in enumerate(plan.groups, start=1)
         ),
     )
-
-
-def _calibrate(
-    cells: tuple[Floats, Floats], expected: Floats, plan: Plan, shown: list[Cut]
-) -> tuple[Calibration, ...]:
-    groups, rows_min = plan.calibration_groups, plan.rows_min
-    return tuple(calibrate(cells, expected, groups=groups, rows_min=rows_min, shown=shown))
 
 
 def count_values(plan: Plan) -> int:
@@ -154,12 +168,23 @@ def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> V
     everyone = np.full(len(score), fill_value=True)
     chosen = [everyone, *(group.select(site) for group in plan.groups)]
     count = partial(np.bincount, minlength=plan.cells)
-    above = [(score >= one) & side for one in plan.thresholds for side in (outcome, ~outcome)]
+    part = round_rows(share_patients(site.table, outcome.astype(np.int64)), SCORE_BITS)
+    sides = outcome, ~outcome
     squares = round_rows((score - outcome) * (score - outcome), SCORE_BITS)
     return {
         "yes": np.concatenate([count(cells[one & outcome]) for one in chosen]),
         "no": np.concatenate([count(cells[one & ~outcome]) for one in chosen]),
-        "above": np.array([one.sum() for one in above]),
+        "yes_patients": count(cells[outcome], weights=part[outcome]),
+        "no_patients": count(cells[~outcome], weights=part[~outcome]),
+        "patients_in": np.array([part[one & side].sum() for side in sides for one in chosen]),
+        "above": np.array(
+            [
+                weight[(score >= one) & side].sum()
+                for one in plan.thresholds
+                for weight in (np.ones_like(part), part)
+                for side in sides
+            ]
+        ),
         "right": np.array([((score >= 0.5) == outcome)[one].sum() for one in chosen]),  # noqa: PLR2004  half
         "expected": count(cells, weights=score),
         "expected_in": np.array([score[one].sum() for one in chosen]),
@@ -172,7 +197,10 @@ def _lay_out(plan: Plan) -> tuple[Part, ...]:
     return (
         Part("yes", parts * plan.cells),
         Part("no", parts * plan.cells),
-        Part("above", len(plan.thresholds) * 2),
+        Part("yes_patients", plan.cells, SCORE_BITS),
+        Part("no_patients", plan.cells, SCORE_BITS),
+        Part("patients_in", 2 * parts, SCORE_BITS),
+        Part("above", len(plan.thresholds) * 4, SCORE_BITS),
         Part("right", parts),
         Part("expected", plan.cells, SCORE_BITS),
         Part("expected_in", parts, SCORE_BITS),
@@ -182,13 +210,14 @@ def _lay_out(plan: Plan) -> tuple[Part, ...]:
 
 def _judge(above: Floats, everyone: Cut, plan: Plan) -> Iterator[tuple[AtThreshold, Cut | None]]:
     """Yield what comes of each threshold, with its cut where it is shown."""
-    positives, negatives = everyone
-    shown: list[Cut] = [(0.0, 0.0), everyone]
-    for threshold, (true, false) in zip(plan.thresholds, above.tolist(), strict=True):
-        if not is_apart((true, false), shown, rows_min=plan.rows_min):
+    positives, negatives = everyone.yes, everyone.no
+    shown = [TOP, everyone]
+    for threshold, cut in zip(plan.thresholds, (Cut(*one) for one in above.tolist()), strict=True):
+        if not is_apart(cut, shown, patients_min=plan.patients_min):
             yield AtThreshold(threshold=threshold), None
             continue
-        shown.append((true, false))
+        shown.append(cut)
+        true, false = cut.yes, cut.no
         said_no = positives + negatives - true - false
         found = AtThreshold(
             threshold=threshold,
@@ -198,7 +227,7 @@ def _judge(above: Floats, everyone: Cut, plan: Plan) -> Iterator[tuple[AtThresho
             negative_predictive_value=(negatives - false) / said_no if said_no > 0 else None,
             accuracy=(true + negatives - false) / (positives + negatives),
         )
-        yield found, (true, false)
+        yield found, cut
 
 
 def _describe(group: Group, sums: Values, *, place: int, cells: tuple[Floats, Floats]) -> InGroup:

@@ -2,24 +2,32 @@
 
 import math
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.curves import NORMAL_95, Estimate
+from iamata.learning.evaluation.curves import NORMAL_95, Estimate, is_enough
 from iamata.learning.programmes import Values, round_rows
 from iamata.learning.schemas import Outcome
-from iamata.learning.tables import Floats, Integers
+from iamata.learning.tables import Floats, Integers, Table
 
 CELL_PARTS: Final = (
     ("rows_in", False),
-    ("above_in", False),
+    ("patients_in", True),
+    ("above_in", True),
     ("expected_in", True),
     ("observed_in", True),
     ("squares_in", True),
 )
-"""What is summed by cell: rows, those above the lowest outcome, and numbers on the outcome's scale."""
+"""What is summed by cell: rows, parts of patients, of those above the lowest outcome, and numbers.
+
+All but the rows are in fixed point, numbers on the outcome's scale.
+"""
+
+
+Parts: TypeAlias = tuple[Floats, Floats]
+"""Each row's part of its patient, and its part of one above the lowest outcome: 0 where it is not above."""
 
 
 class NumberCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +48,10 @@ def find_number_cells(outcome: Outcome, forecast: Floats, cells: int) -> Integer
 
 
 def fill_cells(  # noqa: PLR0913  rows, and how they are counted
-    outcome: Outcome, cells: int, bits: int, *, expected: Floats, observed: Floats, mean: float
+    table: Table, parts: Parts, cells: int, bits: int, *, expected: Floats, mean: float
 ) -> Values:
-    """Add up rows by cell of forecast: how many there are, and how far they lie from the mean of all."""
+    """Add up rows by cell of forecast: how many there are, whose, and how far from the mean of all."""
+    outcome, observed = table.schema.outcome, table.outcome
     half = (outcome.high - outcome.low) / 2
     cell = find_number_cells(outcome, expected, cells)
     away = (observed - mean) / half
@@ -52,7 +61,8 @@ def fill_cells(  # noqa: PLR0913  rows, and how they are counted
 
     return {
         "rows_in": count(cell),
-        "above_in": count(cell[observed > outcome.lowest]),
+        "patients_in": count(cell, parts[0]),
+        "above_in": count(cell, parts[1]),
         "expected_in": count(cell, round_rows((expected - mean) / half, bits)),
         "observed_in": count(cell, round_rows(away, bits)),
         "squares_in": count(cell, round_rows(away * away, bits)),
@@ -60,20 +70,21 @@ def fill_cells(  # noqa: PLR0913  rows, and how they are counted
 
 
 def calibrate_numbers(
-    sums: Values, outcome: Outcome, *, mean: float, groups: int, rows_min: int
+    sums: Values, outcome: Outcome, *, mean: float, groups: int, patients_min: int
 ) -> Iterator[NumberCalibration]:
     """Cut the rows by rising forecast into groups of about equal size, none smaller than may be shown.
 
-    Each has at least `rows_min` rows, and as many above the outcome's lowest value.
+    Each has rows of at least `patients_min` patients, and of as many above the outcome's lowest value.
     """
-    rows, above = np.cumsum(sums["rows_in"]).tolist(), np.cumsum(sums["above_in"]).tolist()
-    start, held, risen = 0, 0.0, 0.0
-    for end, (count, over) in enumerate(zip(rows, above, strict=True), start=1):
-        is_full = count - held >= max(rows_min, rows[-1] / groups)
-        is_shown = min(over - risen, above[-1] - over) >= rows_min  # nor are those who are left few
-        if end == len(rows) or (is_full and is_shown):
+    rows = np.cumsum(sums["rows_in"]).tolist()
+    parts = np.column_stack([np.cumsum(sums[one]) for one in ("patients_in", "above_in")])
+    start, held, risen = 0, 0.0, np.zeros(2)
+    for end, (count, whose) in enumerate(zip(rows, parts, strict=True), start=1):
+        is_full = count - held >= rows[-1] / groups
+        least = float(np.minimum(whose - risen, parts[-1] - whose).min())  # nor are those who are left few
+        if end == len(rows) or (is_full and is_enough(least, patients_min)):
             yield _describe(sums, outcome, slice(start, end), mean=mean)
-            start, held, risen = end, count, over
+            start, held, risen = end, count, whose
 
 
 def _describe(sums: Values, outcome: Outcome, here: slice, *, mean: float) -> NumberCalibration:

@@ -1,8 +1,8 @@
 """Evaluate a model of numbers or counts from sums over sites: how near it comes, for whom, and how surely.
 
 Each site counts its rows first; so the scale of what is summed then is as fine as so many rows allow, and
-variances are taken around known means. What is published tells of no part with fewer rows than the study
-allows, nor with fewer rows above the outcome's lowest value, which in a count are those to whom anything
+variances are taken around known means. What is published tells of no part with fewer patients than the
+study allows, nor with fewer above the outcome's lowest value, which in a count are those to whom anything
 happened; nor does it let anybody find such a part by subtraction. Forecasts beyond the outcome's bounds
 count as the bound.
 """
@@ -16,15 +16,17 @@ import msgspec
 import numpy as np
 
 from iamata.learning.estimators.predictions import cut_forecasts
-from iamata.learning.evaluation.curves import NORMAL_95, Estimate
+from iamata.learning.evaluation.curves import NORMAL_95, Estimate, is_enough
 from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.evaluation.number_calibration import (
     CELL_PARTS,
     NumberCalibration,
+    Parts,
     calibrate_numbers,
     fill_cells,
 )
 from iamata.learning.evaluation.subgroups import choose_shown
+from iamata.learning.holders import share_patients
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import ROWS_MAX, Floats, Table
@@ -61,7 +63,7 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErrorsInGroup(msgspec.Struct, frozen=True, kw_only=True):
-    """How near the model comes for a group. None where it, or what is left, has too few rows."""
+    """How near the model comes for a group. None where it, or what is left, has too few patients."""
 
     label: str
     errors: Errors | None = None
@@ -85,27 +87,32 @@ def evaluate_numbers(
 ) -> Programme[NumberEvaluation]:
     """Evaluate a model, in two exchanges. `model_id` names what `predict` computes, for queries' digests.
 
-    Refuses too few rows, and an outcome that is the same for all.
+    Refuses too few patients, and an outcome that is the same for all.
     """
     given = {"model": model_id, "plan": msgspec.to_builtins(plan)}
     counted = yield Query("outcomes", _lay_out_counts(plan), partial(count_outcomes, plan), given)
-    counts = counted["rows"], counted["above"]
-    require(min(float(one[0]) for one in counts) >= plan.rows_min, Reason.TOO_FEW_PATIENTS)
+    rows, patients = counted["rows"], (counted["patients"], counted["above"])
+    least = min(float(one[0]) for one in patients)
+    require(is_enough(least, plan.patients_min), Reason.TOO_FEW_PATIENTS)
     middle, half = _get_range(outcome)
-    means = middle + half * (counted["outcome"] / np.maximum(counts[0], 1.0))
-    bits = choose_bits(float(counts[0][0]), largest=SQUARE_MAX)
-    deviance_bits = choose_bits(float(counts[0][0]), largest=DEVIANCE_MAX)
+    means = middle + half * (counted["outcome"] / np.maximum(rows, 1.0))
+    bits = choose_bits(float(rows[0]), largest=SQUARE_MAX)
+    deviance_bits = choose_bits(float(rows[0]), largest=DEVIANCE_MAX)
     parts = _lay_out_errors(plan, bits, deviance_bits)
     given = {**given, "means": means, "bits": bits, "deviance_bits": deviance_bits}
     sums = yield Query("errors", parts, partial(add_up_errors, predict, plan), given)
     require(float(sums["spread"][0]) > 0, Reason.ONE_CLASS_ONLY)
-    told = partial(_describe, outcome, bits, {**sums, "rows": counts[0], "means": means})
-    shown = choose_shown(plan.groups, counts, rows_min=plan.rows_min)
+    told = partial(_describe, outcome, bits, {**sums, "rows": rows, "means": means})
+    shown = choose_shown(plan.groups, rows, patients, patients_min=plan.patients_min)
     return NumberEvaluation(
         errors=told(0),
         calibration=tuple(
             calibrate_numbers(
-                sums, outcome, mean=float(means[0]), groups=plan.calibration_groups, rows_min=plan.rows_min
+                sums,
+                outcome,
+                mean=float(means[0]),
+                groups=plan.calibration_groups,
+                patients_min=plan.patients_min,
             )
         ),
         groups=tuple(
@@ -124,14 +131,16 @@ def count_number_values(plan: Plan) -> int:
 
 
 def count_outcomes(plan: Plan, _given: Given, site: Site) -> Values:
-    """Count a site's rows by group, and add up their outcomes on the scale of the public bounds."""
+    """Count a site's rows and patients by group, and add up outcomes on the scale of the public bounds."""
     outcome, observed = site.table.schema.outcome, site.table.outcome
     middle, half = _get_range(outcome)
     scaled = round_rows((observed - middle) / half, COUNT_BITS)
+    patients, above = _share(site.table, COUNT_BITS)
     chosen = _choose(plan, site)
     return {
         "rows": np.array([float(one.sum()) for one in chosen]),
-        "above": np.array([float((observed > outcome.lowest)[one].sum()) for one in chosen]),
+        "patients": np.array([patients[one].sum() for one in chosen]),
+        "above": np.array([above[one].sum() for one in chosen]),
         "outcome": np.array([scaled[one].sum() for one in chosen]),
     }
 
@@ -160,7 +169,14 @@ def add_up_errors(predict: Predict, plan: Plan, given: Given, site: Site) -> Val
         "spread": np.array([round_rows(one * one, bits).sum() for one in away]),
         "deviance": np.zeros(len(chosen)),
         **{name: np.array([values[one].sum() for one in chosen]) for name, values in rows.items()},
-        **fill_cells(outcome, plan.cells, bits, expected=expected, observed=observed, mean=float(means[0])),
+        **fill_cells(
+            site.table,
+            _share(site.table, bits),
+            plan.cells,
+            bits,
+            expected=expected,
+            mean=float(means[0]),
+        ),
     }
 
 
@@ -198,6 +214,14 @@ def _choose(plan: Plan, site: Site) -> list[np.ndarray]:
     return [everyone, *(group.select(site) for group in plan.groups)]
 
 
+def _share(table: Table, bits: int) -> Parts:
+    """Return each row's part of its patient, and of one above the outcome's lowest value."""
+    is_above = table.outcome > table.schema.outcome.lowest
+    whole = share_patients(table, np.zeros(len(table), dtype=np.int64))
+    above = np.where(is_above, share_patients(table, is_above.astype(np.int64)), 0.0)
+    return round_rows(whole, bits), round_rows(above, bits)
+
+
 def _get_range(outcome: Outcome) -> tuple[float, float]:
     """Return the middle and half the width of an outcome's bounds."""
     return (outcome.low + outcome.high) / 2, (outcome.high - outcome.low) / 2
@@ -205,7 +229,12 @@ def _get_range(outcome: Outcome) -> tuple[float, float]:
 
 def _lay_out_counts(plan: Plan) -> tuple[Part, ...]:
     parts = len(plan.groups) + 1
-    return (Part("rows", parts), Part("above", parts), Part("outcome", parts, COUNT_BITS))
+    return (
+        Part("rows", parts),
+        Part("patients", parts, COUNT_BITS),
+        Part("above", parts, COUNT_BITS),
+        Part("outcome", parts, COUNT_BITS),
+    )
 
 
 def _lay_out_errors(plan: Plan, bits: int = 0, deviance_bits: int = 0) -> tuple[Part, ...]:

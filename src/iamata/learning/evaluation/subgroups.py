@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from iamata.learning.evaluation.curves import is_enough
 from iamata.learning.programmes import SITES_MAX, Site
 from iamata.learning.schemas import Numeric, Schema
 from iamata.learning.tables import Floats
@@ -93,27 +94,31 @@ def _require_disjoint(groups: Sequence[Group]) -> None:
         require(column != other or high <= low, Reason.SCHEMA_INVALID, f"bands of {column} overlap")
 
 
-def choose_shown(groups: Sequence[Group], counts: Sequence[Floats], *, rows_min: int) -> list[int]:
-    """Choose the groups whose figures nobody can subtract from all, or from each other, to find few rows.
+def choose_shown(
+    groups: Sequence[Group], rows: Floats, patients: Sequence[Floats], *, patients_min: int
+) -> list[int]:
+    """Choose the groups whose figures nobody can subtract from all, or from each other, to find few.
 
-    `counts` has for each kind of row that may not be few, such as either class, the rows of everybody
-    first, then of each group; places there are returned. The groups of one column are parts of all rows,
-    with what is left. One with fewer than `rows_min` rows of a kind is hidden, and the next smallest as
-    long as all that is hidden is too small together.
+    `rows` counts those of everybody first, then of each group; places there are returned. `patients` has,
+    in the same order, for each kind of row that may not be of few, such as either class, parts of patients:
+    of one with several rows of a kind each counts as a part. The groups of one column are parts of all
+    rows, with what is left. One with fewer than `patients_min` of a kind is hidden, and the next smallest
+    as long as all that is hidden is too small together.
     """
     columns: dict[str, list[int]] = {}
     for place, group in enumerate(groups, start=1):
         columns.setdefault("" if isinstance(group, BySite) else f"of {group.column}", []).append(place)
-    return [one for places in columns.values() for one in _hide(places, np.column_stack(counts), rows_min)]
+    counts = np.column_stack(patients)
+    return [one for places in columns.values() for one in _hide(places, rows, counts, patients_min)]
 
 
-def _hide(places: Sequence[int], counts: Floats, rows_min: int) -> list[int]:
-    def is_enough(of: Floats) -> bool:
-        return not of.any() or float(of.min()) >= rows_min
-
+def _hide(places: Sequence[int], rows: Floats, counts: Floats, patients_min: int) -> list[int]:
     shown = sorted(places, key=lambda place: (float(counts[place].min()), place))
-    shown = [place for place in shown if float(counts[place].min()) >= rows_min]
-    while shown and not is_enough(counts[0] - counts[shown].sum(axis=0)):
+    shown = [place for place in shown if is_enough(float(counts[place].min()), patients_min)]
+    while shown and float(rows[0] - rows[shown].sum()) > 0:
+        left = counts[0] - counts[shown].sum(axis=0)
+        if is_enough(float(left.min()), patients_min):
+            break
         shown = shown[1:]
     return shown
 

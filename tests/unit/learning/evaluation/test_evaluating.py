@@ -1,6 +1,8 @@
 """An evaluation from sums says what scikit-learn says of all rows, and shows no small part."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -197,7 +199,7 @@ def test_no_groups_leave_a_part_of_few(counts: list[tuple[int, int]], data: st.D
     groups = list(list_bands("age", range(named + 1)))
     yes, no = (np.array([sum(side), *side[:named]], dtype=float) for side in zip(*counts, strict=True))
 
-    shown = sorted(choose_shown(groups, (yes, no), rows_min=10))
+    shown = sorted(choose_shown(groups, yes + no, (yes, no), patients_min=10))
 
     left = [float(side[0] - side[shown].sum()) for side in (yes, no)]
     assert all(min(yes[place], no[place]) >= 10 for place in shown)
@@ -223,6 +225,66 @@ def test_rows_of_one_class_are_refused(
         judge([table.select(table.outcome == chosen)], Plan(), model)
 
     assert refused.value.reason is Reason.ONE_CLASS_ONLY
+
+
+def give(table: Table, *, rows: int) -> Table:
+    """Give each patient so many rows, which lie far apart in the table."""
+    patients = len(table) // rows
+    return replace(table, patients=tuple(f"p{number % patients}" for number in range(len(table))))
+
+
+def test_between_two_cuts_of_the_scores_lie_rows_of_ten_patients(
+    make_table: MakeTable, model: LogisticRegression
+) -> None:
+    table = give(make_table(rows=900), rows=10)
+    order = np.argsort(-model.predict_proba(table)[:, 1], kind="stable")
+    patients = np.array(table.patients)[order]
+
+    roc = judge([table], Plan(thresholds=()), model).roc
+
+    is_yes = table.outcome[order] == 1
+    for side, rates in (
+        (is_yes, [one.true_positive_rate for one in roc]),
+        (~is_yes, [one.false_positive_rate for one in roc]),
+    ):
+        cuts = [round(rate * side.sum()) for rate in rates]
+        between = [len(np.unique(patients[side][low:high])) for low, high in pairwise(cuts)]
+        assert 2 < len(between) < 20
+        assert min(between) >= 10
+
+
+@pytest.mark.parametrize("patients", [9, 10])
+def test_an_outcome_that_few_patients_have_in_many_rows_is_refused(
+    make_table: MakeTable, model: LogisticRegression, patients: int
+) -> None:
+    table = make_table()
+    yes = np.flatnonzero(table.outcome == 1)
+    names = list(table.patients)
+    for number, place in enumerate(yes.tolist()):
+        names[place] = f"ill{number % patients}"
+    few = replace(table, patients=tuple(names))
+
+    if patients < 10:
+        with pytest.raises(Refused) as refused:
+            judge([few], Plan(), model)
+        assert refused.value.reason is Reason.TOO_FEW_PATIENTS
+    else:
+        found = judge([few], Plan(), model)
+        assert (found.rows, len(found.calibration)) == (300, 1)
+
+
+def test_a_group_of_one_patient_with_many_rows_is_named_and_nothing_more(
+    make_table: MakeTable, model: LogisticRegression
+) -> None:
+    table, groups = make_table(), list_bands_of_age(40, 90.1)
+    young = table.columns["age"] < 40
+    names = ["one" if is_young else one for one, is_young in zip(table.patients, young, strict=True)]
+
+    each = judge([table], Plan(groups=groups), model).groups
+    found = judge([replace(table, patients=tuple(names))], Plan(groups=groups), model).groups
+
+    assert [one.rows for one in each] == [young.sum(), (~young).sum()]
+    assert [one.rows for one in found] == [None, None]
 
 
 def test_a_rate_has_wilsons_interval() -> None:

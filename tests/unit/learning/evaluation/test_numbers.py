@@ -184,6 +184,23 @@ def test_few_rows_are_refused(make_table: MakeTable) -> None:
     assert refuse([rare], lambda one: one.outcome) is Reason.TOO_FEW_PATIENTS
 
 
+@pytest.mark.parametrize(("patients", "bins"), [(9, None), (10, 1), (40, 4)])
+def test_patients_are_counted_and_not_their_rows(patients: int, bins: int | None) -> None:
+    """Above 0 are every second row's, so many patients' in all; 0 is another's each."""
+    table = make_unlike([float(number % 2 * (1 + number % 7)) for number in range(160)], kind="count")
+    names = tuple(f"ill{one % (2 * patients)}" if one % 2 else f"p{one}" for one in range(160))
+    table = replace(table, patients=names)
+
+    if bins is None:
+        assert refuse([table], get_place) is Reason.TOO_FEW_PATIENTS
+    else:
+        assert len(judge([table], get_place).calibration) == bins
+
+
+def get_place(table: Table) -> Floats:
+    return table.columns["place"] / 16 + 0.5
+
+
 def test_an_outcome_that_is_the_same_for_all_is_refused() -> None:
     assert refuse([make_unlike([0.1] * 50)], lambda one: one.outcome + 1) is Reason.ONE_CLASS_ONLY
 
