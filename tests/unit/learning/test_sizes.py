@@ -25,7 +25,7 @@ from iamata.learning.protocols import (
     learn,
     split_site,
 )
-from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
+from iamata.learning.schemas import Categorical, Column, Numeric, Outcome, Schema
 from iamata.learning.secure_sum.plans import DELIVERY_VALUES_MAX
 from iamata.learning.sizes import check_size, count_largest, count_model_bytes
 from iamata.learning.tables import Integers, parse_table
@@ -95,7 +95,7 @@ def test_a_protocol_with_too_large_rounds_is_refused_by_the_limits_name() -> Non
 
 @pytest.mark.parametrize(("family", "kind"), [("linear", "number"), ("poisson", "count")])
 def test_no_models_file_is_longer_than_was_counted(family: FamilyName, kind: Kind) -> None:
-    columns = (
+    columns: tuple[Column, ...] = (
         *(Numeric(name=f"n{number}", low=0.0, high=1.0, missing="refuse") for number in range(20)),
         Categorical(name="c", categories=tuple(f"käse {number}" for number in range(40)), missing="refuse"),
     )
