@@ -1,6 +1,7 @@
 """Some things have one home: the cryptographic libraries, SQL, the environment, the terminal."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from typing import Final
 
@@ -28,12 +29,19 @@ FORBIDDEN: Final = ("pickle", "shelve", "marshal", "xml.etree", "unittest")
 """What may be imported nowhere: formats that run what they read, and mocks."""
 
 
+@functools.cache
+def list_imports() -> tuple[tuple[str, str], ...]:
+    """List each module that the product imports, and where."""
+    return tuple(
+        (module, f"{source.path.relative_to(PACKAGE).as_posix()}:{line}")
+        for source in read_product()
+        for module, line in find_imports(source.tree)
+    )
+
+
 def find_importers(library: str) -> Iterator[str]:
     """Name each module of the product that imports a library, with its line."""
-    for source in read_product():
-        for module, line in find_imports(source.tree):
-            if is_within(module, library):
-                yield f"{source.path.relative_to(PACKAGE).as_posix()}:{line}"
+    return (place for module, place in list_imports() if is_within(module, library))
 
 
 @pytest.mark.parametrize(("library", "homes"), HOMES.items())
