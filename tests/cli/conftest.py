@@ -19,10 +19,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage(template: Path, tmp_path: Path) -> Stage:
-    """Return a stage of one's own."""
-    shutil.copytree(template, tmp_path / "stage")
-    return Stage(tmp_path / "stage")
+def stage(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """Return a stage of one's own, in a short path: the system allows a socket's name 107 characters."""
+    folder = tmp_path_factory.mktemp("own") / "stage"
+    shutil.copytree(template, folder)
+    return Stage(folder)
 
 
 @pytest.fixture(scope="session")

@@ -155,6 +155,13 @@ def test_a_socket_in_use_is_refused(town: ValidatorTown, tmp_path: Path) -> None
     town.comet.connect()  # who was there first is still there
 
 
+def test_a_path_too_long_for_a_socket_is_refused_by_its_reason(town: ValidatorTown) -> None:
+    town.engine.close()
+
+    with pytest.raises(Refused, match=r"INPUT_INVALID.*choose a shorter path"):
+        town.open("a" * 108)  # the system allows 107
+
+
 def test_a_file_in_the_sockets_place_is_left_alone(town: ValidatorTown, tmp_path: Path) -> None:
     (tmp_path / "other.sock").write_text("precious", encoding="utf-8")
     town.engine.close()

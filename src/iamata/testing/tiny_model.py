@@ -171,8 +171,9 @@ class TinyModel:
             return
         (declarer,) = [who for who, mine in self.open.items() if body.emergency in mine]
         self.open[declarer].remove(body.emergency)
-        patient, member, _ = self.emergencies[body.emergency]
-        self.emergencies[body.emergency] = (patient, member, 0)  # over, now that it was judged
+        if body.emergency in self.emergencies:  # one told late was over before
+            patient, member, _ = self.emergencies[body.emergency]
+            self.emergencies[body.emergency] = (patient, member, 0)  # over, now that it was judged
         if body.outcome is ReviewOutcome.UNJUSTIFIED:
             self.distrusted.append(declarer)
 

@@ -35,6 +35,10 @@ DATABASES: Final = (
     f"{MEMBER}/keys/wrapped.db",
     f"{MEMBER}/journal/journal.db",
 )
+LEAF: Final = 10
+"""The first byte of a page at the end of an index (SQLite's file format, 1.6)."""
+IN_KEY: Final = 12
+"""So far into a cell there is a patient's pseudonym, on any kind of page."""
 OTHER_SALT: Final = encode_digest(bytes(32))
 
 
@@ -184,7 +188,10 @@ def test_a_page_that_no_query_reads_is_checked_too(home: Path) -> None:
         ).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     content = bytearray(path.read_bytes())
-    content[(page - 1) * size + size - 10] ^= 1
+    begin = (page - 1) * size
+    first = begin + (8 if content[begin] == LEAF else 12)  # of the page's pointers to its cells
+    cell = begin + int.from_bytes(content[first : first + 2], "big")
+    content[cell + IN_KEY] ^= 1
     path.write_bytes(content)
 
     assert "records.db" in find_fault(home)

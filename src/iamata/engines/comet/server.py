@@ -65,6 +65,9 @@ class AbciServer:
             self._server = self._wait(self._listen())
         except OSError as error:
             self.close()
+            if error.errno is None:  # it never came as far as the system
+                what = f"{self._address}: longer than the name of a socket may be; choose a shorter path"
+                raise Refused(Reason.INPUT_INVALID, what) from error
             raise Refused(Reason.HOME_IN_USE, f"{self._address}: {error.strerror}") from error
         except BaseException:
             self.close()
