@@ -5,12 +5,15 @@ Patients of two sites are two patients, so these numbers add up over sites.
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from iamata.learning.schemas import Column, Numeric, Schema
 from iamata.learning.tables import Floats, Integers, Table
+
+PART_SLACK: Final = 2.0**-10
+"""By how much rounded parts of patients may make less than the whole patients that they are."""
 
 Kind: TypeAlias = str | None
 """A kind of row, to one column: one of its categories, None for any number, "" where it is missing."""
@@ -67,11 +70,22 @@ def count_distinct(patients: Integers, kinds: Integers, length: int) -> Floats:
     return np.bincount(pairs % length, minlength=length).astype(np.float64)
 
 
-def share_patients(table: Table, kinds: Integers) -> Floats:
-    """Return each row's part of its patient: one by how many rows of its kind the patient has.
+def share_patients(table: Table, kinds: Integers | None = None) -> Floats:
+    """Return each row's part of its patient: one by how many rows of its kind, or at all, the patient has.
 
     Some rows of a kind whose parts make more than nine are of ten patients at least.
     """
-    pairs = number_patients(table) * (int(kinds.max(initial=0)) + 1) + kinds
+    patients = number_patients(table)
+    pairs = patients if kinds is None else patients * (int(kinds.max(initial=0)) + 1) + kinds
     shares: Floats = 1.0 / np.bincount(pairs)[pairs]
     return shares
+
+
+def is_enough(patients: float, patients_min: int) -> bool:
+    """Tell whether parts of patients make so many."""
+    return patients >= compute_least(patients_min)
+
+
+def compute_least(patients_min: int) -> float:
+    """Compute what parts of so many patients make at least, rounded as they are."""
+    return patients_min - PART_SLACK

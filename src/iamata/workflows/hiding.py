@@ -58,8 +58,7 @@ class Hiding(msgspec.Struct, frozen=True):
     def is_training_hidden(self, rows: PatientRows) -> bool:
         """Tell whether these patients may train: there are enough, and nobody can be seen to differ."""
         training, _ = part(self.protocol, rows)
-        is_hidden = self._is_hidden(training, rows) and self._are_growers_hidden(training)
-        return is_hidden and self._find_near_twins(training, rows) is None
+        return self._is_training_apart(training, rows) and self._find_near_twins(training, rows) is None
 
     def is_holdout_hidden(self, rows: PatientRows) -> bool:
         """Tell whether a model may also be evaluated on those among these patients who do not train."""
@@ -77,8 +76,7 @@ class Hiding(msgspec.Struct, frozen=True):
         detail = (
             "it hardly differs from an earlier dataset, of this or another study: wait for ten to change"
         )
-        is_hidden = self._is_hidden(training, rows) and self._are_growers_hidden(training)
-        require(is_hidden, Reason.TOO_FEW_PATIENTS, detail)
+        require(self._is_training_apart(training, rows), Reason.TOO_FEW_PATIENTS, detail)
         twins = self._find_near_twins(training, rows)
         told = (
             f"{' and '.join(twins or ())} differ for fewer than {PATIENTS_MIN}: a model would tell of these"
@@ -95,6 +93,10 @@ class Hiding(msgspec.Struct, frozen=True):
             return False
         same = [one for one, count in zip(self.earlier, differing, strict=True) if count == 0]
         return not any(0 < self._count_changed(one, rows) < PATIENTS_MIN for one in same)
+
+    def _is_training_apart(self, training: Group, rows: PatientRows) -> bool:
+        """Tell whether those who train, and those whom trees grow on, are enough and differ from others."""
+        return self._is_hidden(training, rows) and self._are_growers_hidden(training)
 
     def _are_growers_hidden(self, training: Group) -> bool:
         """Tell whether those whom trees grow on are as many, and as different, as those who train."""

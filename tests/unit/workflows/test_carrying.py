@@ -422,34 +422,33 @@ def is_asked(duty: LearningDuty, told: StudyWorld, asked: Asked) -> bool:
     return False
 
 
-def test_a_restriction_wakes_a_duty_like_a_withdrawal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iamata.duties.learning.AFTER_WITHDRAWAL_S", 0.0)
-    world = StudyWorld(patients=24)
+@contextlib.contextmanager
+def watching(world: StudyWorld) -> Iterator[DatasetId]:
+    """Run a duty over a dataset; it has looked once at its start, and then not for an hour unless woken."""
     dataset, duty = world.build(SITE), LearningDuty(world.offices[SITE], Asked())
     until_ms = get_dataset(world, dataset).confirm_until_ms
     world.world.clock.advance(26 * MS_PER_DAY)
     duty.start()
     try:
-        # It looks once at its start, and then not for an hour unless something happens.
         assert comes_true(lambda: get_dataset(world, dataset).confirm_until_ms > until_ms)
-        world.keep_back(SITE, 10, codes=("http://loinc.org|1",))
-        assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.REPLACED)
+        yield dataset
     finally:
         duty.stop()
+
+
+def test_a_restriction_wakes_a_duty_like_a_withdrawal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iamata.duties.learning.AFTER_WITHDRAWAL_S", 0.0)
+    world = StudyWorld(patients=24)
+    with watching(world) as dataset:
+        world.keep_back(SITE, 10, codes=("http://loinc.org|1",))
+        assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.REPLACED)
 
 
 def test_an_erasure_wakes_a_duty_at_once() -> None:
     world = StudyWorld(patients=12)
-    dataset, duty = world.build(SITE), LearningDuty(world.offices[SITE], Asked())
-    until_ms = get_dataset(world, dataset).confirm_until_ms
-    world.world.clock.advance(26 * MS_PER_DAY)
-    duty.start()
-    try:
-        assert comes_true(lambda: get_dataset(world, dataset).confirm_until_ms > until_ms)
+    with watching(world) as dataset:
         erasures.erase_patient(world.offices[SITE], next(iter(world.rows[SITE])))
         assert comes_true(lambda: get_dataset(world, dataset).status is DatasetStatus.RETIRED)
-    finally:
-        duty.stop()
 
 
 def get_dataset(world: StudyWorld, dataset: DatasetId) -> Dataset:

@@ -14,6 +14,7 @@ from iamata.learning.estimators.bins import Bins, Codes, encode_table
 from iamata.learning.estimators.families import LOGISTIC
 from iamata.learning.estimators.splitting import Growth, Histogram, choose_split, compute_value
 from iamata.learning.estimators.tree import Node, Tree, score_trees
+from iamata.learning.holders import share_patients
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.tables import Floats, Table
 from iamata.model.canonical import encode_canonical
@@ -211,16 +212,6 @@ def _weigh(
         curvature=round_rows(LOGISTIC.compute_weight(learned), stage.bits),
         loss=float(round_rows(losses, stage.bits).sum()),
     )
-
-
-def share_patients(table: Table) -> Floats:
-    """Return each row's part of its patient: one by the number of the patient's rows.
-
-    Some rows whose parts make more than nine are of ten patients at least, however many rows each has.
-    """
-    _, number, rows = np.unique(np.array(table.patients), return_inverse=True, return_counts=True)
-    shares: Floats = (1.0 / rows)[number]
-    return shares
 
 
 def _ask(stage: Stage, nodes: list[Node], open_nodes: list[int]) -> Query:

@@ -12,6 +12,7 @@ import numpy as np
 
 from iamata.learning.estimators.bins import Bins, NumericBins
 from iamata.learning.estimators.tree import Split
+from iamata.learning.holders import compute_least
 from iamata.learning.tables import Floats
 
 DEPTH_MAX: Final = 32
@@ -21,8 +22,6 @@ L2_MIN: Final = 0.001
 L2_MAX: Final = 1e6
 LEAF_PATIENTS_MIN: Final = 10
 LEAF_PATIENTS_MAX: Final = 2**20
-SLACK: Final = 0.001
-"""By how much rounded parts of patients may make less than the whole patients that they are."""
 GAIN_MIN: Final = 1e-6
 """A gain below this is rounding."""
 NEVER: Final = -1.0
@@ -122,7 +121,7 @@ def _scan(column: Bins, histogram: Histogram, order: list[int], growth: Growth) 
     right = total - left
     gains = left * left / (weight + growth.l2) + right * right / (all_weight - weight + growth.l2)
     gains = gains - total * total / (all_weight + growth.l2)
-    least = growth.patients_min - SLACK
+    least = compute_least(growth.patients_min)
     is_fit = (count >= least) & (patients[-1] - count >= least)
     gains = np.where(is_fit, gains, NEVER)
     place = int(np.argmax(gains)) if len(gains) else 0

@@ -12,8 +12,8 @@ from iamata.learning.evaluation.curves import (
     Estimate,
     estimate_rate,
     is_apart,
-    is_enough,
 )
+from iamata.learning.holders import is_enough
 from iamata.learning.tables import Floats, Integers
 
 LOG_ODDS_MAX: Final = 12.0

@@ -11,15 +11,13 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 import numpy as np
 
+from iamata.learning.holders import is_enough
 from iamata.learning.tables import Floats
 
 NORMAL_95: Final = 1.959963984540054
 """The quantile of the normal distribution that leaves 2.5 % above."""
 INTERVAL_DIGITS: Final = 9
 """To how many digits an exponential is kept: libraries disagree about its last ones, and sites must not."""
-
-PART_SLACK: Final = 2.0**-10
-"""By how much rounded parts of patients may make less than the whole patients that they are."""
 
 Sides: TypeAlias = tuple[Floats, Floats]
 """Numbers in cells of rising score: of rows with yes, and of those with no."""
@@ -104,11 +102,6 @@ def list_roc_points(
     everyone = cuts[-1]
     for cut in _thin(cuts, shown, patients_min):
         yield RocPoint(false_positive_rate=cut.no / everyone.no, true_positive_rate=cut.yes / everyone.yes)
-
-
-def is_enough(patients: float, patients_min: int) -> bool:
-    """Tell whether parts of patients make so many."""
-    return patients >= patients_min - PART_SLACK
 
 
 def is_apart(cut: Cut, others: Iterable[Cut], *, patients_min: int) -> bool:

@@ -23,12 +23,11 @@ from iamata.learning.evaluation.curves import (
     compute_auprc,
     compute_auroc,
     is_apart,
-    is_enough,
     list_cuts,
     list_roc_points,
 )
 from iamata.learning.evaluation.subgroups import Group, choose_shown
-from iamata.learning.holders import share_patients
+from iamata.learning.holders import is_enough, share_patients
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require

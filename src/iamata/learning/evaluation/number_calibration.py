@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.curves import NORMAL_95, Estimate, is_enough
+from iamata.learning.evaluation.curves import NORMAL_95, Estimate
+from iamata.learning.holders import is_enough
 from iamata.learning.programmes import Values, round_rows
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import Floats, Integers, Table

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from iamata.learning.estimators.predictions import cut_forecasts
-from iamata.learning.evaluation.curves import NORMAL_95, Estimate, is_enough
+from iamata.learning.evaluation.curves import NORMAL_95, Estimate
 from iamata.learning.evaluation.evaluating import Plan
 from iamata.learning.evaluation.number_calibration import (
     CELL_PARTS,
@@ -26,7 +26,7 @@ from iamata.learning.evaluation.number_calibration import (
     fill_cells,
 )
 from iamata.learning.evaluation.subgroups import choose_shown
-from iamata.learning.holders import share_patients
+from iamata.learning.holders import is_enough, share_patients
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values, choose_bits, round_rows
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import ROWS_MAX, Floats, Table
@@ -217,7 +217,7 @@ def _choose(plan: Plan, site: Site) -> list[np.ndarray]:
 def _share(table: Table, bits: int) -> Parts:
     """Return each row's part of its patient, and of one above the outcome's lowest value."""
     is_above = table.outcome > table.schema.outcome.lowest
-    whole = share_patients(table, np.zeros(len(table), dtype=np.int64))
+    whole = share_patients(table)
     above = np.where(is_above, share_patients(table, is_above.astype(np.int64)), 0.0)
     return round_rows(whole, bits), round_rows(above, bits)
 

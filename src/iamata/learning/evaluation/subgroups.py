@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from iamata.learning.evaluation.curves import is_enough
+from iamata.learning.holders import is_enough
 from iamata.learning.programmes import SITES_MAX, Site
 from iamata.learning.schemas import Numeric, Schema
 from iamata.learning.tables import Floats
