@@ -237,6 +237,19 @@ def test_one_member_cannot_fill_the_mempool(town: ValidatorTown) -> None:
     assert town.comet.check(flood) == ACCEPTED
 
 
+def test_a_final_block_makes_no_room_before_it_is_durable(town: ValidatorTown) -> None:
+    town.comet.connect()
+    fill_quota(town)
+    flood, later = town.write_anchors(2)
+    block = town.comet.propose()
+    town.comet.finalize(block)
+
+    assert len(block.bundles) > 1
+    assert town.comet.check(flood) == Reason.TOO_BUSY
+    town.comet["consensus"].ask(commit=abci.RequestCommit())
+    assert town.comet.check(later) == ACCEPTED
+
+
 def test_nothing_rides_into_a_full_quota_on_another_members_line(town: ValidatorTown) -> None:
     town.comet.connect()
     left = fill_quota(town)

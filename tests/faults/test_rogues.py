@@ -64,8 +64,8 @@ def set_up(home: Path, section: str, setting: str) -> None:
 
 
 @pytest.fixture
-def start(founded: RunningNetwork) -> Callable[[str, str], RunningNetwork]:
-    """Return a function that starts the network with these programs of `iamata.testing.rogue`."""
+def start(founded: RunningNetwork) -> Iterator[Callable[[str, str], RunningNetwork]]:
+    """Give a function that starts the network with these programs of `iamata.testing.rogue`."""
 
     def start_with(honest: str, rogue: str) -> RunningNetwork:
         def place(member: str, program: Program) -> Program:
@@ -83,7 +83,8 @@ def start(founded: RunningNetwork) -> Callable[[str, str], RunningNetwork]:
         founded.await_comet()
         return founded
 
-    return start_with
+    yield start_with
+    founded.kill()  # a test that failed leaves its programs to nobody
 
 
 @pytest.mark.slow

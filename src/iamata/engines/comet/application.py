@@ -68,6 +68,8 @@ class Application:
         self._blocks_kept = blocks_kept
         self._drafts = Drafts()
         self._pending: PendingBlock | None = None
+        self._decided: tuple[bytes, ...] = ()
+        """The pending block's bundles: CometBFT holds them, and takes in more, until they are durable."""
         self._turned_away: list[tuple[bytes, Refused]] = []
 
     def close(self) -> None:
@@ -178,7 +180,7 @@ class Application:
             groups=draft.groups,
             misbehaviours=draft.misbehaviours,
         )
-        self._door.leave(request.txs)
+        self._decided = tuple(request.txs)
         return abci.ResponseFinalizeBlock(
             tx_results=[abci.ExecTxResult() for _ in request.txs],
             validator_updates=[_spell_update(one) for one in updates],
@@ -192,6 +194,7 @@ class Application:
             message = "Commit, where no block was finalized"
             raise OutOfOrderError(message)
         self._keeper.commit(pending, spell_header(pending.installed.header))
+        self._door.leave(self._decided)
         self._listener.take_block(pending)
         self._tell()
         height = pending.installed.header.height
