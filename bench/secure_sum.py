@@ -34,6 +34,7 @@ from iamata.learning.secure_sum.messages import (
     Masked,
     Survivors,
     extend_transcript,
+    list_heard,
     read_message,
     sign_message,
 )
@@ -159,7 +160,7 @@ def _advance(plan: Plan, digest: bytes, seen: bytes, phase: int, delivery: Seque
     for one in messages:
         if isinstance(one.message, Masked):
             total += read_residues(one.message.vector, len(total))
-    return extend_transcript(seen, phase, messages)
+    return extend_transcript(seen, phase, list_heard(messages))
 
 
 def _take_median(work: Callable[[], None]) -> float:

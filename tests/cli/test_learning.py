@@ -123,7 +123,7 @@ def test_verifying_says_how_far_each_statement_is_known(learned: LearningStory) 
             for name in ("file", "card", "protocol", "figures", "contents", "code", "members", "consents")
         },
         "conditions": {"opened"},
-        "computation": {"attested"},
+        "computation": {"opened"},
     }
     consents = [one for one in learned.heard["model verify"]["statements"] if one["name"] == "consents"]
     assert [one["says"] for one in consents] == [

@@ -13,7 +13,7 @@ from iamata.learning.privacy.noise import compute_variance, count_honest, derive
 from iamata.learning.programmes import SHARE_MAX, Query, Values, decode_sum
 from iamata.learning.secure_sum.encoding import Part
 from iamata.learning.secure_sum.plans import Plan, Seat, compute_threshold
-from iamata.learning.secure_sum.site import Site, Sum
+from iamata.learning.secure_sum.site import Site, Sum, spell_vector
 from iamata.learning.tables import Integers
 from iamata.model.ids import (
     RANDOM_ID_BYTES,
@@ -80,13 +80,15 @@ def enter_round(  # noqa: PLR0913  what a site brings to a round
     seed: bytes,
     secret: bytes,
 ) -> Site:
-    """Enter a round with a site's share, and with its noise where that is due.
-
-    Then it tells no number of rows, which nobody needs: to hide that too would take more noise in all.
-    """
-    noise = draw_noise(query, plan, share, secret=secret)
-    told = rows if noise is None else 0
+    """Enter a round with a site's share, and with its noise where that is due."""
+    told, noise = _add_noise(query, plan, share, rows=rows, secret=secret)
     return Site.start(plan, key, seed=seed, rows=told, values=[share], noise=noise)
+
+
+def spell_share(query: Query, plan: Plan, share: Integers, *, rows: int, secret: bytes) -> bytes:
+    """Spell what a site sums in a round that it enters so, for an auditor."""
+    told, noise = _add_noise(query, plan, share, rows=rows, secret=secret)
+    return spell_vector(plan, rows=told, values=[share], noise=noise)
 
 
 def draw_noise(query: Query, plan: Plan, share: Integers, *, secret: bytes) -> Integers | None:
@@ -114,6 +116,17 @@ def read_round(query: Query, total: Sum) -> Values:
 def extend_run(transcript: bytes, total: Sum) -> bytes:
     """Add a round to the transcript of a run."""
     return hashlib.sha256(b"iamata/1/run-transcript\x00" + transcript + total.transcript).digest()
+
+
+def _add_noise(
+    query: Query, plan: Plan, share: Integers, *, rows: int, secret: bytes
+) -> tuple[int, Integers | None]:
+    """Return how many rows a site tells of, and its noise where that is due.
+
+    Then it tells of none, which nobody needs: to hide that too would take more noise in all.
+    """
+    noise = draw_noise(query, plan, share, secret=secret)
+    return (rows if noise is None else 0), noise
 
 
 def _compute_noise_variance(query: Query, sites: int) -> Fraction | None:

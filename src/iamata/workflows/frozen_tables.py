@@ -4,6 +4,7 @@ Rows lie with the patient whom they are about: erasing the patient takes them aw
 every sum goes on without them, for the noise hides a patient; any other is of no use any more.
 """
 
+import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, TypeAlias
 
@@ -102,16 +103,24 @@ def list_rolls(custody: Custody) -> Iterator[tuple[DatasetId, Roll]]:
 
 def read_rows(custody: Custody, dataset: DatasetId, patients: Iterable[PatientId]) -> PatientRows:
     """Return the rows of some participants, or refuse where one was erased since."""
-    return {patient: _read_rows_of(custody, dataset, patient) for patient in patients}
+    return {patient: _read_rows(_find_rows(custody, dataset, patient)) for patient in patients}
 
 
 def load_table(
     custody: Custody, dataset: DatasetId, schema: Schema, *, without: Collection[PatientId] = ()
-) -> Table:
-    """Return a dataset's table `without` some of its patients, or refuse where another was erased."""
+) -> tuple[Table, bytes]:
+    """Return a dataset's table `without` some of its patients, or refuse where another was erased.
+
+    Return a key too, which goes for good when one of those in the table is erased.
+    """
     everybody = (one.patient for one in get_roll(custody, dataset).participants)
-    patients = [one for one in everybody if one not in without]
-    return make_table(read_rows(custody, dataset, patients), schema)
+    openings = {
+        patient: _find_rows(custody, dataset, patient) for patient in everybody if patient not in without
+    }
+    hashed = hashlib.sha256(b"iamata/1/dataset-rows")
+    for patient in sorted(openings):
+        hashed.update(openings[patient].salt)
+    return make_table({one: _read_rows(kept) for one, kept in openings.items()}, schema), hashed.digest()
 
 
 def make_table(rows: PatientRows, schema: Schema) -> Table:
@@ -122,10 +131,14 @@ def make_table(rows: PatientRows, schema: Schema) -> Table:
     return parse_table(schema, columns, [patient for patient, _ in patients])
 
 
-def _read_rows_of(custody: Custody, dataset: DatasetId, patient: PatientId) -> list[Row]:
+def _find_rows(custody: Custody, dataset: DatasetId, patient: PatientId) -> Opening:
     opening = find_opening(custody, _name_rows(dataset, patient))
     if opening is None:
         raise Refused(Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
+    return opening
+
+
+def _read_rows(opening: Opening) -> list[Row]:
     rows: list[dict[str, Cell]] = msgspec.json.decode(opening.payload, type=list[dict[str, Cell]])
     return list(rows)
 

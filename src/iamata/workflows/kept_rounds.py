@@ -1,9 +1,11 @@
-"""What a site keeps of a run that is under way, so that it goes on after its node was killed.
+"""What a site keeps of a run: so that it goes on after its node was killed, and can be audited afterwards.
 
 All that it sends follows from the run's seed, the sums so far, its rows and what it was shown; so it says
 the same again to whoever shows it the same. Whoever shows it something else gets nothing: the transcripts
-on which its masked vector and its word on the survivors rest are durable before these leave. When the run
-is over all of this is destroyed. It stands under the run's name, where other openings have a patient's.
+on which its masked vector and its word on the survivors rest are durable before these leave. Of a run that
+came to nothing all of this is destroyed. The seed is of no use without the salts of the rows that were
+read: when one of those patients is erased, nothing opens the masked vectors any more, and nobody has to
+think of it. It stands under the run's name, where other openings have a patient's.
 """
 
 from typing import Final
@@ -11,12 +13,13 @@ from typing import Final
 import msgspec
 
 from iamata.crypto import hkdf
-from iamata.crypto.aead import KEY_BYTES
 from iamata.learning.secure_sum.encoding import read_residues, spell_residues, split_parts
+from iamata.learning.secure_sum.material import SEED_BYTES
 from iamata.learning.secure_sum.messages import PHASES
-from iamata.learning.secure_sum.plans import Plan
+from iamata.learning.secure_sum.plans import Plan, Seat
+from iamata.learning.secure_sum.progress import Record
 from iamata.learning.secure_sum.site import Sum
-from iamata.model.ids import MemberId, PatientId, RunId, encode_digest
+from iamata.model.ids import MemberId, NetworkId, PatientId, RunId, encode_digest
 from iamata.model.instants import MS_PER_MINUTE
 from iamata.model.reasons import Reason, Refused, require
 from iamata.vault.custody import Custody
@@ -40,9 +43,16 @@ _VIEW: Final = "run-view"
 _SUM: Final = "run-sum"
 
 
-class _Begun(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Begun(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a run began with at this site."""
+
     seed: bytes
     at_ms: int
+    network: NetworkId
+    seats: tuple[Seat, ...]
+    """With the keys by which the sites signed then."""
+    without: tuple[PatientId, ...]
+    """Who of the dataset was erased by then."""
 
 
 class _Summed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -51,39 +61,47 @@ class _Summed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     total: bytes
     rows: int
     transcript: bytes
+    record: Record
     at_ms: int
 
 
 class KeptRounds:
     """One run at one site."""
 
-    def __init__(self, custody: Custody, run: RunId, seed: bytes) -> None:
+    def __init__(self, custody: Custody, run: RunId, begun: Begun) -> None:
+        self.begun = begun
         self._custody = custody
         self._run = run
-        self._seed = seed
 
     @classmethod
-    def begin(cls, custody: Custody, run: RunId, *, now_ms: int) -> "KeptRounds":
-        """Draw a run's seed, and keep it before anything is sent."""
-        seed = custody.entropy(KEY_BYTES)
-        _keep(custody, run, _SEED, "", msgspec.msgpack.encode(_Begun(seed, now_ms)))
-        return cls(custody, run, seed)
+    def begin(cls, custody: Custody, run: RunId, begun: Begun) -> "KeptRounds":
+        """Keep what a run begins with, before anything is sent."""
+        _keep(custody, run, _SEED, "", msgspec.msgpack.encode(begun))
+        return cls(custody, run, begun)
 
     @classmethod
-    def find(cls, custody: Custody, run: RunId, *, now_ms: int) -> "KeptRounds | None":
-        """Take up what is kept of a run; None where that is nothing, or too old to go on with."""
+    def find(cls, custody: Custody, run: RunId) -> "KeptRounds | None":
+        """Take up what is kept of a run; None where that is nothing."""
         opening = find_opening(custody, _name(run, _SEED, ""))
         if opening is None:
             return None
-        begun = msgspec.msgpack.decode(opening.payload, type=_Begun)
-        kept, last_ms, number = cls(custody, run, begun.seed), begun.at_ms, 1
-        while (summed := kept._find_summed(number)) is not None:
-            last_ms, number = summed.at_ms, number + 1
-        return kept if now_ms - last_ms <= GOES_ON_MS_MAX else None
+        return cls(custody, run, msgspec.msgpack.decode(opening.payload, type=Begun))
 
-    def derive_seed(self, plan: Plan) -> bytes:
-        """Derive the seed of one round, which an auditor may be given without those of the others."""
-        return hkdf.derive(self._seed, salt=plan.compute_digest(), info=b"iamata/1/run-seed", size_bytes=32)
+    def may_go_on(self, *, now_ms: int) -> bool:
+        """Tell whether what is kept is not too old to go on with."""
+        last_ms, number = self.begun.at_ms, 1
+        while (summed := self._find_summed(number)) is not None:
+            last_ms, number = summed.at_ms, number + 1
+        return now_ms - last_ms <= GOES_ON_MS_MAX
+
+    def derive_seed(self, plan: Plan, rows_key: bytes) -> bytes:
+        """Derive the seed of one round; `rows_key` is the one that goes with the rows (`load_table`)."""
+        return hkdf.derive(
+            self.begun.seed + rows_key,
+            salt=plan.compute_digest(),
+            info=b"iamata/1/run-seed",
+            size_bytes=SEED_BYTES,
+        )
 
     def bind(self, plan: Plan, phase: int, transcript: bytes) -> None:
         """Make durable on which transcript an answer rests, or refuse where it rested on another."""
@@ -105,6 +123,7 @@ class KeptRounds:
             total=b"".join(map(spell_residues, total.residues)),
             rows=total.rows,
             transcript=total.transcript,
+            record=total.record,
             at_ms=now_ms,
         )
         payload = msgspec.msgpack.encode(summed)
@@ -112,7 +131,7 @@ class KeptRounds:
             _keep(self._custody, self._run, _SUM, str(number), payload)
 
     def find_sum(self, number: int, plan: Plan) -> Sum | None:
-        """Return what a round came to before the node was killed; refuse where it was another round."""
+        """Return what a round came to; None where that is not kept, and refused where it was another."""
         summed = self._find_summed(number)
         if summed is None:
             return None
@@ -125,6 +144,7 @@ class KeptRounds:
             residues=residues,
             plan=plan,
             transcript=summed.transcript,
+            record=summed.record,
         )
 
     def _find_summed(self, number: int) -> _Summed | None:

@@ -44,6 +44,7 @@ from iamata.workflows.lineages import get_model, get_study, is_answer, is_overdu
 from iamata.workflows.model_cards import WORTH, Lineage, find_rounds, list_figures
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.run_audits import NOT_KEPT, Finished, audit_site
 
 NOTHING: Final = b"null"
 """What the sites say of a model's worth where it was not evaluated."""
@@ -108,11 +109,7 @@ def verify_model(evidence: Evidence, model: ModelId, *, file: bytes | None = Non
         *_check_question(evidence, whole, model, file),
         _check_code(whole),
         *(one for named in whole.datasets for one in _check_dataset(evidence, whole, *named)),
-        _say(
-            "computation",
-            Ground.ATTESTED,
-            says=f"which rows were read, and that the reviewed code ran: {', '.join(whole.list_sites())}",
-        ),
+        *_check_computation(evidence, whole, model, file),
     ]
 
 
@@ -313,6 +310,53 @@ def _check_dataset(
         objection = find_objection(roll.conditions, protocol.purpose, day=day)
         says = f"{site}: the conditions on its data {'speak against' if objection else 'allow'} the purpose"
         yield _say("conditions", Ground.OPENED, holds=not objection, says=says)
+
+
+def _check_computation(
+    evidence: Evidence, whole: _Whole, model: ModelId, file: bytes | None
+) -> Iterator[Statement]:
+    """Work out again what each site did whose rows and rounds are at hand; the rest is its word."""
+    is_reviewed = compute_code_digest() == whole.study.code
+    said = []
+    for site in whole.list_sites():
+        custody = evidence.custodies.get(site)
+        audited = _audit(evidence, whole, custody, model, file) if custody and is_reviewed else None
+        if audited is None:
+            said.append(site)
+        else:
+            yield audited
+    if said:
+        says = f"which rows were read, and that the reviewed code ran: {', '.join(said)}"
+        yield _say("computation", Ground.ATTESTED, says=says)
+
+
+def _audit(
+    evidence: Evidence, whole: _Whole, custody: Custody, model: ModelId, file: bytes | None
+) -> Statement | None:
+    """Audit a site, or say nothing where what that takes is not kept."""
+    try:
+        rounds = audit_site(custody, _gather_finished(evidence, whole, custody, model, file))
+    except Refused as refused:
+        if refused.reason in NOT_KEPT:
+            return None
+        return _say("computation", Ground.OPENED, holds=False, says=f"{custody.member}: {refused.detail}")
+    says = f"its part in {rounds} sums is what the reviewed code makes of the rows that it keeps"
+    return _say("computation", Ground.OPENED, says=f"{custody.member}: {says}")
+
+
+def _gather_finished(
+    evidence: Evidence, whole: _Whole, custody: Custody, model: ModelId, file: bytes | None
+) -> Finished:
+    """Gather what a run was to work out, or refuse where its question is not at hand."""
+    run = whole.entry.run
+    asked = None
+    if is_answer(model, run):
+        raw = evidence.find_document(whole.entry.content) if file is None else file
+        if raw is None:
+            raise Refused(Reason.NOT_FOUND, "which question it answers")
+        asked = read_answer(raw, evidence.view, run, whole.run).question
+    protocol = get_protocol(custody, whole.study)
+    return Finished(run, whole.run, protocol, asked)
 
 
 def _is_opened(opening: Opening, dataset: Dataset) -> bool:

@@ -24,6 +24,7 @@ from iamata.model.ids import DatasetId, MemberId, RunId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
+from iamata.vault.custody import Custody
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, Exchange
 from iamata.workflows.kept_rounds import KeptRounds
 from iamata.workflows.lineages import list_run_datasets
@@ -67,12 +68,14 @@ class Summing:
         kept: KeptRounds,
         *,
         rows: int,
+        rows_key: bytes,
         rho: float,
         tell: Tell,
         silence_s: float = SILENCE_S_MAX,
     ) -> None:
         """Take up a run; `rho` is what its queries may spend together, 0 where none needs noise.
 
+        `rows_key` is the key that goes with its rows (`load_table`).
         Rounds whose sums are kept are not gone through again.
         """
         self.transcript = START
@@ -84,6 +87,7 @@ class Summing:
         self._carrier = carrier
         self._kept = kept
         self._rows = rows
+        self._rows_key = rows_key
         self._tell = tell
         self._silence_s = silence_s
         self._number = 0
@@ -118,8 +122,8 @@ class Summing:
             share,
             rows=self._rows,
             key=self._office.author.key,
-            seed=self._kept.derive_seed(plan),
-            secret=derive_noise_secret(self._office),
+            seed=self._kept.derive_seed(plan, self._rows_key),
+            secret=derive_noise_secret(self._office.custody),
         )
         exchange = Exchange(
             site,
@@ -190,9 +194,9 @@ def say_failed(office: Office, run_id: RunId, reason: Reason) -> None:
             raise
 
 
-def derive_noise_secret(office: Office) -> bytes:
+def derive_noise_secret(custody: Custody) -> bytes:
     """Derive what a site's noise follows from; who learned it could take the noise off again."""
-    return hkdf.derive(office.custody.index_key, salt=b"", info=b"noise", size_bytes=KEY_BYTES)
+    return hkdf.derive(custody.index_key, salt=b"", info=b"noise", size_bytes=KEY_BYTES)
 
 
 def _seat(view: LedgerView, dataset: Dataset) -> Seat:

@@ -4,44 +4,39 @@ It asks the ledger what was authorised, its own dataset for rows, and the owner'
 carry messages. What it attests in the end is what it computed.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
 
 from iamata.consent.data_use import require_use
-from iamata.learning.programmes import Programme, encode_share
+from iamata.learning.programmes import Programme
 from iamata.learning.programmes import Site as RowsOfSite
-from iamata.learning.protocols import (
-    Learned,
-    answer_question,
-    check_budget,
-    learn,
-    name_document,
-    read_protocol,
-    split_site,
-)
+from iamata.learning.protocols import Learned, check_budget, name_document, read_protocol, split_site
 from iamata.learning.protocols import Protocol as ProtocolFile
-from iamata.learning.questions import read_asked
+from iamata.learning.questions import Asked, read_asked
+from iamata.learning.secure_sum.material import SEED_BYTES
 from iamata.learning.sizes import check_protocol
-from iamata.learning.summing import read_round
 from iamata.learning.tables import Table
 from iamata.ledger.entries import Run, RunStatus, Study
 from iamata.ledger.events import RunStarted
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.runs import AttestRun
-from iamata.model.ids import MemberId, RunId
+from iamata.model.ids import MemberId, PatientId, RunId
 from iamata.model.instants import compute_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
+from iamata.vault.custody import Custody
 from iamata.workflows.datasets import journal_use, list_erased
 from iamata.workflows.documents import HandedIn, fetch_document, keep_document
 from iamata.workflows.exchanging import SILENCE_S_MAX, Carrier, insist
 from iamata.workflows.frozen_tables import Roll, get_roll, load_table
-from iamata.workflows.kept_rounds import KeptRounds, forget_rounds
+from iamata.workflows.kept_rounds import Begun, KeptRounds, forget_rounds
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.question_runs import find_attempt
 from iamata.workflows.reviewed_code import compute_code_digest
+from iamata.workflows.run_programmes import choose_programme, run_programme
 from iamata.workflows.run_rounds import (
     Authorised,
     Summing,
@@ -79,7 +74,7 @@ def go_on(
     silence_s: float = SILENCE_S_MAX,
 ) -> Learned:
     """Take part from where this site was when its node was killed, as `take_part` would have."""
-    kept = KeptRounds.find(office.custody, run_id, now_ms=office.tell_time(office.take_view()))
+    kept = _find_to_go_on(office, office.take_view(), run_id)
     if kept is None:
         raise Refused(Reason.QUERY_ALREADY_ANSWERED, "what was sent in this run is not known here")
     return _go_through(office, run_id, carrier, kept, tell=tell, silence_s=silence_s)
@@ -108,7 +103,6 @@ def _go_through(  # noqa: PLR0913  as both who call it
         insist(partial(say_failed, office, run_id, Reason.NODE_FAULT), silence_s=silence_s)
         forget_rounds(office.custody, run_id)
         raise Refused(Reason.NODE_FAULT, type(error).__name__) from error
-    forget_rounds(office.custody, run_id)
     return learned
 
 
@@ -121,23 +115,19 @@ def _prepare(  # noqa: PLR0913  as both who call it
     tell: Tell,
     silence_s: float,
 ) -> tuple[Summing, Programme[Learned], RowsOfSite]:
-    """Read what was authorised and this site's rows, once their use is journalled.
-
-    What may be done with the data is asked again: a last day may have passed since they were frozen.
-    """
+    """Read what was authorised and this site's rows, once their use is journalled."""
     view = office.take_view()
     authorised = require_authorised(office, view, run_id)
     protocol = fetch_protocol(office, authorised.study, carrier)
     check_spending(protocol, authorised)
-    roll = get_roll(office.custody, authorised.dataset)
-    if roll.conditions is not None:
-        require_use(roll.conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
+    roll = _get_usable_roll(office, view, authorised, protocol)
     if kept is None:
         journal_use(office, view, authorised.study, roll.participants, record=f"run/{run_id}")
-        kept = KeptRounds.begin(office.custody, run_id, now_ms=office.tell_time(view))
-    table = _load_table(office, view, authorised, roll, protocol)
-    number = authorised.sites.index(office.member)
-    site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
+        kept = _begin(office, view, run_id, authorised, without=list_erased(office, view, roll))
+    table, rows_key = _load_rows(office.custody, authorised, protocol, without=kept.begun.without)
+    site = split_site(
+        protocol, table, number=authorised.sites.index(office.member), has_holdout=roll.has_holdout
+    )
     summing = Summing(
         office,
         run_id,
@@ -145,48 +135,64 @@ def _prepare(  # noqa: PLR0913  as both who call it
         carrier,
         kept,
         rows=site.table.count_patients(),
+        rows_key=rows_key,
         rho=protocol.rho,
         tell=tell,
         silence_s=silence_s,
     )
-    return summing, choose_programme(view, run_id, authorised, protocol, carrier), site
+    asked = _fetch_asked(view, run_id, authorised, protocol, carrier)
+    return summing, choose_programme(protocol, asked, sites=len(authorised.sites)), site
 
 
-def _load_table(
-    office: Office, view: LedgerView, authorised: Authorised, roll: Roll, protocol: ProtocolFile
-) -> Table:
-    """Load the rows of those who were not erased since, where noise hides who is missing; else refuse.
+def _get_usable_roll(
+    office: Office, view: LedgerView, authorised: Authorised, protocol: ProtocolFile
+) -> Roll:
+    """Return who is in this site's dataset, where the data may still be used.
+
+    That is asked again: a last day may have passed since they were frozen.
+    """
+    roll = get_roll(office.custody, authorised.dataset)
+    if roll.conditions is not None:
+        require_use(roll.conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
+    return roll
+
+
+def _load_rows(
+    custody: Custody, authorised: Authorised, protocol: ProtocolFile, *, without: Sequence[PatientId]
+) -> tuple[Table, bytes]:
+    """Load the rows of those who were not erased by then, where noise hides who is missing; else refuse.
 
     An exact sum without them, held against one with them, would be about them.
     """
-    erased = list_erased(office, view, roll)
-    require(protocol.spends_micro > 0 or not erased, Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
-    return load_table(office.custody, authorised.dataset, protocol.schema, without=erased)
+    is_hidden = protocol.spends_micro > 0
+    require(is_hidden or not without, Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
+    return load_table(custody, authorised.dataset, protocol.schema, without=without)
 
 
-def choose_programme(
+def _begin(
+    office: Office, view: LedgerView, run_id: RunId, authorised: Authorised, *, without: Sequence[PatientId]
+) -> KeptRounds:
+    begun = Begun(
+        seed=office.custody.entropy(SEED_BYTES),
+        at_ms=office.tell_time(view),
+        network=office.author.engine.network,
+        seats=authorised.seats,
+        without=tuple(without),
+    )
+    return KeptRounds.begin(office.custody, run_id, begun)
+
+
+def _fetch_asked(
     view: LedgerView, run_id: RunId, authorised: Authorised, protocol: ProtocolFile, carrier: Carrier
-) -> Programme[Learned]:
-    """Return what a run works out: the answer to the question that names it, or a model."""
+) -> Asked | None:
+    """Return the question that names a run, None where the study's runs make models."""
     if not protocol.is_for_questions:
-        return learn(protocol)
+        return None
     asked = read_asked(carrier.show_question(run_id), protocol.schema)
     run = authorised.run
     named, _ = find_attempt(view, run.study, run.datasets, asked)
     require(named == run_id, Reason.QUERY_ALREADY_ANSWERED, "another run answers this question")
-    return answer_question(protocol, asked, sites=len(authorised.sites))
-
-
-def run_programme(programme: Programme[Learned], site: RowsOfSite, summing: Summing) -> Learned:
-    """Run a programme on a site's own rows and on sums over all sites."""
-    try:
-        query = next(programme)
-        while True:
-            share = encode_share(query, query.compute(query.given, site))
-            query = programme.send(read_round(query, summing.sum(query, share)))
-    except StopIteration as end:
-        learned: Learned = end.value
-        return learned
+    return asked
 
 
 def check_spending(protocol: ProtocolFile, authorised: Authorised) -> None:
@@ -227,23 +233,27 @@ def attest(office: Office, run_id: RunId, carrier: Carrier, learned: Learned, ro
 def list_interrupted(office: Office) -> list[RunId]:
     """List the runs in which this site took part when its node was killed, and that it can go on with.
 
-    Those with which it cannot, it says to have failed; what is kept of those that are over is destroyed.
+    Those with which it cannot, it says to have failed; what is kept of those that failed is destroyed.
     """
     view = office.take_view()
     interrupted = []
     for undertaking in list_undertaken(office.custody, PART):
         name, run = undertaking.run, RUNS.find(view, undertaking.run)
-        is_due = (
-            run is not None and run.status is RunStatus.RUNNING and not _has_attested(run, office.member)
-        )
-        if not is_due:
+        if run is None or run.status is RunStatus.FAILED:
             forget_rounds(office.custody, name)
-        elif KeptRounds.find(office.custody, name, now_ms=office.tell_time(view)) is not None:
+        elif run.status is RunStatus.FINISHED or _has_attested(run, office.member):
+            continue  # what it kept can be audited
+        elif _find_to_go_on(office, view, name) is not None:
             interrupted.append(name)
         else:
             say_failed(office, name, Reason.ROUND_ABORTED)
             forget_rounds(office.custody, name)
     return interrupted
+
+
+def _find_to_go_on(office: Office, view: LedgerView, run: RunId) -> KeptRounds | None:
+    kept = KeptRounds.find(office.custody, run)
+    return kept if kept is not None and kept.may_go_on(now_ms=office.tell_time(view)) else None
 
 
 def list_missed(office: Office, before: int, *, since_ms: int) -> list[RunId]:

@@ -97,7 +97,7 @@ def test_truth_values_are_kept_as_what_they_are(tmp_path: Path) -> None:
 
     dataset = build_gathered(office, world.study, read(world, path))
 
-    table = load_table(office.custody, dataset, world.protocol.schema)
+    table, _ = load_table(office.custody, dataset, world.protocol.schema)
     for values in (table.outcome, *table.columns.values()):
         assert values.tolist() == truths
     assert read(world, spelled).rows == {

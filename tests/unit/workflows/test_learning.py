@@ -271,7 +271,7 @@ def test_a_patient_who_never_agreed_is_in_no_dataset() -> None:
     left = world.withdraw(SITE, 4)
     dataset = world.build(SITE)
 
-    table = load_table(world.offices[SITE].custody, dataset, world.protocol.schema)
+    table, _ = load_table(world.offices[SITE].custody, dataset, world.protocol.schema)
 
     assert table.count_patients() == 20
     assert not set(left) & set(table.patients)

@@ -1,8 +1,10 @@
 """A model's statements: what holds, how far it can be known, and that a custodian's cheating is found."""
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from iamata.consent.data_use import Conditions, Permission
 from iamata.consent.terms import Ruling
 from iamata.learning.membership import compute_leaf, derive_member_key
 from iamata.learning.protocols import name_document
+from iamata.learning.tables import Table
 from iamata.ledger.leaves import Leaf
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
 from iamata.ledger.transactions.datasets import CONFIRM_DAYS, ConfirmDataset
@@ -20,12 +23,13 @@ from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.offices import grant, salt, write_terms
 from iamata.testing.world import Party
+from iamata.vault.custody import Custody
 from iamata.vault.openings import find_opening
-from iamata.workflows import consents, datasets, training
+from iamata.workflows import consents, datasets, model_verification, run_audits, training
 from iamata.workflows.cards import write_any_card
 from iamata.workflows.datasets import Agreed
 from iamata.workflows.documents import get_document
-from iamata.workflows.frozen_tables import list_rolls
+from iamata.workflows.frozen_tables import list_rolls, load_table
 from iamata.workflows.lineages import get_model
 from iamata.workflows.memberships import check_membership, prove_membership
 from iamata.workflows.model_cards import Card, list_figures
@@ -163,6 +167,51 @@ def test_a_patient_who_had_left_or_narrowed_before_is_found_in_a_dataset(told: T
     assert [one for one, said in found.items() if not said.holds] == [FORGETFUL, DEAF]
     assert found[FORGETFUL].says == f"{FORGETFUL}: of 12 in its dataset, 11 had agreed by then"
     assert {one.ground for one in found.values()} == {Ground.OPENED}
+
+
+def test_what_sites_did_is_opened_where_their_rounds_are_at_hand(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find(blind: MemberId | None) -> list[tuple[Ground, bool, str]]:
+        said = told.verify(told.model, blind=blind)
+        return [(one.ground, one.holds, one.says) for one in said if one.name == "computation"]
+
+    opened = [
+        (
+            Ground.OPENED,
+            True,
+            f"{site}: its part in 7 sums is what the reviewed code makes of the rows that it keeps",
+        )
+        for site in sorted(SITES)
+    ]
+    word = "which rows were read, and that the reviewed code ran: "
+    assert find(None) == opened
+    assert find(SITES[3]) == [*opened[:3], (Ground.ATTESTED, True, word + SITES[3])]
+    monkeypatch.setattr(model_verification, "compute_code_digest", lambda: "other code")
+    assert find(None) == [(Ground.ATTESTED, True, word + ", ".join(sorted(SITES)))]
+
+
+def test_a_site_whose_rounds_do_not_follow_from_its_rows_is_named(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_audits, "load_table", partial(load_reversed, FORGETFUL))
+
+    said = [one for one in told.verify(told.model) if one.name == "computation"]
+
+    assert {one.says.partition(":")[0]: one.holds for one in said} == {
+        site: site != FORGETFUL for site in SITES
+    }
+    (wrong,) = (one.says for one in said if not one.holds)
+    assert re.fullmatch(
+        f"{FORGETFUL}: its part in sum \\d+ \\(.*\\) is not what the code makes of its rows", wrong
+    )
+
+
+def load_reversed(site: MemberId, custody: Custody, *asked: Any, **chosen: Any) -> tuple[Table, bytes]:
+    """Load a table; at one site with other outcomes than were summed."""
+    table, rows_key = load_table(custody, *asked, **chosen)
+    outcome = 1 - table.outcome if custody.member == site else table.outcome
+    return dataclasses.replace(table, outcome=outcome), rows_key
 
 
 def test_conditions_that_spoke_against_the_purpose_are_found_where_they_are_kept(told: Told) -> None:

@@ -32,9 +32,9 @@ from iamata.model.ids import DatasetId, ModelId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
 from iamata.testing.rounds import make_keys, make_plan, make_seed
-from iamata.workflows import training
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import make_table
+from iamata.workflows.run_programmes import run_programme
 from iamata.workflows.run_rounds import Summing
 
 EPSILON_MICRO = 4_000_000
@@ -249,10 +249,11 @@ def test_a_query_that_shows_more_than_was_granted_does_not_leave(
         NeverAsked(),  # type: ignore[arg-type]
         kept,
         rows=1,
+        rows_key=b"",
         rho=protocol.rho,
         tell=lambda _: None,
     )
 
     with pytest.raises(Refused) as refused:
-        training.run_programme(programme(protocol), split_site(protocol, rows, number=0), summing)
+        run_programme(programme(protocol), split_site(protocol, rows, number=0), summing)
     assert refused.value.reason is Reason.BUDGET_EXHAUSTED

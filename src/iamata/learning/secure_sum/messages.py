@@ -89,6 +89,8 @@ class Sums(Message, frozen=True, array_like=True, forbid_unknown_fields=True, ta
 
 
 AnyMessage: TypeAlias = Keys | Shares | Masked | Survivors | Reveals | Sums
+Heard: TypeAlias = tuple[tuple[int, Bytes32], ...]
+"""Who spoke in a phase, in the order of their seats, and the digest of what each said."""
 PHASES: Final = ("keys", "shares", "masked", "survivors", "reveals", "sums")
 """In their order; an exchange each."""
 
@@ -127,8 +129,18 @@ def read_message(raw: bytes, plan: Plan, *, plan_digest: bytes) -> Signed:
     return Signed(message, digest)
 
 
-def extend_transcript(seen: bytes, phase: int, messages: Sequence[Signed]) -> bytes:
-    """Compute the transcript after a phase whose messages were accepted, in the order of their senders."""
-    parts = [one.message.sender.to_bytes(2, "big") + one.digest for one in messages]
+def list_heard(messages: Sequence[Signed]) -> Heard:
+    """Say what the transcript takes of messages that were accepted, in the order of their senders."""
+    return tuple((one.message.sender, one.digest) for one in messages)
+
+
+def digest_message(message: AnyMessage) -> bytes:
+    """Compute the digest that a message has in the transcript."""
+    return hashlib.sha256(_ENCODER.encode(message)).digest()
+
+
+def extend_transcript(seen: bytes, phase: int, heard: Heard) -> bytes:
+    """Compute the transcript after a phase in which this was accepted."""
+    parts = [sender.to_bytes(2, "big") + digest for sender, digest in heard]
     head = _TRANSCRIPT + seen + phase.to_bytes(1, "big")
     return hashlib.sha256(b"".join([head, *parts])).digest()

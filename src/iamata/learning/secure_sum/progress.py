@@ -9,19 +9,11 @@ from typing import Final
 import msgspec
 
 from iamata.crypto import aead
-from iamata.learning.secure_sum.messages import Bytes32
+from iamata.learning.secure_sum.messages import Bytes32, Heard, Keys
 from iamata.learning.secure_sum.plans import Plan
 from iamata.model.reasons import Reason, Refused
 
 _ASSOCIATED: Final = b"iamata/1/secure-sum.state\x00"
-
-
-class PeerKeys(msgspec.Struct, frozen=True, array_like=True):
-    """What a peer announced."""
-
-    channel: Bytes32
-    masking: Bytes32
-    self_mask: Bytes32
 
 
 class PeerShares(msgspec.Struct, frozen=True, array_like=True):
@@ -29,6 +21,15 @@ class PeerShares(msgspec.Struct, frozen=True, array_like=True):
 
     masking: bytes
     self_mask: bytes
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What was said in a round, as far as its transcript rests on it: for an auditor."""
+
+    keys: tuple[Keys, ...]
+    """The first phase's messages."""
+    heard: tuple[Heard, ...]
+    """What was accepted in each phase after it, up to the reveals."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +43,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The last message, for whoever lost it."""
     seen: tuple[Bytes32, ...]
     """The transcript after each phase; first, before any, the plan's digest."""
-    present: tuple[tuple[int, ...], ...] = ()
-    """Whose messages were accepted in each phase."""
-    keys: dict[int, PeerKeys] = {}
+    heard: tuple[Heard, ...] = ()
+    """What was accepted in each phase."""
+    keys: dict[int, Keys] = {}
     shares: dict[int, PeerShares] = {}
     group: bytes = b""
     total: bytes = b""
@@ -58,6 +59,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     def last(self) -> bytes:
         """The transcript as it is now."""
         return self.seen[-1]
+
+    @property
+    def present(self) -> tuple[tuple[int, ...], ...]:
+        """Tell whose messages were accepted in each phase."""
+        return tuple(tuple(sender for sender, _ in heard) for heard in self.heard)
 
 
 def seal_progress(progress: Progress, key: aead.Key, *, nonce: bytes) -> bytes:

@@ -19,6 +19,7 @@ from iamata.learning.secure_sum.messages import (
     Reveals,
     Shares,
     extend_transcript,
+    list_heard,
     read_message,
 )
 from iamata.learning.secure_sum.plans import Plan, check_plan
@@ -101,7 +102,7 @@ class Relay:
         messages = [read_message(raw, kept.plan, plan_digest=self._digest) for raw in delivery]
         self._kept = msgspec.structs.replace(
             kept,
-            seen=extend_transcript(kept.seen, self.phase, messages),
+            seen=extend_transcript(kept.seen, self.phase, list_heard(messages)),
             expected=senders,
             waiting={},
             delivered=(*kept.delivered, delivery),

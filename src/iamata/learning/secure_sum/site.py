@@ -38,11 +38,12 @@ from iamata.learning.secure_sum.messages import (
     PHASES,
     Signed,
     extend_transcript,
+    list_heard,
     read_message,
     sign_message,
 )
 from iamata.learning.secure_sum.plans import Attempt, Plan, check_attempt, check_plan
-from iamata.learning.secure_sum.progress import Progress, open_progress, seal_progress
+from iamata.learning.secure_sum.progress import Progress, Record, open_progress, seal_progress
 from iamata.model.ids import MemberId
 from iamata.model.reasons import Reason, Refused, require
 
@@ -72,6 +73,8 @@ class Sum:
     transcript: bytes
     """What those who finished agree on: 32 bytes that stand for the plan and every message that the sum
     follows from. Whose word on the sum a site heard in the end changes nothing."""
+    record: Record
+    """What the transcript follows from."""
 
     @property
     def integers(self) -> tuple[Integers, ...]:
@@ -118,12 +121,9 @@ class Site:
         check_plan(plan)
         check_attempt(plan, earlier)
         seat = next((at for at, one in enumerate(plan.seats) if one.key == key.key_id), None)
-        require(len(values) == len(plan.parts), Reason.VALUE_NOT_ENCODABLE, "parts")
-        count = encode_values(ROWS, np.array([rows], dtype=np.int64))
-        encoded = [count, *map(encode_values, plan.parts, values)]
+        vector = spell_vector(plan, rows=rows, values=values, noise=noise)
         if seat is None:
             raise Refused(Reason.ANOTHER_ROUND, "this key has no seat in it")
-        vector = spell_residues(_add_noise(np.concatenate(encoded), noise))
         digest = plan.compute_digest()
         message = Material(seed, plan_digest=digest).write_keys(sender=seat, vector=vector)
         sent = sign_message(key, message)
@@ -177,11 +177,6 @@ class Site:
         members = tuple(plan.seats[seat].member for seat in survivors)
         return Attempt(nonce=plan.nonce, query=plan.query, revealed=members)
 
-    @property
-    def opening(self) -> tuple[bytes, bytes]:
-        """Salt and bytes of the vector that the site has committed to, for an auditor (`auditing`)."""
-        return self._material.salt, self._progress.vector
-
     def find_sum(self) -> Sum | None:
         """Return the sum once the round is over."""
         progress = self._progress
@@ -195,6 +190,7 @@ class Site:
             residues=residues[1:],
             plan=plan,
             transcript=progress.seen[_SUMS],
+            record=Record(tuple(progress.keys.values()), progress.heard[1:_SUMS]),
         )
 
     def receive(self, delivery: Sequence[bytes]) -> bytes | None:
@@ -228,14 +224,14 @@ class Site:
         progress = self._progress
         phase, due = messages[0].message.phase, self.phase
         require(phase <= due, Reason.OUT_OF_TURN, PHASES[phase])
-        seen = extend_transcript(progress.seen[phase], phase, messages)
+        heard = list_heard(messages)
+        seen = extend_transcript(progress.seen[phase], phase, heard)
         if phase < due:
             require(seen == progress.seen[phase + 1], Reason.VIEWS_DIFFER, f"{PHASES[phase]} once more")
             return progress
         self._check(messages, phase)
-        senders = tuple(one.message.sender for one in messages)
         counted = msgspec.structs.replace(
-            progress, seen=(*progress.seen, seen), present=(*progress.present, senders)
+            progress, seen=(*progress.seen, seen), heard=(*progress.heard, heard)
         )
         step: Callable[[Progress, Material, list[Any]], steps.Step] = _STEPS[phase]
         changed, answer = step(counted, self._material, [one.message for one in messages])
@@ -273,6 +269,16 @@ class Site:
         refused = self._progress.refused
         if refused:
             raise Refused(Reason.ROUND_ABORTED, f"{Reason(refused).name} {self._progress.detail}".strip())
+
+
+def spell_vector(
+    plan: Plan, *, rows: int, values: Sequence[Floats | Integers], noise: Integers | None
+) -> bytes:
+    """Spell what a site sums: its rows, then its values, with its noise; refuse what cannot be summed."""
+    require(len(values) == len(plan.parts), Reason.VALUE_NOT_ENCODABLE, "parts")
+    count = encode_values(ROWS, np.array([rows], dtype=np.int64))
+    encoded = [count, *map(encode_values, plan.parts, values)]
+    return spell_residues(_add_noise(np.concatenate(encoded), noise))
 
 
 def _add_noise(vector: Residues, noise: Integers | None) -> Residues:

@@ -32,7 +32,7 @@ from iamata.learning.secure_sum.messages import (
     Sums,
     Survivors,
 )
-from iamata.learning.secure_sum.progress import PeerKeys, PeerShares, Progress
+from iamata.learning.secure_sum.progress import PeerShares, Progress
 from iamata.model.reasons import Reason, Refused, require
 
 Step: TypeAlias = tuple[Progress, AnyMessage | None]
@@ -42,7 +42,7 @@ _GROUP_PART_BYTES = 32
 
 def take_keys(progress: Progress, material: Material, messages: Sequence[Keys]) -> Step:
     """Share the round's two secrets among those who have announced themselves."""
-    keys = {one.sender: PeerKeys(one.channel, one.masking, one.self_mask) for one in messages}
+    keys = {one.sender: one for one in messages}
     plan, seat, seen = progress.plan, progress.seat, progress.last
     own = material.split_secrets(threshold=plan.threshold, holders=len(plan.seats))
     sealed = []

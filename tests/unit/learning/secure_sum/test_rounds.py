@@ -12,7 +12,7 @@ from iamata.learning.secure_sum.messages import PHASES
 from iamata.learning.secure_sum.plans import Plan
 from iamata.learning.secure_sum.rehearsal import rehearse
 from iamata.learning.secure_sum.relay import Relay
-from iamata.learning.secure_sum.site import Site
+from iamata.learning.secure_sum.site import Site, spell_vector
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.rounds import Round, enter, make_keys, make_plan
 
@@ -146,7 +146,7 @@ def test_a_state_at_rest_shows_nothing_and_belongs_to_one_member() -> None:
     one = Round.open(enter(plan, make_units(plan, 5)))
     one.advance(2)
     site = one.sites[0]
-    _, vector = site.opening
+    vector = spell_vector(plan, rows=1, values=[make_units(plan, 5)[0]], noise=None)
     sealed = site.seal_state(KEY, nonce=bytes(12))
 
     assert vector not in sealed
