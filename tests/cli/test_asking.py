@@ -29,7 +29,7 @@ def test_a_count_is_off_by_its_noise_alone(asked: AskingStory) -> None:
     assert said["result"]["low"] < said["result"]["value"] < said["result"]["high"]
     assert said["result"]["high"] - said["result"]["low"] < 5 * said["deviation"] + 2
     assert (said["is_new"], said["is_suppressed"], said["status"]) == (True, False, "current")
-    assert (said["epsilon"], said["budget_left"], said["sites"]) == (2.4, 7.5, 3)
+    assert (said["epsilon"], said["budget_left"], said["sites"]) == (2.4, 7.5, list(HOSPITALS))
     assert said["question"] == "How many patients: marker at least 0 and smokes is no or yes?"
 
 
@@ -79,12 +79,16 @@ def test_people_are_told_what_the_interval_is_and_that_it_cost_nothing(asked: As
     assert "Of all patients: what part is ill is 1?" in asked.moments["for people"]["out"]
     assert "for nothing" in asked.moments["for people"]["out"]
     assert "With 95% confidence" in asked.moments["for people"]["out"]
+    assert "counted at east, north, south." in asked.moments["for people"]["out"]
 
 
 @pytest.mark.parametrize(
     ("moment", "code", "reason", "detail"),
     [
         ("at two sites", 7, "TOO_FEW_SITES", "fewer than three"),
+        ("without a site", 7, "TOO_FEW_SITES", "fewer than three"),
+        ("without who is no site", 3, "NOT_A_SITE", "east, north, south, and not institute"),
+        ("without no name", 2, "INPUT_INVALID", ""),
         ("no such column", 2, "QUESTION_INVALID", "no column 'weight'"),
         ("no such word", 2, "QUESTION_INVALID", "smokes is never 'often'"),
         ("beyond the bounds", 2, "QUESTION_INVALID", "marker lies between -5 and 5"),

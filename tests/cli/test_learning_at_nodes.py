@@ -123,6 +123,7 @@ def test_a_question_is_asked_at_a_node_once_and_answered_again_for_nothing(tmp_p
         counted = ask("study", "count", *at, "--where", never).document
         again = ask("study", "count", *at, "--where", never).document
         refused = [call("study", "count", *at, "--where", one) for one in ("weight>=1", "marker>=9")]
+        refused.append(call("study", "count", *at, "--without", "nobody"))
         with open_node(network.url, wallet=wallet) as book:
             replied = book.count(network.study, never)
             known = book.answers(network.study).to_pylist()
@@ -141,6 +142,7 @@ def test_a_question_is_asked_at_a_node_once_and_answered_again_for_nothing(tmp_p
     assert [(one["answer"], one["value"]) for one in known] == [(replied.answer, replied.value)]
     assert [one["answer"] for one in listed] == [counted["answer"], rated["answer"]]
     said = [json.loads(one.err) for one in refused]
-    assert [one["reason"] for one in said] == ["QUESTION_INVALID"] * 2 + ["BUDGET_EXHAUSTED"]
+    reasons = ["QUESTION_INVALID", "QUESTION_INVALID", "NOT_A_SITE", "BUDGET_EXHAUSTED"]
+    assert [one["reason"] for one in said] == reasons
     assert "weight" in said[0]["detail"]
     assert "between -5 and 5" in said[1]["detail"]

@@ -57,6 +57,10 @@ class Researched:
                 "no question": refuse(lambda: book.ask(asked, {"type": "sum"})),
                 "no study": refuse(lambda: book.train("a" * 26)),
                 "too few left": refuse(lambda: book.train(self.study, without=["north"])),
+                "too few to count": refuse(lambda: book.count(asked, without=["north"])),
+                "asked without nobody": refuse(
+                    lambda: book.ask(asked, {"type": "count"}, without=["nobody"])
+                ),
                 "no training": refuse(lambda: book.train(asked)),
                 "another file": refuse(lambda: book.verify(self.model, file=self.changed)),
             }
@@ -151,6 +155,8 @@ def test_the_same_question_is_answered_twice_and_paid_for_once(researched: Resea
     assert (rate.is_new, rate.budget_left) == (True, 0.5)
     assert [row["answer"] for row in researched.answers] == [first.answer, rate.answer]
     assert [row["value"] for row in researched.answers] == [first.value, rate.value]
+    assert [row["sites"] for row in researched.answers] == [list(first.sites), list(rate.sites)]
+    assert first.sites == HOSPITALS
 
 
 def read_rows(stage: StudyStage) -> list[dict[str, str]]:
@@ -169,6 +175,9 @@ def read_rows(stage: StudyStage) -> list[dict[str, str]]:
         ("no condition", Reason.INPUT_INVALID, "COLUMN=WORD"),
         ("no question", Reason.QUESTION_INVALID, "sum"),
         ("no study", Reason.UNKNOWN_STUDY, ""),
+        ("too few left", Reason.TOO_FEW_SITES, "fewer than three"),
+        ("too few to count", Reason.TOO_FEW_SITES, "fewer than three"),
+        ("asked without nobody", Reason.NOT_A_SITE, "and not nobody"),
         ("no training", Reason.PERMIT_DOES_NOT_COVER, "study ask"),
         ("another file", Reason.FAULT_FOUND, "file"),
     ],

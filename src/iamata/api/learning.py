@@ -105,7 +105,8 @@ def tell_standing(serving: Serving, query: bodies.RunQuery) -> Standing:
 def ask(serving: Serving, caller: Caller, body: bodies.QuestionBody) -> bodies.StartedRun:
     """Ask a study's rows a question for a researcher of the staff, once; this node registers the answer."""
     _require_role(serving, caller, Role.RESEARCHER)
-    begun = questions.ask(serving.office, body.study, caller.person, read_question(body.question))
+    asked = read_question(body.question)
+    begun = questions.ask(serving.office, body.study, caller.person, asked, without=body.without)
     if begun.is_new:
         serving.learning.register(begun.run, supersedes=None)
     return bodies.StartedRun(run=begun.run, is_new=begun.is_new)

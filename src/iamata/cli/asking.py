@@ -1,5 +1,6 @@
 """`iamata study count`, `ask` and `answers`: questions with a number as the answer, each paid for once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import msgspec
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.learning import MICRO, StudyArgument
+from iamata.cli.learning import MICRO, StudyArgument, WithoutOption
 from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show, spell_table
 from iamata.cli.parties import read_id
@@ -29,12 +30,12 @@ from iamata.learning.wording import (
     spell_number,
     spell_question,
 )
-from iamata.model.ids import ModelId, RunId, StudyId
+from iamata.model.ids import MemberId, ModelId, RunId, StudyId
 from iamata.node import researching
 from iamata.node.places import Place
 from iamata.node.studying import read_file
 from iamata.workflows import questions
-from iamata.workflows.lineages import get_model, get_study, trace
+from iamata.workflows.lineages import get_model, get_study, list_model_sites, trace
 
 WhereOption = Annotated[
     list[str] | None,
@@ -56,10 +57,12 @@ def count(
     node: NodeOption = None,
     wallet: WalletOption,
     where: WhereOption = None,
+    without: WithoutOption = None,
 ) -> None:
     """Count patients over all sites, by one noisy sum; the same question is answered and paid for once."""
     of = tuple(read_condition(one) for one in where or [])
-    answer_question(read_id(study, StudyId), Count(of=of), home=home, node=node, wallet=wallet)
+    chosen = read_id(study, StudyId)
+    answer_question(chosen, Count(of=of), home=home, node=node, wallet=wallet, without=without or ())
 
 
 def ask(
@@ -69,10 +72,12 @@ def ask(
     home: PlaceOption = None,
     node: NodeOption = None,
     wallet: WalletOption,
+    without: WithoutOption = None,
 ) -> None:
     """Ask for a count, a rate or a ratio over all sites; the same question is paid for once."""
     asked = read_question(read_file(question, bytes_max=QUESTION_BYTES_MAX))
-    answer_question(read_id(study, StudyId), asked, home=home, node=node, wallet=wallet)
+    chosen = read_id(study, StudyId)
+    answer_question(chosen, asked, home=home, node=node, wallet=wallet, without=without or ())
 
 
 def answers(
@@ -82,7 +87,7 @@ def answers(
     chosen = read_id(study, StudyId)
     with open_place(home, node, wallet) as place:
         view = place.engine.snapshot()
-        get_study(view, chosen)
+        sites = get_study(view, chosen).sites
         found = [
             (name, get_model(view, name).run)
             for name in questions.list_answers(view, trace(place.engine), chosen)
@@ -90,18 +95,26 @@ def answers(
         told = [(researching.fetch_answer(place, run), name, run) for name, run in found]
         rows = [describe_answer(place, answer, run) for answer, _, run in told]
     table = [
-        (row["question"], spell_result(answer), row["status"], name)
+        (row["question"], spell_result(answer), row["status"], spell_absent(row, sites), name)
         for row, (answer, name, _) in zip(rows, told, strict=True)
     ]
-    show({"answers": rows}, spell_table(("question", "answer", "status", "id"), table))
+    show({"answers": rows}, spell_table(("question", "answer", "status", "without", "id"), table))
 
 
 def answer_question(
-    study: StudyId, question: Question, *, home: Path | None, node: str | None, wallet: Path
+    study: StudyId,
+    question: Question,
+    *,
+    home: Path | None,
+    node: str | None,
+    wallet: Path,
+    without: Sequence[str],
 ) -> None:
     """Have a question answered, and show what came of it and what it cost."""
     with open_place(home, node, wallet) as place, make_progress() as progress:
-        told = researching.ask(place, wallet, study, question, tell=make_teller(progress, {}))
+        told = researching.ask(
+            place, wallet, study, question, without=without, tell=make_teller(progress, {})
+        )
         answer = told.answer
         row = describe_answer(place, answer, told.run)
         entry = get_study(place.engine.snapshot(), study)
@@ -112,7 +125,8 @@ def answer_question(
             row["question"],
             *spell_answer(answer),
             *([] if told.is_new else ["It was asked before: this is the answer of then, for nothing."]),
-            f"Left of the study's budget: ε = {left:g}. Answer {row['answer']} is {row['status']}.",
+            f"Left of the study's budget: ε = {left:g}.",
+            f"Answer {row['answer']} is {row['status']}, counted at {', '.join(row['sites'])}.",
         ],
     )
 
@@ -120,7 +134,8 @@ def answer_question(
 def describe_answer(place: Place, answer: Answer, run: RunId) -> dict[str, Any]:
     """Describe an answer, and where it stands: for machines, every figure with its interval."""
     name: ModelId = name_answer(run)
-    entry = get_model(place.engine.snapshot(), name)
+    view = place.engine.snapshot()
+    entry = get_model(view, name)
     document: dict[str, Any] = msgspec.to_builtins(answer)
     return {
         "answer": name,
@@ -131,7 +146,9 @@ def describe_answer(place: Place, answer: Answer, run: RunId) -> dict[str, Any]:
         "measure": answer.question.measure,
         "is_suppressed": answer.result is None,
         **{key: document[key] for key in ("result", "counts", "confidence", "deviation")},
-        **{key: document[key] for key in ("epsilon", "delta", "sites")},
+        "epsilon": answer.epsilon,
+        "delta": answer.delta,
+        "sites": list_model_sites(view, entry),
     }
 
 
@@ -140,3 +157,8 @@ def spell_result(answer: Answer) -> str:
     if answer.result is None:
         return "too few to tell"
     return f"{spell_number(answer, answer.result.value)} ({spell_interval(answer, answer.result)})"
+
+
+def spell_absent(row: dict[str, Any], sites: Sequence[MemberId]) -> str:
+    """Name the sites of a study that took no part in an answer."""
+    return ", ".join(one for one in sites if one not in row["sites"])

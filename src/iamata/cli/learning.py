@@ -23,6 +23,10 @@ from iamata.workflows.lineages import (
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="The study, by its id.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="The model, by its id.")]
+WithoutOption = Annotated[
+    list[str] | None,
+    typer.Option("--without", metavar="SITE", help="A site that takes no part; repeat it."),
+]
 MICRO: int = 1_000_000
 
 

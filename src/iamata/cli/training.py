@@ -6,7 +6,7 @@ import typer
 from rich.progress import Progress
 
 from iamata.cli.commands import verb
-from iamata.cli.learning import StudyArgument, describe_model, spell_overdue, tell_time
+from iamata.cli.learning import StudyArgument, WithoutOption, describe_model, spell_overdue, tell_time
 from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show
 from iamata.cli.parties import read_id
@@ -31,10 +31,7 @@ def train(
     supersedes: Annotated[
         str | None, typer.Option("--supersedes", metavar="MODEL", help="The model whose place it takes.")
     ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option("--without", metavar="SITE", help="A site that takes no part; repeat it."),
-    ] = None,
+    without: WithoutOption = None,
 ) -> None:
     """Train on the datasets that stand, by sums alone, and put the model on record."""
     chosen = read_id(study, StudyId)

@@ -48,9 +48,14 @@ class StaffClient:
         """Return how far a run has come that the node carries."""
         return self._connection.get("/v1/runs", Standing, bodies.RunQuery(run=run))
 
-    def ask(self, study: StudyId, question: bytes) -> bodies.StartedRun:
-        """Have a question asked, or learn by which run it was; the node registers the answer."""
-        body = bodies.QuestionBody(study=study, question=question)
+    def ask(
+        self, study: StudyId, question: bytes, *, without: Sequence[MemberId] = ()
+    ) -> bodies.StartedRun:
+        """Have a question asked, without some sites, or learn by which run it was.
+
+        The node registers the answer.
+        """
+        body = bodies.QuestionBody(study=study, question=question, without=tuple(without))
         return self._connection.post("/v1/questions", bodies.StartedRun, body)
 
     def search(self, custodian: MemberId, search: str) -> PatientId:

@@ -35,20 +35,21 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     return studies.register_model(office, run, supersedes=supersedes)
 
 
-def ask(  # noqa: PLR0913  whose study, for whom, what, and who is told
+def ask(  # noqa: PLR0913  whose study, for whom, what, without whom, and who is told
     home: Home,
     study: StudyId,
     question: Question,
     *,
     owner: MemberId,
     researcher: PersonId,
+    without: Sequence[MemberId] = (),
     tell: Tell,
 ) -> Begun:
     """Ask a question, let the sites here take part, and register the answer; nothing where it is there."""
     for office in home.offices.values():  # a run in which this home was closed is over, or goes on below
         training.list_interrupted(office)
     office = home.get_office(owner)
-    begun = questions.ask(office, study, researcher, question)
+    begun = questions.ask(office, study, researcher, question, without=without)
     run = RUNS.find(office.take_view(), begun.run)
     if run is not None and run.status is RunStatus.RUNNING:
         take_part_here(home, office, begun.run, tell=tell)

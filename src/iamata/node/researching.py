@@ -99,7 +99,7 @@ def train(  # noqa: PLR0913  where and for whom, of what, in whose place, withou
 
     The sites in `without` take no part.
     """
-    left_out = tuple(dict.fromkeys(map(read_member, without)))
+    left_out = _read_left_out(without)
     with watching(tell) as hear:
         if isinstance(place, RemotePlace):
             return train_at_node(place, study, supersedes=supersedes, without=left_out, tell=hear)
@@ -115,16 +115,37 @@ def train(  # noqa: PLR0913  where and for whom, of what, in whose place, withou
         )
 
 
-def ask(place: Home | RemotePlace, wallet: Path, study: StudyId, question: Question, *, tell: Tell) -> Told:
-    """Have a question answered once, for the owner's researcher; refuse early what cannot be asked."""
+def ask(  # noqa: PLR0913  where and for whom, what, without whom, and who is told
+    place: Home | RemotePlace,
+    wallet: Path,
+    study: StudyId,
+    question: Question,
+    *,
+    without: Sequence[str] = (),
+    tell: Tell,
+) -> Told:
+    """Have a question answered once, for the owner's researcher; refuse early what cannot be asked.
+
+    The sites in `without` take no part.
+    """
+    left_out = _read_left_out(without)
     protocol = read_protocol(studying.fetch_protocol(place, study))
     questions.prepare(protocol, question)
     with watching(tell) as hear:
         if isinstance(place, RemotePlace):
-            begun = ask_at_node(place, study, msgspec.json.encode(question), tell=hear)
+            worded = msgspec.json.encode(question)
+            begun = ask_at_node(place, study, worded, without=left_out, tell=hear)
         else:
             owner, researcher = _sign_as_researcher(place, wallet, study)
-            begun = learning.ask(place, study, question, owner=owner, researcher=researcher, tell=hear)
+            begun = learning.ask(
+                place,
+                study,
+                question,
+                owner=owner,
+                researcher=researcher,
+                without=left_out,
+                tell=hear,
+            )
     answer = turn_as_asked(fetch_answer(place, begun.run), question, protocol.schema)
     return Told(run=begun.run, is_new=begun.is_new, answer=answer)
 
@@ -146,6 +167,11 @@ def _sign_as_researcher(home: Home, wallet: Path, study: StudyId) -> tuple[Membe
     identity, _ = sign_as(home, load_wallet(wallet), owner)
     require(identity.kind is OwnerKind.PERSON, Reason.ROLE_MISSING, "a patient's wallet")
     return owner, PersonId(identity.id)
+
+
+def _read_left_out(texts: Sequence[str]) -> tuple[MemberId, ...]:
+    """Read the sites that take no part, each once."""
+    return tuple(dict.fromkeys(map(read_member, texts)))
 
 
 def _read_last_day(text: str) -> Day:

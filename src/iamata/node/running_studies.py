@@ -31,9 +31,16 @@ def train_at_node(
     return next(model for model, of_run in trace(place.engine).models.items() if of_run == run_id)
 
 
-def ask_at_node(place: RemotePlace, study: StudyId, question: bytes, *, tell: Tell) -> Begun:
+def ask_at_node(
+    place: RemotePlace,
+    study: StudyId,
+    question: bytes,
+    *,
+    without: Sequence[MemberId] = (),
+    tell: Tell,
+) -> Begun:
     """Have a question asked, and wait for its answer; refuse for the reason that a site gives."""
-    started = place.staff.ask(study, question)
+    started = place.staff.ask(study, question, without=without)
     await_run(place, started.run, tell=tell)
     return Begun(run=started.run, is_new=started.is_new)
 

@@ -176,20 +176,25 @@ class Notebook:
         self.refresh()
         return model
 
-    def count(self, study: str, *where: str, tell: Tell = ignore) -> Reply:
+    def count(self, study: str, *where: str, without: Sequence[str] = (), tell: Tell = ignore) -> Reply:
         """Count patients over all sites by one noisy sum, as `count(study, "smokes=yes", "age>=50")`.
 
-        The same question is answered, and paid for, once.
+        The same question over the same sites is answered, and paid for, once. `without` are sites that take
+        no part, as in `train`.
         """
-        return self._ask(StudyId(study), Count(of=tuple(map(read_condition, where))), tell)
+        asked = Count(of=tuple(map(read_condition, where)))
+        return self._ask(StudyId(study), asked, without=without, tell=tell)
 
-    def ask(self, study: str, question: Document, *, tell: Tell = ignore) -> Reply:
+    def ask(
+        self, study: str, question: Document, *, without: Sequence[str] = (), tell: Tell = ignore
+    ) -> Reply:
         """Ask for a count, a rate or a ratio: as `learning.questions` has them, a dictionary, or a file.
 
-        The same question is answered, and paid for, once.
+        The same question over the same sites is answered, and paid for, once. `without` are sites that take
+        no part, as in `train`.
         """
         asked = read_question(read_document(question, bytes_max=QUESTION_BYTES_MAX))
-        return self._ask(StudyId(study), asked, tell)
+        return self._ask(StudyId(study), asked, without=without, tell=tell)
 
     def answers(self, study: str) -> pa.Table:
         """Return what a study was asked, and the answers; of one that is null too few were counted."""
@@ -207,10 +212,10 @@ class Notebook:
     ) -> None:
         self.close()
 
-    def _ask(self, study: StudyId, question: Question, tell: Tell) -> Reply:
-        told = researching.ask(self._place, self._get_wallet(), study, question, tell=tell)
+    def _ask(self, study: StudyId, question: Question, *, without: Sequence[str], tell: Tell) -> Reply:
+        told = researching.ask(self._place, self._get_wallet(), study, question, without=without, tell=tell)
         self.refresh()
-        return describe_reply(told, get_study(self._view, study))
+        return describe_reply(told, self._view)
 
     def _get_wallet(self) -> Path:
         if self._wallet is None:

@@ -10,18 +10,19 @@ from iamata.learning.answers import Answer
 from iamata.learning.protocols import MICRO
 from iamata.learning.questions import name_answer
 from iamata.learning.wording import spell_question
-from iamata.ledger.entries import Study
-from iamata.model.ids import ModelId, StudyId
+from iamata.model.ids import MemberId, ModelId, StudyId
 from iamata.node.home import Home
 from iamata.node.places import RemotePlace
 from iamata.node.researching import Told, fetch_answer
-from iamata.workflows.lineages import Lineages, get_model, get_study
+from iamata.ports import LedgerView
+from iamata.workflows.lineages import Lineages, get_model, get_study, list_model_sites
 from iamata.workflows.questions import list_answers
 
 _NUMBERS: Final = ("value", "low", "high", "deviation", "confidence", "epsilon", "delta")
 ANSWERS: Final = pa.schema(
     [(name, pa.string()) for name in ("answer", "status", "question")]
     + [(name, pa.float64()) for name in _NUMBERS]
+    + [("sites", pa.list_(pa.string()))]
 )
 
 
@@ -43,17 +44,25 @@ class Reply:
     epsilon: float
     delta: float
     """What the first to ask it spent."""
+    sites: tuple[MemberId, ...]
+    """Where was counted."""
     is_new: bool
     """Whether it was asked, and paid for, just now."""
     budget_left: float
     """What is left of the study's budget (ε)."""
 
 
-def describe_reply(told: Told, study: Study) -> Reply:
+def describe_reply(told: Told, view: LedgerView) -> Reply:
     """Say what came of a question, and what is left to ask its study with."""
-    left = (study.budget_micro - study.spent_micro) / MICRO
+    name = name_answer(told.run)
+    entry = get_model(view, name)
+    study = get_study(view, entry.study)
     return Reply(
-        answer=name_answer(told.run), is_new=told.is_new, budget_left=left, **_describe(told.answer)
+        answer=name,
+        is_new=told.is_new,
+        budget_left=(study.budget_micro - study.spent_micro) / MICRO,
+        sites=tuple(list_model_sites(view, entry)),
+        **_describe(told.answer),
     )
 
 
@@ -71,6 +80,7 @@ def _list_rows(place: Home | RemotePlace, found: Lineages, study: StudyId) -> It
             "answer": name,
             "status": entry.status.value,
             **_describe(fetch_answer(place, entry.run)),
+            "sites": list_model_sites(view, entry),
         }
 
 

@@ -20,7 +20,18 @@ from iamata.learning.schemas import Categorical, Numeric, Outcome, Schema
 from iamata.ledger.entries import EhdsPurpose, MemberKind, Role
 from iamata.ledger.tables import RUNS
 from iamata.ledger.transactions.consents import RestrictConsent, WithdrawConsent
-from iamata.model.ids import ConsentId, DatasetId, Digest, MemberId, ModelId, PatientId, RunId, StudyId
+from iamata.ledger.transactions.proposals import CastVote, OpenProposal, SuspendMember
+from iamata.model.ids import (
+    ConsentId,
+    DatasetId,
+    Digest,
+    MemberId,
+    ModelId,
+    PatientId,
+    ProposalId,
+    RunId,
+    StudyId,
+)
 from iamata.model.instants import Day
 from iamata.node.desks import LocalDesk
 from iamata.testing.offices import grant, open_office, salt, write_terms
@@ -109,6 +120,19 @@ class StudyWorld:
         for number, site in enumerate(SITES):
             self._settle(site, patients, number)
         self.study = self.permit(self.protocol, budget_micro=budget_micro, days=days)
+
+    def suspend(self, member: MemberId) -> None:
+        """Let the others suspend a member."""
+        proposal = ProposalId(self.world.derive_id("suspend", member))
+        first, *others = [one for one in FOUNDERS if one != member]
+        self.world.administrator(first).author.submit(
+            OpenProposal,
+            proposal=proposal,
+            action=SuspendMember(member=member),
+            until_day=Day(self.world.today + 7),
+        )
+        for voter in others[:3]:
+            self.world.administrator(voter).author.submit(CastVote, proposal=proposal, is_approval=True)
 
     def withdraw(self, site: MemberId, count: int, *, kept_out: bool = False) -> list[PatientId]:
         """Let so many patients of a site leave, of those who train or of those who are kept out."""

@@ -51,6 +51,8 @@ ShortJws = Annotated[str, msgspec.Meta(max_length=DECLARATION_LENGTH_MAX, patter
 """A signed statement that travels inside another one."""
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 ColumnName = Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+LeftOut = Annotated[tuple[MemberId, ...], msgspec.Meta(max_length=SITES_MAX)]
+"""Sites that take no part in a run."""
 WaitS = Annotated[float, msgspec.Meta(ge=0, le=WAIT_S_MAX)]
 
 
@@ -406,14 +408,15 @@ class RunBody(Body):
 
     study: StudyId
     supersedes: ModelId | None = None
-    without: Annotated[tuple[MemberId, ...], msgspec.Meta(max_length=SITES_MAX)] = ()
+    without: LeftOut = ()
 
 
 class QuestionBody(Body):
-    """A question to a study's rows, as a file words it."""
+    """A question to a study's rows, as a file words it, and which sites are left out."""
 
     study: StudyId
     question: Annotated[bytes, msgspec.Meta(max_length=QUESTION_BYTES_MAX)]
+    without: LeftOut = ()
 
 
 class RunQuery(Body):

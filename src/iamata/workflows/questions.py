@@ -1,5 +1,7 @@
 """Questions with a number as the answer, on the owner's side: asked once, answered for good."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from iamata.learning.protocols import NOT_FOR_QUESTIONS, Protocol
@@ -7,7 +9,7 @@ from iamata.learning.questions import Asked, Question, canonicalise, name_answer
 from iamata.ledger.entries import Run, RunStatus
 from iamata.ledger.tables import MODELS
 from iamata.ledger.transactions.runs import FailRun
-from iamata.model.ids import Digest, ModelId, PersonId, RunId, StudyId
+from iamata.model.ids import Digest, MemberId, ModelId, PersonId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.documents import get_protocol
@@ -25,17 +27,24 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     is_new: bool
 
 
-def ask(office: Office, study_id: StudyId, researcher: PersonId, question: Question) -> Begun:
+def ask(
+    office: Office,
+    study_id: StudyId,
+    researcher: PersonId,
+    question: Question,
+    *,
+    without: Sequence[MemberId] = (),
+) -> Begun:
     """Begin a run that answers a question, or return the one that has answered it, or is about to.
 
     Over the same datasets the same question, however it is worded, spends once; refused where the budget
-    is exhausted.
+    is exhausted. The sites in `without` take no part: over those that are left it is another question.
     """
     view = office.take_view()
     study = get_study(view, study_id)
     require(study.owner == office.member, Reason.NOT_THE_OWNER)
     asked = prepare(get_protocol(office.custody, study), question)
-    datasets = list_standing(office, view, study)
+    datasets = list_standing(office, view, study, without=without)
     run, entry = find_attempt(view, study_id, datasets, asked)
     if entry is not None and is_over_time(entry, at_ms=office.tell_time(view)):
         office.author.submit(FailRun, run=run, reason=int(Reason.TOO_SLOW))

@@ -65,10 +65,11 @@ class AskingStory:
         self.stage.build(study, HOSPITALS[2])
         return study
 
-    def count(self, study: str, *where: str) -> Answer:
+    def count(self, study: str, *where: str, without: str | None = None) -> Answer:
         """Try to count."""
         conditions = [part for one in where for part in ("--where", one)]
-        return self.stage("study", "count", study, *conditions, *self.rosa, "--json")
+        left_out = () if without is None else ("--without", without)
+        return self.stage("study", "count", study, *conditions, *left_out, *self.rosa, "--json")
 
     def refuse(self, study: str) -> None:
         """Ask what cannot be asked."""
@@ -77,6 +78,12 @@ class AskingStory:
         self.refused["beyond the bounds"] = self.count(study, "marker>=5.5")
         self.refused["no condition"] = self.count(study, "smokes")
         self.refused["no number"] = self.count(study, "marker<low")
+        self.refused["without a site"] = self.count(study, "ill=1", without="north")
+        self.refused["without no name"] = self.count(study, "ill=1", without="a b")
+        rate = self.stage.folder / "rate.json"
+        rate.write_text(RATE)
+        without = ("--without", "institute", *self.rosa, "--json")
+        self.refused["without who is no site"] = self.stage("study", "ask", study, rate, *without)
         broken = self.stage.folder / "broken.json"
         broken.write_text('{"type": "sum"}')
         self.refused["no question"] = self.stage("study", "ask", study, broken, *self.rosa, "--json")
@@ -92,7 +99,6 @@ class AskingStory:
         self.begin(study, Count(of=(Condition(column="marker", at_least=2.5),)))
         self.moments["too few"] = self.count(study, "marker>=2.5").document
         rate = self.stage.folder / "rate.json"
-        rate.write_text(RATE)
         self.heard["study ask"] = self.stage.ask("study", "ask", study, rate, *self.rosa)
         for moment, groups in (("ratio", ("yes", "no")), ("inverse", ("no", "yes"))):
             ratio = self.stage.folder / "ratio.json"

@@ -1,6 +1,7 @@
 """A question is answered once over the same datasets, by noisy sums alone, and paid for once."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.ledger.entries import RunStatus, StudyStatus
 from iamata.ledger.tables import MODELS, RUNS, SPENDINGS, STUDIES
 from iamata.ledger.transactions.runs import FailRun
-from iamata.model.ids import DatasetId, RunId
+from iamata.model.ids import DatasetId, MemberId, RunId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
@@ -24,6 +25,8 @@ from iamata.workflows.question_runs import keep_question, read_answer
 from iamata.workflows.starting import submit_run
 
 EPSILON_MICRO = 2_000_000
+FAR = 8
+"""Standard deviations: no noise is that large."""
 OPEN = Schema(
     columns=(
         Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
@@ -49,9 +52,9 @@ def world() -> StudyWorld:
     return make_world()
 
 
-def ask(world: StudyWorld, question: Question) -> tuple[RunId, bool]:
+def ask(world: StudyWorld, question: Question, *, without: Sequence[MemberId] = ()) -> tuple[RunId, bool]:
     """Ask, let the sites take part where the question is new, and register the answer."""
-    begun = questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+    begun = questions.ask(world.offices[OWNER], world.study, world.rosa.id, question, without=without)
     if begun.is_new:
         for one in world.train(begun.run).values():
             if isinstance(one, Exception):
@@ -68,13 +71,16 @@ def read(world: StudyWorld, run_id: RunId) -> Answer:
     return read_answer(document, view, run_id, run)
 
 
-def count_spent(world: StudyWorld) -> set[int]:
+def count_spent(world: StudyWorld, sites: Sequence[MemberId] = SITES) -> set[int]:
     """Say what the study and each custodian have spent; one number where they agree."""
-    view = world.world.engine.snapshot()
-    study = STUDIES.find(view, world.study)
+    study = STUDIES.find(world.world.engine.snapshot(), world.study)
     assert study is not None
-    spendings = [SPENDINGS.find(view, site) for site in SITES]
-    return {study.spent_micro, *(sum(one for _, one in (each.days if each else ())) for each in spendings)}
+    return {study.spent_micro, *(sum_spendings(world, site) for site in sites)}
+
+
+def sum_spendings(world: StudyWorld, site: MemberId) -> int:
+    spending = SPENDINGS.find(world.world.engine.snapshot(), site)
+    return sum(one for _, one in (spending.days if spending else ()))
 
 
 def list_datasets(world: StudyWorld) -> set[DatasetId]:
@@ -83,9 +89,9 @@ def list_datasets(world: StudyWorld) -> set[DatasetId]:
     return set(study.datasets)
 
 
-def refuse(world: StudyWorld, question: Question) -> Refused:
+def refuse(world: StudyWorld, question: Question, *, without: Sequence[MemberId] = ()) -> Refused:
     with pytest.raises(Refused) as refused:
-        questions.ask(world.offices[OWNER], world.study, world.rosa.id, question)
+        questions.ask(world.offices[OWNER], world.study, world.rosa.id, question, without=without)
     return refused.value
 
 
@@ -258,6 +264,50 @@ def test_other_datasets_are_another_question() -> None:
     view = world.world.engine.snapshot()
     standing = [MODELS.find(view, name_answer(one)) for one in (first, second)]
     assert [one.status for one in standing if one is not None] == ["stale", "current"]
+
+
+def test_without_a_site_it_is_another_question_that_the_site_does_not_pay_for() -> None:
+    world = make_world(patients=60, questions=2)
+    question, (lost, *others) = Count(of=(ILL,)), SITES
+    whole = ask(world, question)
+
+    fewer, is_new = ask(world, Count(of=(ILL, ILL)), without=(lost,))
+
+    assert (is_new, fewer == whole[0]) == (True, False)
+    assert ask(world, question) == (whole[0], False)
+    assert ask(world, question, without=(lost, lost)) == (fewer, False)
+    assert count_spent(world, others) == {2 * EPSILON_MICRO}
+    assert sum_spendings(world, lost) == EPSILON_MICRO
+    world.suspend(lost)
+    assert ask(world, question) == (fewer, False)  # the same datasets, whyever the site takes no part
+    said = read(world, fewer)
+    exact = sum(row["ill"] == 1 for site in others for each in world.rows[site].values() for row in each)
+    assert (said.sites, said.result is None) == (3, False)
+    assert abs(said.counts[0].value - exact) < FAR * said.deviation
+    entry = MODELS.find(world.world.engine.snapshot(), name_answer(fewer))
+    assert entry is not None
+    card = get_document(world.offices[OWNER].custody, entry.card).decode()
+    assert f"- Sites: {', '.join(others)} (without {lost}); reviewed by" in card
+
+
+@pytest.mark.parametrize(
+    ("without", "reason", "detail"),
+    [
+        ((MemberId("nobody"),), Reason.NOT_A_SITE, "hospital-c, hospital-d, and not nobody"),
+        (SITES[:2], Reason.TOO_FEW_SITES, "fewer than three"),
+        (SITES, Reason.DATASET_NOT_ACTIVE, "no site"),
+    ],
+)
+def test_who_cannot_be_left_out_is_said_and_nothing_spent(
+    world: StudyWorld, without: tuple[MemberId, ...], reason: Reason, detail: str
+) -> None:
+    before = count_spent(world)
+
+    refused = refuse(world, Count(of=(NEVER,)), without=without)
+
+    assert refused.reason is reason
+    assert detail in str(refused.detail)
+    assert count_spent(world) == before
 
 
 def test_what_cannot_be_asked_is_refused_before_anything_is_spent() -> None:

@@ -5,11 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from iamata.ledger.events import RunStarted
-from iamata.ledger.transactions.proposals import CastVote, OpenProposal, SuspendMember
-from iamata.model.ids import MemberId, ModelId, ProposalId, RunId, StudyId
-from iamata.model.instants import Day
+from iamata.model.ids import MemberId, ModelId, RunId, StudyId
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import FOUNDERS, OWNER, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
 from iamata.workflows import starting, studies
 from iamata.workflows.lineages import get_model, list_model_sites
 
@@ -52,7 +50,7 @@ def test_an_owner_goes_on_without_a_site() -> None:
     lost, *others = SITES
 
     model = world.learn(without=(lost,))
-    suspend(world, lost)
+    world.suspend(lost)
     later = world.learn()
 
     view = world.world.engine.snapshot()
@@ -90,20 +88,6 @@ def built() -> StudyWorld:
     for site in SITES:
         world.build(site)
     return world
-
-
-def suspend(world: StudyWorld, member: MemberId) -> None:
-    """Let the others suspend a member."""
-    proposal = ProposalId(world.world.derive_id("suspend", member))
-    first, *others = [one for one in FOUNDERS if one != member]
-    world.world.administrator(first).author.submit(
-        OpenProposal,
-        proposal=proposal,
-        action=SuspendMember(member=member),
-        until_day=Day(world.world.today + 7),
-    )
-    for voter in others[:3]:
-        world.world.administrator(voter).author.submit(CastVote, proposal=proposal, is_approval=True)
 
 
 def test_a_dataset_takes_no_more_models_than_the_ledger_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
