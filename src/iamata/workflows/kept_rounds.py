@@ -81,11 +81,14 @@ class KeptRounds:
 
     @classmethod
     def find(cls, custody: Custody, run: RunId) -> "KeptRounds | None":
-        """Take up what is kept of a run; None where that is nothing."""
+        """Take up what is kept of a run; None where that is nothing, or another version's."""
         opening = find_opening(custody, _name(run, _SEED, ""))
         if opening is None:
             return None
-        return cls(custody, run, msgspec.msgpack.decode(opening.payload, type=Begun))
+        try:
+            return cls(custody, run, msgspec.msgpack.decode(opening.payload, type=Begun))
+        except msgspec.ValidationError:
+            return None
 
     def may_go_on(self, *, now_ms: int) -> bool:
         """Tell whether what is kept is not too old to go on with."""

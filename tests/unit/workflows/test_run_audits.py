@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,13 +15,14 @@ from iamata.learning.secure_sum import steps
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import MODELS, RUNS
 from iamata.ledger.transactions.members import RotateSigningKey
-from iamata.model.ids import MemberId, PatientId, RunId
+from iamata.model.ids import MemberId, PatientId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import OWNER, SCHEMA, SITES, Killed, StudyWorld, write_protocol
-from iamata.vault.openings import list_openings
+from iamata.vault.openings import NO_SALT, Opening, keep_opening, list_openings
 from iamata.workflows import erasures, kept_rounds, questions, studies, training
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import load_table
+from iamata.workflows.kept_rounds import KeptRounds
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.run_audits import NOT_KEPT, Finished, audit_site
 
@@ -197,6 +199,17 @@ def test_rounds_that_were_not_kept_are_not_judged(monkeypatch: pytest.MonkeyPatc
     run = learn(world)
 
     assert refuse(world, run, HONEST).reason is Reason.NOT_FOUND
+
+
+def test_what_another_version_kept_of_a_run_is_nothing() -> None:
+    world = StudyWorld(patients=12)
+    custody, run = world.offices[HONEST].custody, RunId(compute_random_id(bytes(16)))
+    payload = msgspec.msgpack.encode([bytes(32), 0])
+    owner = PatientId(f"run/{run}")
+    seed = Opening(name=f"run-seed/{run}/", patient=owner, kind="run-seed", salt=NO_SALT, payload=payload)
+    keep_opening(custody, seed)
+
+    assert KeptRounds.find(custody, run) is None
 
 
 def test_what_can_be_audited_stays_through_a_restart_and_of_a_failed_run_nothing_does() -> None:
