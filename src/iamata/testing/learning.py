@@ -58,6 +58,14 @@ SCHEMA: Final = Schema(
     ),
     outcome=Outcome(name="ill"),
 )
+OPEN: Final = Schema(
+    columns=(
+        Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
+        Categorical(name="smokes", categories=("no", "yes"), outside="missing"),
+    ),
+    outcome=SCHEMA.outcome,
+)
+"""Of a study with noise: no row that is not as it should be may show by a refusal."""
 SMOKERS: Final = 0.3
 Wrap: TypeAlias = Callable[[MemberId, Carrier], Carrier]
 HEALTH: Final = Conditions(permission=Permission.HEALTH_RESEARCH)

@@ -23,14 +23,13 @@ from iamata.learning.protocols import (
     learn,
     split_site,
 )
-from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.learning.secure_sum.rehearsal import rehearse
 from iamata.learning.summing import compute_noise_variance, draw_noise, enter_round, plan_round
 from iamata.learning.tables import Integers
 from iamata.ledger.tables import MODELS, SPENDINGS, STUDIES
 from iamata.model.ids import DatasetId, ModelId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import OPEN, OWNER, SITES, StudyWorld, write_protocol
 from iamata.testing.rounds import make_keys, make_plan, make_seed
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import make_table
@@ -38,13 +37,6 @@ from iamata.workflows.run_programmes import run_programme
 from iamata.workflows.run_rounds import Summing
 
 EPSILON_MICRO = 4_000_000
-OPEN = Schema(
-    columns=(
-        Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
-        Categorical(name="smokes", categories=("no", "yes"), outside="missing"),
-    ),
-    outcome=SCHEMA.outcome,
-)
 PRIVATE = write_protocol(schema=OPEN, estimator=Private(epsilon_micro=EPSILON_MICRO))
 QUERY = Query("some", (Part("figures", 5, 20),), lambda _given, _site: {}, {}, Noise(3.0 * 2**20, 0.03))
 

@@ -9,14 +9,13 @@ import pytest
 from iamata.learning.answers import Answer
 from iamata.learning.protocols import Questions
 from iamata.learning.questions import Condition, Count, Question, Rate, Ratio, name_answer
-from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.ledger.entries import RunStatus, StudyStatus
 from iamata.ledger.tables import MODELS, RUNS, SPENDINGS, STUDIES
 from iamata.ledger.transactions.runs import FailRun
 from iamata.model.ids import DatasetId, MemberId, RunId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SCHEMA, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import OPEN, OWNER, SITES, StudyWorld, write_protocol
 from iamata.workflows import erasures, questions, studies, withdrawals
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import get_roll
@@ -27,13 +26,6 @@ from iamata.workflows.starting import submit_run
 EPSILON_MICRO = 2_000_000
 FAR = 8
 """Standard deviations: no noise is that large."""
-OPEN = Schema(
-    columns=(
-        Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
-        Categorical(name="smokes", categories=("no", "yes"), outside="missing"),
-    ),
-    outcome=SCHEMA.outcome,
-)
 PROTOCOL = write_protocol(schema=OPEN, estimator=Questions(epsilon_micro=EPSILON_MICRO))
 ILL, SMOKES = Condition(column="ill", is_one_of=("1",)), Condition(column="smokes", is_one_of=("yes",))
 NEVER, HIGH = Condition(column="smokes", is_one_of=("no",)), Condition(column="marker", at_least=0.5)

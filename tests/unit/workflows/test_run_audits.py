@@ -10,14 +10,13 @@ import pytest
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.protocols import Private, Protocol, Questions, Trees
 from iamata.learning.questions import Asked, Condition, Rate
-from iamata.learning.schemas import Categorical, Numeric, Schema
 from iamata.learning.secure_sum import steps
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import MODELS, RUNS
 from iamata.ledger.transactions.members import RotateSigningKey
 from iamata.model.ids import MemberId, PatientId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SCHEMA, SITES, Killed, StudyWorld, write_protocol
+from iamata.testing.learning import OPEN, OWNER, SITES, Killed, StudyWorld, write_protocol
 from iamata.vault.openings import NO_SALT, Opening, keep_opening, list_openings
 from iamata.workflows import erasures, kept_rounds, questions, studies, training
 from iamata.workflows.documents import get_document
@@ -29,13 +28,6 @@ from iamata.workflows.run_audits import NOT_KEPT, Finished, audit_site
 HONEST, LIAR = SITES[0], SITES[2]
 EPSILON_MICRO = 2_000_000
 ILL = Condition(column="ill", is_one_of=("1",))
-OPEN = Schema(
-    columns=(
-        Numeric(name="marker", low=-5.0, high=5.0, outside="clip"),
-        Categorical(name="smokes", categories=("no", "yes"), outside="missing"),
-    ),
-    outcome=SCHEMA.outcome,
-)
 PRIVATE = write_protocol(schema=OPEN, estimator=Private(epsilon_micro=EPSILON_MICRO))
 ESTIMATORS = {
     "regression": write_protocol(holdout_percent=30),
