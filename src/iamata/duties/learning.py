@@ -14,7 +14,7 @@ import structlog
 from iamata.consent.data_use import Conditions
 from iamata.duties.building import Builds
 from iamata.duties.turns import Turns
-from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RecordsErased, RunStarted
+from iamata.ledger.events import ConsentNarrowed, ConsentWithdrawn, RecordsErased, RunFailed, RunStarted
 from iamata.ledger.tables import RUNS, STUDIES
 from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
 from iamata.model.instants import MS_PER_SECOND
@@ -23,6 +23,7 @@ from iamata.wire.carrying import DeskCarrier
 from iamata.wire.desk import Desk
 from iamata.workflows import cohort_reads, datasets, studies, training, withdrawals
 from iamata.workflows.exchanging import SILENCE_S_MAX
+from iamata.workflows.kept_rounds import forget_rounds
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.run_rounds import Round, say_failed
@@ -125,6 +126,8 @@ class LearningDuty:
                 self._after = index + 1
                 if isinstance(leaf.event, RunStarted):
                     self._join(leaf.event.run)
+                elif isinstance(leaf.event, RunFailed):
+                    forget_rounds(self._office.custody, leaf.event.run)
                 elif isinstance(leaf.event, ConsentWithdrawn | ConsentNarrowed):
                     self._due_s = min(self._due_s, time.monotonic() + AFTER_WITHDRAWAL_S)
                 elif isinstance(leaf.event, RecordsErased) and leaf.event.custodian == self._office.member:

@@ -87,7 +87,7 @@ class KeptRounds:
             return None
         try:
             return cls(custody, run, msgspec.msgpack.decode(opening.payload, type=Begun))
-        except msgspec.ValidationError:
+        except msgspec.MsgspecError:
             return None
 
     def may_go_on(self, *, now_ms: int) -> bool:

@@ -12,8 +12,8 @@ from iamata.learning.questions import name_answer
 from iamata.ledger.entries import Dataset, DatasetStatus, Model, Run, RunStatus, Study, StudyStatus
 from iamata.ledger.events import DatasetPosted, ModelRegistered, RunFailed, RunStarted, StudyProposed
 from iamata.ledger.leaves import Leaf
-from iamata.ledger.tables import DATASETS, MODELS, RUNS, STUDIES
-from iamata.model.ids import DatasetId, MemberId, ModelId, RunId, StudyId
+from iamata.ledger.tables import DATASETS, MODELS, PATIENTS, RUNS, STUDIES
+from iamata.model.ids import DatasetId, MemberId, ModelId, PatientId, RunId, StudyId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused
 from iamata.ports import Engine, LedgerView
@@ -68,6 +68,12 @@ def list_runs(view: LedgerView, found: Lineages, study: StudyId) -> Iterator[tup
     for name, of_study in found.runs.items():
         if of_study == study and (entry := RUNS.find(view, name)) is not None:
             yield name, entry
+
+
+def is_erased(view: LedgerView, patient: PatientId) -> bool:
+    """Tell whether somebody who was in a dataset is not there any more."""
+    entry = PATIENTS.find(view, patient)
+    return entry is None or entry.is_erased
 
 
 def is_answer(name: ModelId, run: RunId) -> bool:

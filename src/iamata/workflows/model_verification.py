@@ -15,6 +15,7 @@ import msgspec
 from iamata.consent.data_use import find_objection
 from iamata.learning.membership import compute_leaf, derive_member_key, spell_members
 from iamata.learning.protocols import Protocol, name_document
+from iamata.learning.questions import Asked
 from iamata.ledger.entries import (
     ConsentStatus,
     Dataset,
@@ -26,7 +27,7 @@ from iamata.ledger.entries import (
     Study,
 )
 from iamata.ledger.leaves import Leaf
-from iamata.ledger.tables import CONSENTS, DATASETS, PATIENTS, RUNS
+from iamata.ledger.tables import CONSENTS, DATASETS, RUNS
 from iamata.ledger.transactions.studies import REVIEWS_NEEDED
 from iamata.model.ids import DatasetId, Digest, MemberId, ModelId, NetworkId
 from iamata.model.instants import Instant, compute_day
@@ -40,14 +41,17 @@ from iamata.workflows.consent_history import ConsentsThen, list_consents_then, r
 from iamata.workflows.datasets import decide_taking_part
 from iamata.workflows.documents import compute_transcript, get_protocol
 from iamata.workflows.frozen_tables import DATASET, Participant, Roll, get_roll
-from iamata.workflows.lineages import get_model, get_study, is_answer, is_overdue
+from iamata.workflows.lineages import get_model, get_study, is_answer, is_erased, is_overdue
 from iamata.workflows.model_cards import WORTH, Lineage, find_rounds, list_figures
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.reviewed_code import compute_code_digest
-from iamata.workflows.run_audits import NOT_KEPT, Finished, audit_site
+from iamata.workflows.run_audits import Finished, audit_site
 
 NOTHING: Final = b"null"
 """What the sites say of a model's worth where it was not evaluated."""
+
+
+COMPUTATION: Final = "which rows were read, and that the reviewed code ran"
 
 
 class Ground(enum.StrEnum):
@@ -224,8 +228,7 @@ def _check_contents(evidence: Evidence, whole: _Whole, model: ModelId, file: byt
     card = evidence.find_document(whole.entry.card)
     rounds = None if card is None else find_rounds(card)
     protocol = evidence.find_document(whole.study.protocol)
-    is_given = file is not None and name_document(file) == whole.entry.content
-    given = file if is_given else evidence.find_document(whole.entry.content)
+    given = _find_file(evidence, whole, file)
     found = {} if card is None else _find_figures(evidence, card)
     if card is None or protocol is None or given is None or None in found.values():
         named = {"the card": card, "the protocol": protocol, "the model's file": given} | found
@@ -317,46 +320,47 @@ def _check_computation(
 ) -> Iterator[Statement]:
     """Work out again what each site did whose rows and rounds are at hand; the rest is its word."""
     is_reviewed = compute_code_digest() == whole.study.code
-    said = []
-    for site in whole.list_sites():
-        custody = evidence.custodies.get(site)
-        audited = _audit(evidence, whole, custody, model, file) if custody and is_reviewed else None
-        if audited is None:
-            said.append(site)
-        else:
-            yield audited
-    if said:
-        says = f"which rows were read, and that the reviewed code ran: {', '.join(said)}"
-        yield _say("computation", Ground.ATTESTED, says=says)
-
-
-def _audit(
-    evidence: Evidence, whole: _Whole, custody: Custody, model: ModelId, file: bytes | None
-) -> Statement | None:
-    """Audit a site, or say nothing where what that takes is not kept."""
+    held = {site: evidence.custodies.get(site) for site in whole.list_sites()}
     try:
-        rounds = audit_site(custody, _gather_finished(evidence, whole, custody, model, file))
+        asked = _find_asked(evidence, whole, model, file)
+    except Refused:  # «question» says so
+        is_reviewed, asked = False, None
+    for custody in held.values():
+        if custody is not None and is_reviewed:
+            yield _audit(evidence, whole, custody, asked)
+    if said := [site for site, custody in held.items() if custody is None or not is_reviewed]:
+        yield _say("computation", Ground.ATTESTED, says=f"{COMPUTATION}: {', '.join(said)}")
+
+
+def _audit(evidence: Evidence, whole: _Whole, custody: Custody, asked: Asked | None) -> Statement:
+    """Audit a site, where what that takes is kept."""
+    finished = Finished(whole.entry.run, whole.run, get_protocol(custody, whole.study), asked)
+    try:
+        rounds = audit_site(custody, evidence.view, finished)
     except Refused as refused:
-        if refused.reason in NOT_KEPT:
-            return None
-        return _say("computation", Ground.OPENED, holds=False, says=f"{custody.member}: {refused.detail}")
+        is_wrong, detail = refused.reason is not Reason.NOT_FOUND, refused.detail
+        if is_wrong:
+            return _say("computation", Ground.OPENED, holds=False, says=f"{custody.member}: {detail}")
+        says = f"{COMPUTATION}: {custody.member}, where it cannot be worked out again: {detail}"
+        return _say("computation", Ground.ATTESTED, says=says)
     says = f"its part in {rounds} sums is what the reviewed code makes of the rows that it keeps"
     return _say("computation", Ground.OPENED, says=f"{custody.member}: {says}")
 
 
-def _gather_finished(
-    evidence: Evidence, whole: _Whole, custody: Custody, model: ModelId, file: bytes | None
-) -> Finished:
-    """Gather what a run was to work out, or refuse where its question is not at hand."""
-    run = whole.entry.run
-    asked = None
-    if is_answer(model, run):
-        raw = evidence.find_document(whole.entry.content) if file is None else file
-        if raw is None:
-            raise Refused(Reason.NOT_FOUND, "which question it answers")
-        asked = read_answer(raw, evidence.view, run, whole.run).question
-    protocol = get_protocol(custody, whole.study)
-    return Finished(run, whole.run, protocol, asked)
+def _find_asked(evidence: Evidence, whole: _Whole, model: ModelId, file: bytes | None) -> Asked | None:
+    """Return the question that a run answered, None where it made a model; refuse what answers no such."""
+    if not is_answer(model, whole.entry.run):
+        return None
+    raw = _find_file(evidence, whole, file)
+    if raw is None:
+        raise Refused(Reason.NOT_FOUND, "the answer")
+    return read_answer(raw, evidence.view, whole.entry.run, whole.run).question
+
+
+def _find_file(evidence: Evidence, whole: _Whole, file: bytes | None) -> bytes | None:
+    """Return a model's file: the one that was given, where it is that, or what is kept here."""
+    is_given = file is not None and name_document(file) == whole.entry.content
+    return file if is_given else evidence.find_document(whole.entry.content)
 
 
 def _is_opened(opening: Opening, dataset: Dataset) -> bool:
@@ -369,7 +373,7 @@ def _check_consents(
     at_ms = evidence.tell_block_ms(dataset.height)
     then = list_consents_then(evidence.read_log(), at_ms=at_ms)
     custody, view = evidence.custodies[dataset.custodian], evidence.view
-    living = [one for one in roll.participants if not _is_erased(view, one)]
+    living = [one for one in roll.participants if not is_erased(view, one.patient)]
     agreed = [
         one
         for one in living
@@ -405,11 +409,6 @@ def _count_changes(
 def _is_replaced(view: LedgerView, one: Participant) -> bool:
     consent = CONSENTS.find(view, one.consent)
     return consent is not None and consent.status is ConsentStatus.REPLACED
-
-
-def _is_erased(view: LedgerView, one: Participant) -> bool:
-    patient = PATIENTS.find(view, one.patient)
-    return patient is None or patient.is_erased
 
 
 def _is_consented(  # noqa: PLR0913  whose consent, to what, when

@@ -5,6 +5,7 @@ attested. So whoever may look into the site's home learns whether its part in ea
 code makes of these rows: no more (the rows themselves are the site's word), and nothing of anybody else's.
 """
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -17,17 +18,16 @@ from iamata.learning.secure_sum.site import Sum
 from iamata.learning.summing import START, extend_run, plan_round, spell_share
 from iamata.learning.tables import Integers
 from iamata.ledger.entries import Run
-from iamata.model.ids import RunId
+from iamata.model.ids import PatientId, RunId
 from iamata.model.reasons import Reason, Refused, require
+from iamata.ports import LedgerView
 from iamata.vault.custody import Custody
 from iamata.workflows.documents import compute_transcript
-from iamata.workflows.frozen_tables import get_roll, load_table
+from iamata.workflows.frozen_tables import Roll, get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds
+from iamata.workflows.lineages import is_erased, list_run_datasets
 from iamata.workflows.run_programmes import choose_programme, run_programme
 from iamata.workflows.run_rounds import derive_noise_secret
-
-NOT_KEPT: tuple[Reason, ...] = (Reason.NOT_FOUND, Reason.DATASET_NOT_ACTIVE)
-"""Reasons for which there is nothing to audit: rounds are not kept, or rows were erased since."""
 
 
 class Finished(NamedTuple):
@@ -40,20 +40,32 @@ class Finished(NamedTuple):
     """None where it made a model."""
 
 
-def audit_site(custody: Custody, finished: Finished) -> int:
+def audit_site(custody: Custody, view: LedgerView, finished: Finished) -> int:
     """Return over how many rounds a site did in a run what it attests, or refuse.
 
-    The code that is installed here has to be what was reviewed. Refuses with one of NOT_KEPT where that
-    cannot be told.
+    The code that is installed here has to be what was reviewed. Refuses with NOT_FOUND where that cannot
+    be told: what opens the rounds is not kept, or one of the patients was erased since.
     """
+    try:
+        return _audit(custody, view, finished)
+    except (msgspec.MsgspecError, ValueError, LookupError, OverflowError) as error:
+        raise Refused(Reason.FAULT_FOUND, "what it keeps of the run cannot be read") from error
+
+
+def _audit(custody: Custody, view: LedgerView, finished: Finished) -> int:
     kept = KeptRounds.find(custody, finished.name)
     if kept is None:
         raise Refused(Reason.NOT_FOUND, "what opens its rounds is not kept")
-    sites = [seat.member for seat in kept.begun.seats]
+    sites = [dataset.custodian for dataset in list_run_datasets(view, finished.run)]
     number = sites.index(custody.member)
     dataset, protocol = finished.run.datasets[number], finished.protocol
-    table, rows_key = load_table(custody, dataset, protocol.schema, without=kept.begun.without)
     roll = get_roll(custody, dataset)
+    _require_everybody(view, roll, protocol, without=kept.begun.without)
+    try:
+        table, rows_key = load_table(custody, dataset, protocol.schema, without=kept.begun.without)
+    except Refused as refused:
+        detail = "rows are missing of patients who were not erased"
+        raise Refused(Reason.FAULT_FOUND, detail) from refused
     site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
     again = _Again(custody, finished, kept, rows=site.table.count_patients(), rows_key=rows_key)
     learned = run_programme(choose_programme(protocol, finished.asked, sites=len(sites)), site, again)
@@ -63,6 +75,17 @@ def audit_site(custody: Custody, finished: Finished) -> int:
     is_same = [(one.model, one.transcript) for one in attested] == [came_to]
     require(is_same, Reason.FAULT_FOUND, "what it attested is not what its rounds come to")
     return again.number
+
+
+def _require_everybody(
+    view: LedgerView, roll: Roll, protocol: Protocol, *, without: Collection[PatientId]
+) -> None:
+    """Refuse where a site left out whom it might not, or where one who was in it was erased since."""
+    erased = {one.patient for one in roll.participants if is_erased(view, one.patient)}
+    may_leave_out = erased if protocol.spends_micro > 0 else set[PatientId]()
+    is_right = all(one.patient in may_leave_out for one in roll.participants if one.patient in without)
+    require(is_right, Reason.FAULT_FOUND, "it left patients out who are in its dataset")
+    require(erased <= set(without), Reason.NOT_FOUND, "one of its patients was erased since")
 
 
 class _Again:
@@ -85,7 +108,7 @@ class _Again:
         try:
             total = self._find_sum(query, share)
         except Refused as refused:
-            if refused.reason in NOT_KEPT:
+            if refused.reason is Reason.NOT_FOUND:
                 raise
             detail = f"its part in sum {self.number} ({query.name}) is not what the code makes of its rows"
             raise Refused(Reason.FAULT_FOUND, detail) from refused
@@ -104,7 +127,7 @@ class _Again:
         )
         total = self._kept.find_sum(self.number, plan)
         if total is None:
-            raise Refused(Reason.NOT_FOUND, "what it came to is not kept")
+            raise Refused(Reason.NOT_FOUND, f"what sum {self.number} came to is not kept")
         secret = derive_noise_secret(self._custody)
         transcript = check_contribution(
             plan,

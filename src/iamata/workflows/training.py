@@ -96,14 +96,20 @@ def _go_through(  # noqa: PLR0913  as both who call it
         handing_in = partial(attest, office, run_id, carrier, learned, summing.transcript)
         insist(handing_in, silence_s=silence_s)
     except Refused as refused:
-        insist(partial(say_failed, office, run_id, refused.reason), silence_s=silence_s)
-        forget_rounds(office.custody, run_id)
+        _give_up(office, run_id, refused.reason, silence_s=silence_s)
         raise
     except Exception as error:  # the others would wait for this site until the run's time is over
-        insist(partial(say_failed, office, run_id, Reason.NODE_FAULT), silence_s=silence_s)
-        forget_rounds(office.custody, run_id)
+        _give_up(office, run_id, Reason.NODE_FAULT, silence_s=silence_s)
         raise Refused(Reason.NODE_FAULT, type(error).__name__) from error
     return learned
+
+
+def _give_up(office: Office, run_id: RunId, reason: Reason, *, silence_s: float) -> None:
+    """Say that a run failed here, and destroy what is kept of it, unless it had come to its end unheard."""
+    insist(partial(say_failed, office, run_id, reason), silence_s=silence_s)
+    run = RUNS.find(office.take_view(), run_id)
+    if run is None or run.status is not RunStatus.FINISHED:
+        forget_rounds(office.custody, run_id)
 
 
 def _prepare(  # noqa: PLR0913  as both who call it
@@ -124,7 +130,10 @@ def _prepare(  # noqa: PLR0913  as both who call it
     if kept is None:
         journal_use(office, view, authorised.study, roll.participants, record=f"run/{run_id}")
         kept = _begin(office, view, run_id, authorised, without=list_erased(office, view, roll))
-    table, rows_key = _load_rows(office.custody, authorised, protocol, without=kept.begun.without)
+    begun = kept.begun
+    is_as_begun = (begun.network, begun.seats) == (office.author.engine.network, authorised.seats)
+    require(is_as_begun, Reason.ROUND_ABORTED, "a site's key, or the network, is another since it began")
+    table, rows_key = _load_rows(office.custody, authorised, protocol, without=begun.without)
     site = split_site(
         protocol, table, number=authorised.sites.index(office.member), has_holdout=roll.has_holdout
     )

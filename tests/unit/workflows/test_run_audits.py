@@ -16,14 +16,24 @@ from iamata.ledger.tables import MODELS, RUNS
 from iamata.ledger.transactions.members import RotateSigningKey
 from iamata.model.ids import MemberId, PatientId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
+from iamata.node.desks import LocalDesk
 from iamata.testing.learning import OPEN, OWNER, SITES, Killed, StudyWorld, write_protocol
-from iamata.vault.openings import NO_SALT, Opening, keep_opening, list_openings
+from iamata.vault.openings import (
+    NO_SALT,
+    Opening,
+    erase_openings,
+    find_opening,
+    keep_opening,
+    keep_openings,
+    list_openings,
+)
+from iamata.wire.carrying import DeskCarrier
 from iamata.workflows import erasures, kept_rounds, questions, studies, training
 from iamata.workflows.documents import get_document
 from iamata.workflows.frozen_tables import load_table
-from iamata.workflows.kept_rounds import KeptRounds
+from iamata.workflows.kept_rounds import Begun, KeptRounds
 from iamata.workflows.question_runs import read_answer
-from iamata.workflows.run_audits import NOT_KEPT, Finished, audit_site
+from iamata.workflows.run_audits import Finished, audit_site
 
 HONEST, LIAR = SITES[0], SITES[2]
 EPSILON_MICRO = 2_000_000
@@ -69,10 +79,11 @@ def find_asked(world: StudyWorld, run_id: RunId) -> Asked | None:
 
 
 def audit(world: StudyWorld, run_id: RunId, site: MemberId) -> int:
-    run = RUNS.find(world.world.engine.snapshot(), run_id)
+    view = world.world.engine.snapshot()
+    run = RUNS.find(view, run_id)
     assert run is not None
     finished = Finished(run_id, run, world.protocol, find_asked(world, run_id))
-    return audit_site(world.offices[site].custody, finished)
+    return audit_site(world.offices[site].custody, view, finished)
 
 
 def refuse(world: StudyWorld, run: RunId, site: MemberId) -> Refused:
@@ -138,12 +149,12 @@ def test_a_lie_within_range_makes_a_model_and_is_found_at_home(
 def test_another_runs_attestation_is_not_what_the_rounds_come_to() -> None:
     world = build_all(write_protocol())
     first, second = learn(world), learn(world)
-    entries = [RUNS.find(world.world.engine.snapshot(), one) for one in (first, second)]
-    assert entries[0] is not None
-    assert entries[1] is not None
+    view = world.world.engine.snapshot()
+    other = RUNS.find(view, second)
+    assert other is not None
 
     with pytest.raises(Refused) as refused:
-        audit_site(world.offices[HONEST].custody, Finished(first, entries[1], world.protocol, None))
+        audit_site(world.offices[HONEST].custody, view, Finished(first, other, world.protocol, None))
     assert (refused.value.reason, refused.value.detail) == (
         Reason.FAULT_FOUND,
         "what it attested is not what its rounds come to",
@@ -157,7 +168,8 @@ def test_nothing_opens_a_run_once_one_of_its_patients_is_erased() -> None:
 
     erasures.erase_patient(office, next(iter(world.rows[HONEST])))
 
-    assert refuse(world, run, HONEST).reason in NOT_KEPT
+    refused = refuse(world, run, HONEST)
+    assert (refused.reason, refused.detail) == (Reason.NOT_FOUND, "one of its patients was erased since")
     assert audit(world, run, SITES[1])
 
 
@@ -173,12 +185,9 @@ def test_a_run_without_one_who_was_erased_before_it_can_be_audited() -> None:
 
 def test_a_key_that_was_rotated_since_does_not_matter() -> None:
     world = build_all(write_protocol())
-    run, node = learn(world), world.world.node(HONEST)
-    fresh = world.world.stranger("rotated")
+    run = learn(world)
 
-    node.author.submit(
-        RotateSigningKey, possession=fresh.prove_possession(OwnerKind.MEMBER, HONEST, member=HONEST)
-    )
+    rotate(world, HONEST)
 
     assert audit(world, run, HONEST)
     assert audit(world, run, LIAR)
@@ -190,7 +199,126 @@ def test_rounds_that_were_not_kept_are_not_judged(monkeypatch: pytest.MonkeyPatc
 
     run = learn(world)
 
-    assert refuse(world, run, HONEST).reason is Reason.NOT_FOUND
+    refused = refuse(world, run, HONEST)
+    assert (refused.reason, refused.detail) == (Reason.NOT_FOUND, "what sum 1 came to is not kept")
+
+
+@pytest.mark.parametrize("protocol", [write_protocol(), PRIVATE], ids=["exact", "with noise"])
+def test_leaving_out_living_patients_who_are_in_the_dataset_is_found(
+    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SUM-RUN-8: a site's own word on who was erased is held against the ledger."""
+    world = build_all(protocol)
+
+    def leave_out(office: Any, *_: Any) -> list[PatientId]:
+        return sorted(world.rows[LIAR])[:12] if office.member == LIAR else []
+
+    def load_anyway(custody: Any, authorised: Any, protocol: Any, *, without: Any) -> Any:
+        return load_table(custody, authorised.dataset, protocol.schema, without=without)
+
+    monkeypatch.setattr(training, "list_erased", leave_out)
+    monkeypatch.setattr(training, "_load_rows", load_anyway)
+    run = learn(world)
+
+    found = refuse(world, run, LIAR)
+
+    assert (found.reason, found.detail) == (
+        Reason.FAULT_FOUND,
+        "it left patients out who are in its dataset",
+    )
+    assert audit(world, run, HONEST)
+
+
+def test_whoever_destroys_rows_of_the_living_is_found() -> None:
+    world = build_all(write_protocol())
+    run, custody = learn(world), world.offices[LIAR].custody
+
+    erase_openings(custody, next(iter(world.rows[LIAR])))
+
+    assert refuse(world, run, LIAR).reason is Reason.FAULT_FOUND
+
+
+@pytest.mark.parametrize("change", ["seats", "garbage", "forged"])
+def test_what_was_kept_and_then_edited_does_not_pass(change: str) -> None:
+    """SUM-RUN-8: also not a record in which everything fits, but that no site has attested."""
+    world = build_all(write_protocol())
+    run, custody = learn(world), world.offices[LIAR].custody
+    name = f"run-seed/{run}/" if change == "seats" else f"run-sum/{run}/2"
+    opening = find_opening(custody, name)
+    assert opening is not None
+    kept = list(list_openings(custody, PatientId(f"run/{run}")))
+
+    payload = {"seats": swap_seats, "garbage": lambda raw: raw[:-20], "forged": forge}[change](
+        opening.payload
+    )
+
+    erase_openings(custody, PatientId(f"run/{run}"))
+    changed = msgspec.structs.replace(opening, payload=payload)
+    keep_openings(custody, [changed if one.name == name else one for one in kept])
+    assert refuse(world, run, LIAR).reason is Reason.FAULT_FOUND
+
+
+def swap_seats(raw: bytes) -> bytes:
+    begun = msgspec.msgpack.decode(raw, type=Begun)
+    return msgspec.msgpack.encode(msgspec.structs.replace(begun, seats=begun.seats[::-1]))
+
+
+def forge(raw: bytes) -> bytes:
+    """Put another word into another site's mouth, in the last phase: nothing of ours depends on it."""
+    summed = msgspec.msgpack.decode(raw)
+    (sender, digest), *rest = summed[5][1][3]
+    summed[5][1][3] = [[sender, bytes(reversed(digest))], *rest]
+    assert len(msgspec.msgpack.encode(summed)) == len(raw)
+    return msgspec.msgpack.encode(summed)
+
+
+def test_the_key_of_rows_is_gone_with_any_of_their_patients() -> None:
+    world = StudyWorld(patients=12)
+    custody, dataset = world.offices[HONEST].custody, world.build(HONEST)
+    patients = sorted(world.rows[HONEST])
+
+    keys = {
+        load_table(custody, dataset, world.protocol.schema, without=left_out)[1]
+        for left_out in ([], *([one] for one in patients))
+    }
+
+    assert len(keys) == 1 + len(patients)
+
+
+def test_a_site_does_not_go_on_under_another_key_than_it_began_with() -> None:
+    world = build_all(write_protocol(), patients=12)
+    run = world.start()
+    world.train(run, wrap=lambda _, carrier: Deadly(carrier))
+    rotate(world, HONEST)
+
+    with pytest.raises(Refused) as refused:
+        training.go_on(
+            world.offices[LIAR],
+            run,
+            Deadly(DeskCarrier(LocalDesk(world.offices[OWNER]), world.offices[LIAR])),
+        )
+
+    assert refused.value.reason is Reason.ROUND_ABORTED
+
+
+class Deadly:
+    """A carrier whose site is killed when it begins to speak."""
+
+    def __init__(self, carrier: Any) -> None:
+        self._carrier = carrier
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._carrier, name)
+
+    def carry_message(self, **_: bytes) -> None:
+        raise Killed
+
+
+def rotate(world: StudyWorld, member: MemberId) -> None:
+    """Let a member sign with another key from now on."""
+    fresh = world.world.stranger("rotated")
+    possession = fresh.prove_possession(OwnerKind.MEMBER, member, member=member)
+    world.world.node(member).author.submit(RotateSigningKey, possession=possession)
 
 
 def test_what_another_version_kept_of_a_run_is_nothing() -> None:

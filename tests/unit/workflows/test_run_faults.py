@@ -308,12 +308,12 @@ def test_a_site_that_is_killed_goes_on_and_says_nothing_twice(
     came = live_twice(world, run, Noted(NotImplemented, said, lives=carried), Noted(NotImplemented, said))
 
     assert np.array_equal(read_coefficients(came), expected)
-    assert all(len(messages) == 1 for messages in said.values())
+    assert {len(messages) for messages in said.values()} == {1}
     assert [phase for _, phase in said] == [*range(PHASES)] * (len(said) // PHASES)
     assert custody.journal.read_head().count - entries == 12  # each patient's use once
     studies.register_model(world.offices[OWNER], run)
-    entry: Any = RUNS.find(world.world.engine.snapshot(), run)
-    assert audit_site(custody, Finished(run, entry, world.protocol, None)) == len(said) // PHASES
+    entry: Any = RUNS.find(view := world.world.engine.snapshot(), run)
+    assert audit_site(custody, view, Finished(run, entry, world.protocol, None)) == len(said) // PHASES
 
 
 def rewrite(world: StudyWorld, raw: bytes) -> bytes:

@@ -9,6 +9,7 @@ from iamata.learning.estimators.design import build_matrix
 from iamata.learning.estimators.families import FAMILIES
 from iamata.learning.estimators.newton import LinearFit, get_outcome_range
 from iamata.learning.estimators.predictions import Prediction, cut_forecasts
+from iamata.learning.estimators.products import weigh
 from iamata.learning.programmes import Site
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
@@ -26,7 +27,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
 
     def predict(self, table: Table) -> Floats:
         """Return the expected outcome of each row, within the outcome's bounds."""
-        return self._cut(self._to_outcome(self._build(table) @ np.array(self.fit.coefficients)))
+        return self._cut(self._to_outcome(weigh(self._build(table), np.array(self.fit.coefficients))))
 
     def explain(self, table: Table) -> list[Prediction]:
         """Return for each row the expected outcome, its interval, and what each column contributes.
@@ -36,7 +37,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
         """
         matrix = self._build(table)
         coefficients = np.array(self.fit.coefficients)
-        predictor = matrix @ coefficients
+        predictor = weigh(matrix, coefficients)
         variance = np.einsum("ij,jk,ik->i", matrix, np.array(self.fit.covariance), matrix)
         reach = NORMAL_95 * np.sqrt(np.maximum(0.0, variance * self.fit.dispersion))
         whole = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]

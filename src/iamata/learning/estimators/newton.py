@@ -15,6 +15,7 @@ import numpy as np
 
 from iamata.learning.estimators.design import Moments, Term, build_matrix, standardise
 from iamata.learning.estimators.families import FAMILIES, LINEAR, POISSON, Family, FamilyName
+from iamata.learning.estimators.products import add_up, multiply, weigh
 from iamata.learning.estimators.solving import decompose, invert_roughly, solve_factored
 from iamata.learning.programmes import (
     SHARE_MAX,
@@ -123,10 +124,10 @@ def compute_curvature(given: Given, site: Site) -> Values:
     matrix = build_matrix(site, msgspec.convert(given["terms"], tuple[Term, ...]))
     outcome = rescale_outcome(site.table.schema.outcome, site.table.outcome)
     with np.errstate(over="ignore", invalid="ignore"):
-        predictor = matrix @ np.asarray(given["point"], dtype=np.float64)
-        loss = np.array([family.compute_loss(predictor, outcome).sum()])
-        gradient = matrix.T @ (outcome - family.compute_mean(predictor))
-        product = (matrix * family.compute_weight(predictor)[:, None]).T @ matrix
+        predictor = weigh(matrix, np.asarray(given["point"], dtype=np.float64))
+        loss = np.array([add_up(family.compute_loss(predictor, outcome))])
+        gradient = multiply(matrix, (outcome - family.compute_mean(predictor))[:, None])[:, 0]
+        product = multiply(matrix * family.compute_weight(predictor)[:, None], matrix)
     share = {"loss": loss, "gradient": gradient, "curvature": product[np.triu_indices(len(product))]}
     largest = float(np.abs(np.concatenate(list(share.values()))).max())
     if not largest < float(str(given["ceiling"])):

@@ -24,6 +24,7 @@ from iamata.learning.estimators.design import (
     list_terms,
 )
 from iamata.learning.estimators.newton import LinearFit
+from iamata.learning.estimators.products import weigh
 from iamata.learning.programmes import Given, Noise, Part, Programme, Query, Site, Values, round_rows
 from iamata.learning.schemas import Categorical, Column, Schema
 from iamata.learning.tables import Floats
@@ -95,7 +96,7 @@ def compute_direction(given: Given, site: Site) -> Values:
 def compute_description(given: Given, site: Site) -> Values:
     """Add up the scores of a site's rows along the direction, their squares, and their outcomes."""
     rows, weights = _clip(given, site)
-    along = rows @ np.asarray(given["direction"], dtype=np.float64)
+    along = weigh(rows, np.asarray(given["direction"], dtype=np.float64))
     score = np.clip(along * 2.0 / float(str(given["norm_max"])), -1.0, 1.0)
     signed = site.table.outcome - 0.5
     columns = np.column_stack([np.ones_like(score), score, score * score, signed, signed * score])
