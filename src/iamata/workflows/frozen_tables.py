@@ -1,7 +1,8 @@
 """A dataset as its custodian keeps it: who is in it by which consent, and each patient's rows, sealed.
 
-Rows lie with the patient whom they are about: erasing the patient takes them away. A dataset with noise in
-every sum goes on without them, for the noise hides a patient; any other is of no use any more.
+Rows lie with the patient whom they are about, and under the patient's own key: erasing the patient takes
+them away, from every copy. A dataset with noise in every sum goes on without them, for the noise hides a
+patient; any other is of no use any more.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from iamata.consent.data_use import Conditions
+from iamata.crypto.aead import NONCE_BYTES
 from iamata.crypto.authmap import AuthMap
 from iamata.crypto.commitments import SALT_BYTES, commit
 from iamata.learning.membership import build_members
@@ -21,7 +23,8 @@ from iamata.model.ids import Commitment, ConsentId, DatasetId, PatientId, StudyI
 from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import NO_PATIENT
 from iamata.vault.custody import Custody
-from iamata.vault.openings import Opening, find_opening, keep_openings, list_openings
+from iamata.vault.envelopes import open_envelope, seal_envelope
+from iamata.vault.openings import NO_SALT, Opening, find_opening, keep_openings, list_openings
 
 DATASET: Final = "dataset"
 """Kind of the commitment to the list of consents."""
@@ -65,17 +68,10 @@ def freeze(custody: Custody, dataset: DatasetId, roll: Roll, rows: PatientRows) 
     """Keep a dataset durably, and return the commitment to its list of consents."""
     payload, salt = encode_struct(roll), custody.entropy(SALT_BYTES)
     openings = [Opening(name=dataset, patient=NO_PATIENT, kind=DATASET, salt=salt, payload=payload)]
+    custody.make_data_keys(one.patient for one in roll.participants)
     for one in roll.participants:
         require(len(rows[one.patient]) <= ROWS_EACH_MAX, Reason.INPUT_TOO_LARGE, "rows of one patient")
-        openings.append(
-            Opening(
-                name=_name_rows(dataset, one.patient),
-                patient=one.patient,
-                kind=ROWS,
-                salt=custody.entropy(SALT_BYTES),
-                payload=msgspec.json.encode(rows[one.patient]),
-            )
-        )
+        openings.append(_seal_rows(custody, dataset, one.patient, rows[one.patient]))
     keep_openings(custody, openings)
     return commit(DATASET, salt, payload)
 
@@ -103,7 +99,7 @@ def list_rolls(custody: Custody) -> Iterator[tuple[DatasetId, Roll]]:
 
 def read_rows(custody: Custody, dataset: DatasetId, patients: Iterable[PatientId]) -> PatientRows:
     """Return the rows of some participants, or refuse where one was erased since."""
-    return {patient: _read_rows(_find_rows(custody, dataset, patient)) for patient in patients}
+    return {patient: _open_rows(custody, dataset, patient).rows for patient in patients}
 
 
 def load_table(
@@ -114,13 +110,11 @@ def load_table(
     Return a key too, which goes for good when one of those in the table is erased.
     """
     everybody = (one.patient for one in get_roll(custody, dataset).participants)
-    openings = {
-        patient: _find_rows(custody, dataset, patient) for patient in everybody if patient not in without
-    }
+    opened = {one: _open_rows(custody, dataset, one) for one in everybody if one not in without}
     hashed = hashlib.sha256(b"iamata/1/dataset-rows")
-    for patient in sorted(openings):
-        hashed.update(openings[patient].salt)
-    return make_table({one: _read_rows(kept) for one, kept in openings.items()}, schema), hashed.digest()
+    for patient in sorted(opened):
+        hashed.update(opened[patient].secret)
+    return make_table({patient: one.rows for patient, one in opened.items()}, schema), hashed.digest()
 
 
 def make_table(rows: PatientRows, schema: Schema) -> Table:
@@ -131,16 +125,30 @@ def make_table(rows: PatientRows, schema: Schema) -> Table:
     return parse_table(schema, columns, [patient for patient, _ in patients])
 
 
-def _find_rows(custody: Custody, dataset: DatasetId, patient: PatientId) -> Opening:
-    opening = find_opening(custody, _name_rows(dataset, patient))
-    if opening is None:
+class _Rows(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A patient's rows, and random bytes that are gone with them."""
+
+    secret: bytes
+    rows: list[dict[str, Cell]]
+
+
+def _seal_rows(custody: Custody, dataset: DatasetId, patient: PatientId, rows: Sequence[Row]) -> Opening:
+    name = _name_rows(dataset, patient)
+    secret, nonce = custody.entropy(SALT_BYTES), custody.entropy(NONCE_BYTES)
+    content = msgspec.msgpack.encode(_Rows(secret, [dict(row) for row in rows]))
+    sealed = seal_envelope(
+        custody.get_data_key(patient), content, nonce=nonce, associated=name.encode("ascii")
+    )
+    return Opening(name=name, patient=patient, kind=ROWS, salt=NO_SALT, payload=sealed)
+
+
+def _open_rows(custody: Custody, dataset: DatasetId, patient: PatientId) -> _Rows:
+    name = _name_rows(dataset, patient)
+    opening, key = find_opening(custody, name), custody.find_data_key(patient)
+    if opening is None or key is None:
         raise Refused(Reason.DATASET_NOT_ACTIVE, "somebody in it was erased")
-    return opening
-
-
-def _read_rows(opening: Opening) -> list[Row]:
-    rows: list[dict[str, Cell]] = msgspec.json.decode(opening.payload, type=list[dict[str, Cell]])
-    return list(rows)
+    content = open_envelope(key, opening.payload, associated=name.encode("ascii"))
+    return msgspec.msgpack.decode(content, type=_Rows)
 
 
 def _name_rows(dataset: DatasetId, patient: PatientId) -> str:

@@ -14,7 +14,7 @@ from iamata.learning.secure_sum import steps
 from iamata.ledger.entries import OwnerKind
 from iamata.ledger.tables import MODELS, RUNS
 from iamata.ledger.transactions.members import RotateSigningKey
-from iamata.model.ids import MemberId, PatientId, RunId, compute_random_id
+from iamata.model.ids import DatasetId, MemberId, PatientId, RunId, compute_random_id
 from iamata.model.reasons import Reason, Refused
 from iamata.node.desks import LocalDesk
 from iamata.testing.learning import OPEN, OWNER, SITES, Killed, StudyWorld, write_protocol
@@ -171,6 +171,27 @@ def test_nothing_opens_a_run_once_one_of_its_patients_is_erased() -> None:
     refused = refuse(world, run, HONEST)
     assert (refused.reason, refused.detail) == (Reason.NOT_FOUND, "one of its patients was erased since")
     assert audit(world, run, SITES[1])
+
+
+def test_an_older_copy_of_the_rows_opens_nothing_after_an_erasure() -> None:
+    world = build_all(write_protocol(), patients=12)
+    run, custody = learn(world), world.offices[HONEST].custody
+    gone = next(iter(world.rows[HONEST]))
+    (copy,) = (one for one in list_openings(custody, gone) if one.kind == "dataset-rows")
+    assert b"marker" not in copy.payload
+
+    erasures.erase_patient(world.offices[HONEST], gone)
+    keep_opening(custody, copy)
+
+    with pytest.raises(Refused) as refused:
+        load_table(custody, find_dataset(world, run, HONEST), world.protocol.schema)
+    assert refused.value.reason is Reason.DATASET_NOT_ACTIVE
+
+
+def find_dataset(world: StudyWorld, run_id: RunId, site: MemberId) -> DatasetId:
+    run = RUNS.find(world.world.engine.snapshot(), run_id)
+    assert run is not None
+    return run.datasets[SITES.index(site)]
 
 
 def test_a_run_without_one_who_was_erased_before_it_can_be_audited() -> None:
