@@ -43,8 +43,8 @@ QUERY = Query("some", (Part("figures", 5, 20),), lambda _given, _site: {}, {}, N
 
 @pytest.fixture(scope="module")
 def world() -> StudyWorld:
-    """Grant a budget of two runs and a half."""
-    world = StudyWorld(protocol=PRIVATE, budget_micro=EPSILON_MICRO * 5 // 2)
+    """Grant a budget of two runs and a half, over so many patients that noise does not hide everything."""
+    world = StudyWorld(patients=100, protocol=PRIVATE, budget_micro=EPSILON_MICRO * 5 // 2)
     for site in SITES:
         world.build(site)
     return world
