@@ -1,12 +1,14 @@
 """Runs that are over: whoever may look into a site's home finds out whether it did what it attests."""
 
 import dataclasses
+import time
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from iamata.duties.learning import LearningDuty
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.protocols import Private, Protocol, Questions, Trees
 from iamata.learning.questions import Asked, Condition, Rate
@@ -34,6 +36,7 @@ from iamata.workflows.frozen_tables import load_table
 from iamata.workflows.kept_rounds import Begun, KeptRounds
 from iamata.workflows.question_runs import read_answer
 from iamata.workflows.run_audits import Finished, audit_site
+from iamata.workflows.run_rounds import say_failed
 
 HONEST, LIAR = SITES[0], SITES[2]
 EPSILON_MICRO = 2_000_000
@@ -323,16 +326,16 @@ def test_a_site_does_not_go_on_under_another_key_than_it_began_with() -> None:
 
 
 class Deadly:
-    """A carrier whose site is killed when it begins to speak."""
+    """A carrier whose site is killed when it begins to speak, or to do something else."""
 
-    def __init__(self, carrier: Any) -> None:
+    def __init__(self, carrier: Any, act: str = "carry_message") -> None:
         self._carrier = carrier
+        self._act = act
 
     def __getattr__(self, name: str) -> Any:
+        if name == self._act:
+            raise Killed
         return getattr(self._carrier, name)
-
-    def carry_message(self, **_: bytes) -> None:
-        raise Killed
 
 
 def rotate(world: StudyWorld, member: MemberId) -> None:
@@ -340,6 +343,25 @@ def rotate(world: StudyWorld, member: MemberId) -> None:
     fresh = world.world.stranger("rotated")
     possession = fresh.prove_possession(OwnerKind.MEMBER, member, member=member)
     world.world.node(member).author.submit(RotateSigningKey, possession=possession)
+
+
+def test_a_node_that_hears_of_a_failure_destroys_what_it_kept_of_that_run() -> None:
+    """SUM-RUN-6."""
+    world = build_all(write_protocol(), patients=12)
+    office, run = world.offices[HONEST], world.start()
+    world.train(run, wrap=lambda site, carrier: Deadly(carrier, "hand_in") if site == LIAR else carrier)
+    owner = PatientId(f"run/{run}")
+    assert list(list_openings(office.custody, owner))  # it has attested, and its part was done
+    duty = LearningDuty(office, lambda _: LocalDesk(world.offices[OWNER]))
+
+    duty.start()
+    say_failed(world.offices[LIAR], run, Reason.TOO_SLOW)
+
+    deadline_s = time.monotonic() + 30.0
+    while list(list_openings(office.custody, owner)):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    duty.stop()
 
 
 def test_what_another_version_kept_of_a_run_is_nothing() -> None:
