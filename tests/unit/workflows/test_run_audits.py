@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from iamata.duties.learning import LearningDuty
+from iamata.duties.learning import LOOK_S, LearningDuty
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.protocols import Private, Protocol, Questions, Trees
 from iamata.learning.questions import Asked, Condition, Rate
@@ -355,6 +355,7 @@ def test_a_node_that_hears_of_a_failure_destroys_what_it_kept_of_that_run() -> N
     duty = LearningDuty(office, lambda _: LocalDesk(world.offices[OWNER]))
 
     duty.start()
+    time.sleep(4 * LOOK_S)  # its first look destroys what is kept of runs that had failed before
     say_failed(world.offices[LIAR], run, Reason.TOO_SLOW)
 
     deadline_s = time.monotonic() + 30.0
