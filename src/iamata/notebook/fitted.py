@@ -4,7 +4,6 @@ All of it happens in this process: rows go nowhere, and nobody is told. Whoever 
 they treat takes `iamata model apply`, which the patient sees.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from iamata.learning.estimators.classifying import Classifier
 from iamata.learning.estimators.design import Term
-from iamata.learning.estimators.linear_model import NORMAL_95, LinearModel
+from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import Model
 from iamata.learning.tables import Floats, Integers
 from iamata.model.ids import ModelId
@@ -69,20 +68,19 @@ class Fitted:
     def list_coefficients(self) -> pa.Table:
         """Return a regression's intercept, and its coefficients, each within its 95 % interval.
 
-        A coefficient is per standard deviation; `mean` and `spread` are those by which its term was
-        standardised. The intercept has none, and is where all terms are at their means. Refused of trees
-        and naive Bayes.
+        A coefficient is per standard deviation, of a number in its own unit; `mean` and `spread` are those
+        by which its term was standardised. The intercept has none, and is where all terms are at their
+        means. Refused of trees and naive Bayes.
         """
         if not isinstance(self.model_, LinearModel):
             raise Refused(Reason.INPUT_INVALID, "only regressions have coefficients: explain")
-        fit = self.model_.fit
-        variances = [row[place] * fit.dispersion for place, row in enumerate(fit.covariance)]
-        reach = [NORMAL_95 * math.sqrt(max(0.0, variance)) for variance in variances]
-        named = [(INTERCEPT, None, None), *map(_name, fit.moments.terms)]
-        scaled = [(None, None), *((term.mean, term.spread) for term in fit.moments.terms)]
+        terms = self.model_.fit.moments.terms
+        coefficients, reaches = self.model_.coefficients.tolist(), self.model_.reaches.tolist()
+        named = [(INTERCEPT, None, None), *map(_name, terms)]
+        scaled = [(None, None), *((term.mean, term.spread) for term in terms)]
         rows = [
             dict(zip(COEFFICIENTS.names, (*words, value, value - far, value + far, *scale), strict=True))
-            for words, value, far, scale in zip(named, fit.coefficients, reach, scaled, strict=True)
+            for words, value, far, scale in zip(named, coefficients, reaches, scaled, strict=True)
         ]
         return pa.Table.from_pylist(rows, schema=COEFFICIENTS)
 

@@ -4,6 +4,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from iamata.learning.estimators.bayes import NaiveBayes
 from iamata.learning.estimators.regression import LinearRegression, PoissonRegression
@@ -16,7 +18,7 @@ from iamata.notebook import Fitted, read_frame
 ROWS = 40
 COLUMNS = (Numeric(name="marker", low=-5, high=5), Categorical(name="smokes", categories=("no", "yes")))
 COUNT = Schema(columns=COLUMNS, outcome=Outcome(name="visits", kind="count", high=10))
-NUMBER = Schema(columns=COLUMNS, outcome=Outcome(name="visits", kind="number", low=-10, high=10))
+NUMBER = Schema(columns=COLUMNS, outcome=Outcome(name="visits", kind="number", low=-10, high=30))
 YES = Schema(columns=COLUMNS, outcome=Outcome(name="ill"))
 
 
@@ -48,6 +50,28 @@ def test_a_count_and_a_number_are_expected_and_have_no_probability() -> None:
         assert expected[-1] > expected[0]
         assert refused.value.reason is Reason.INPUT_INVALID
         assert "predict" in refused.value.detail
+
+
+def test_the_coefficients_of_a_number_are_in_its_unit_and_so_are_their_intervals() -> None:
+    frame = make_frame()
+    inputs = np.column_stack([np.array(frame["marker"]), np.array(frame["smokes"]) == "yes"])
+    design, outcome = StandardScaler().fit_transform(inputs), np.array(frame["visits"])
+    twin = Ridge(alpha=1.0).fit(design, outcome)
+    model = LinearRegression().fit(Tables([read_frame(frame, NUMBER, patient="who")])).model_
+
+    rows = {row["term"]: row for row in Fitted(ModelId(""), model).list_coefficients().to_pylist()}
+
+    told = [rows[term] for term in ("(intercept)", "marker", "smokes is yes")]
+    curvature = np.diag([ROWS, 1.0, 1.0])
+    curvature[1:, 1:] += design.T @ design
+    loss = ((outcome - twin.predict(design)) ** 2).sum() + (twin.coef_**2).sum()
+    dispersion = loss / (ROWS - len(rows))
+    reaches = 1.96 * np.sqrt(np.diagonal(np.linalg.inv(curvature)) * dispersion)
+    found = [one["coefficient"] for one in told]
+    assert found == pytest.approx([twin.intercept_, *twin.coef_], rel=1e-6)
+    for place, one in enumerate(told):
+        assert one["high"] - one["coefficient"] == pytest.approx(reaches[place], rel=0.01)
+        assert one["coefficient"] - one["low"] == pytest.approx(reaches[place], rel=0.01)
 
 
 def test_a_model_without_coefficients_says_what_explains_it() -> None:

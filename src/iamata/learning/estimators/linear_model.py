@@ -25,6 +25,24 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
     schema: Schema
     fit: LinearFit
 
+    @property
+    def coefficients(self) -> Floats:
+        """The coefficients on the standardised design, intercept first: of a number, in its own unit.
+
+        `fit` has them of the outcome as it was fitted, which the bounds of a number move to [-1, 1].
+        """
+        middle, half = get_outcome_range(self.schema.outcome)  # 0 and 1 but for a number
+        found = half * np.array(self.fit.coefficients)
+        found[0] += middle
+        return found
+
+    @property
+    def reaches(self) -> Floats:
+        """How far the 95 % interval of each coefficient reaches to either side, in the same unit."""
+        _, half = get_outcome_range(self.schema.outcome)
+        variances = np.diagonal(np.array(self.fit.covariance)) * self.fit.dispersion
+        return half * NORMAL_95 * np.sqrt(np.maximum(0.0, variances))
+
     def predict(self, table: Table) -> Floats:
         """Return the expected outcome of each row, within the outcome's bounds."""
         return self._cut(self._to_outcome(weigh(self._build(table), np.array(self.fit.coefficients))))
@@ -36,14 +54,12 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
         None of it lies beyond the outcome's bounds, whatever the columns add up to.
         """
         matrix = self._build(table)
-        coefficients = np.array(self.fit.coefficients)
-        predictor = weigh(matrix, coefficients)
+        predictor = weigh(matrix, np.array(self.fit.coefficients))
         variance = np.einsum("ij,jk,ik->i", matrix, np.array(self.fit.covariance), matrix)
         reach = NORMAL_95 * np.sqrt(np.maximum(0.0, variance * self.fit.dispersion))
         whole = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
         columns = [self._cut(one) for one in whole]
-        middle, half = get_outcome_range(self.schema.outcome)  # 0 and 1 but for a number
-        offset, added = middle + half * self.fit.coefficients[0], half * matrix * coefficients
+        offset, added = float(self.coefficients[0]), matrix * self.coefficients
         return [
             Prediction(
                 value=value,

@@ -52,7 +52,10 @@ MARGIN: Final = 64.0
 
 
 class LinearFit(msgspec.Struct, frozen=True, kw_only=True):
-    """Coefficients on the standardised design, intercept first, and their covariance."""
+    """Coefficients on the standardised design, intercept first, and their covariance.
+
+    Those of a number are of its place between its bounds, from -1 to 1 (`LinearModel` has its unit).
+    """
 
     family: str
     moments: Moments

@@ -2,8 +2,6 @@
 
 from typing import ClassVar, Self
 
-import numpy as np
-
 from iamata.learning.estimators.classifying import Classifier
 from iamata.learning.estimators.families import FamilyName
 from iamata.learning.estimators.linear_model import LinearModel
@@ -34,13 +32,13 @@ class _Regression(Parameters):
 
     @property
     def coef_(self) -> Floats:
-        """The coefficients on the standardised design, without the intercept."""
-        return np.array(self.model_.fit.coefficients[1:])
+        """The coefficients on the standardised design, in the unit of a number, without the intercept."""
+        return self.model_.coefficients[1:]
 
     @property
     def intercept_(self) -> float:
         """What the linear predictor is where every column is at its mean."""
-        return self.model_.fit.coefficients[0]
+        return float(self.model_.coefficients[0])
 
     @property
     def n_iter_(self) -> int:
