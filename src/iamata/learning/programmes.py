@@ -47,7 +47,7 @@ class Site:
 
     table: Table
     number: int = 0
-    """The site's place among the sites of the run."""
+    """The site's place among those of the study, whether all take part or not."""
     memory: dict[str, object] = field(default_factory=dict)
 
 

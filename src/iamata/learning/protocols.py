@@ -6,7 +6,7 @@ nobody may do.
 
 import hashlib
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final, TypeAlias
@@ -27,7 +27,7 @@ from iamata.learning.estimators.newton import Settings, fit_linear
 from iamata.learning.estimators.private import PrivateSettings, fit_private, require_public
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.evaluation.evaluating import Evaluation, Plan
-from iamata.learning.evaluation.kinds import AnyEvaluation, evaluate_kind
+from iamata.learning.evaluation.kinds import AnyEvaluation, evaluate_kind, name_sites
 from iamata.learning.evaluation.subgroups import check_groups
 from iamata.learning.privacy.accounting import find_rho
 from iamata.learning.programmes import Programme, Query, Result, Site, Values
@@ -205,8 +205,11 @@ def name_document(raw: bytes) -> Digest:
     return Digest(encode_digest(hashlib.sha256(raw).digest()))
 
 
-def learn(protocol: Protocol) -> Programme[Learned]:
-    """Train as a protocol says and evaluate on the patients that were kept out, if any were."""
+def learn(protocol: Protocol, sites: Sequence[str] = ()) -> Programme[Learned]:
+    """Train as a protocol says and evaluate on the patients that were kept out, if any were.
+
+    `sites` names all of the study's, in the ledger's order; groups of sites have only numbers without.
+    """
     fit = _fit(protocol)
     model = yield from _at(TRAINING, fit if protocol.spends_micro else release(fit, protocol.schema))
     raw = encode_model(model)
@@ -219,6 +222,8 @@ def learn(protocol: Protocol) -> Programme[Learned]:
             require(refused.reason in UNTOLD, refused.reason, refused.detail)
     if isinstance(model, TreeModel) and isinstance(evaluation, Evaluation):
         raw = encode_model(msgspec.structs.replace(model, calibration=evaluation.calibration))
+    if evaluation is not None and sites:
+        evaluation = name_sites(evaluation, protocol.evaluation, sites)
     return Learned(model=raw, evaluation=evaluation, rows=0 if evaluation is None else evaluation.rows)
 
 
@@ -240,6 +245,7 @@ def find_public_rho(epsilon_micro: int, delta: float) -> float:
 def split_site(protocol: Protocol, table: Table, *, number: int, has_holdout: bool = True) -> Site:
     """Part a site's rows into those that train and those that are kept out: a patient's stay together.
 
+    `number` is the site's place among those of the study, counted from 0.
     A hash of the patient's name in the table decides, so that nobody's coming or going moves anybody else.
     Without a holdout the rows of those who are kept out are of no use to anything, not even counted.
     """

@@ -12,6 +12,7 @@ from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.model_files import MODEL_BYTES_MAX
 from iamata.learning.estimators.splitting import DEPTH_MAX
 from iamata.learning.evaluation.kinds import count_kind_values
+from iamata.learning.evaluation.subgroups import check_sites
 from iamata.learning.protocols import Private, Protocol, Regression, Trees, check_columns, learn
 from iamata.learning.schemas import Numeric, Schema
 from iamata.learning.secure_sum.encoding import ROWS, VALUES_MAX
@@ -31,6 +32,7 @@ def check_protocol(protocol: Protocol, *, sites: int) -> None:
     if protocol.is_for_questions:
         check_columns(protocol.schema)
     else:
+        check_sites(protocol.evaluation.groups, sites=sites)
         check_size(protocol, sites=sites)
 
 

@@ -25,7 +25,7 @@ from iamata.vault.custody import Custody
 from iamata.workflows.documents import compute_transcript
 from iamata.workflows.frozen_tables import Roll, get_roll, load_table
 from iamata.workflows.kept_rounds import KeptRounds
-from iamata.workflows.lineages import is_erased, list_run_datasets
+from iamata.workflows.lineages import get_study, is_erased, list_sites
 from iamata.workflows.run_programmes import choose_programme, run_programme
 from iamata.workflows.run_rounds import derive_noise_secret
 
@@ -56,9 +56,9 @@ def _audit(custody: Custody, view: LedgerView, finished: Finished) -> int:
     kept = KeptRounds.find(custody, finished.name)
     if kept is None:
         raise Refused(Reason.NOT_FOUND, "what opens its rounds is not kept")
-    sites = [dataset.custodian for dataset in list_run_datasets(view, finished.run)]
-    number = sites.index(custody.member)
-    dataset, protocol = finished.run.datasets[number], finished.protocol
+    sites = list_sites(view, finished.run)
+    dataset, protocol = finished.run.datasets[sites.index(custody.member)], finished.protocol
+    study = get_study(view, finished.run.study)
     roll = get_roll(custody, dataset)
     _require_everybody(view, roll, protocol, without=kept.begun.without)
     try:
@@ -66,9 +66,11 @@ def _audit(custody: Custody, view: LedgerView, finished: Finished) -> int:
     except Refused as refused:
         detail = "rows are missing of patients who were not erased"
         raise Refused(Reason.FAULT_FOUND, detail) from refused
+    number = study.sites.index(custody.member)
     site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
     again = _Again(custody, finished, kept, rows=site.table.count_patients(), rows_key=rows_key)
-    learned = run_programme(choose_programme(protocol, finished.asked, sites=len(sites)), site, again)
+    programme = choose_programme(protocol, finished.asked, study, sites=len(sites))
+    learned = run_programme(programme, site, again)
     attested = [one for one in finished.run.attestations if one.site == custody.member]
     evaluation = msgspec.json.encode(learned.evaluation)
     came_to = name_document(learned.model), compute_transcript(again.transcript, evaluation)

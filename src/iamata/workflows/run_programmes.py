@@ -10,6 +10,7 @@ from iamata.learning.questions import Asked
 from iamata.learning.secure_sum.site import Sum
 from iamata.learning.summing import read_round
 from iamata.learning.tables import Integers
+from iamata.ledger.entries import Study
 
 
 class Sums(Protocol):
@@ -20,9 +21,13 @@ class Sums(Protocol):
         ...
 
 
-def choose_programme(protocol: ProtocolFile, asked: Asked | None, *, sites: int) -> Programme[Learned]:
-    """Return what a run works out: the answer to what was asked, or a model."""
-    return learn(protocol) if asked is None else answer_question(protocol, asked, sites=sites)
+def choose_programme(
+    protocol: ProtocolFile, asked: Asked | None, study: Study, *, sites: int
+) -> Programme[Learned]:
+    """Return what a run over so many sites works out: the answer to what was asked, or a model."""
+    if asked is None:
+        return learn(protocol, study.sites)
+    return answer_question(protocol, asked, sites=sites)
 
 
 def run_programme(programme: Programme[Learned], site: RowsOfSite, sums: Sums) -> Learned:

@@ -134,9 +134,8 @@ def _prepare(  # noqa: PLR0913  as both who call it
     is_as_begun = (begun.network, begun.seats) == (office.author.engine.network, authorised.seats)
     require(is_as_begun, Reason.ROUND_ABORTED, "a site's key, or the network, is another since it began")
     table, rows_key = _load_rows(office.custody, authorised, protocol, without=begun.without)
-    site = split_site(
-        protocol, table, number=authorised.sites.index(office.member), has_holdout=roll.has_holdout
-    )
+    number = authorised.study.sites.index(office.member)
+    site = split_site(protocol, table, number=number, has_holdout=roll.has_holdout)
     summing = Summing(
         office,
         run_id,
@@ -150,7 +149,8 @@ def _prepare(  # noqa: PLR0913  as both who call it
         silence_s=silence_s,
     )
     asked = _fetch_asked(view, run_id, authorised, protocol, carrier)
-    return summing, choose_programme(protocol, asked, sites=len(authorised.sites)), site
+    programme = choose_programme(protocol, asked, authorised.study, sites=len(authorised.sites))
+    return summing, programme, site
 
 
 def _get_usable_roll(

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from iamata.learning.protocols import PROTOCOL_BYTES_MAX, read_protocol
+from iamata.learning.sizes import check_protocol
 from iamata.model.reasons import Reason, Refused
 from iamata.testing.learning import write_protocol
 
@@ -102,6 +103,17 @@ def test_an_evaluation_that_shows_few_or_what_is_not_there_is_refused(
     evaluation: dict[str, Any], reason: Reason
 ) -> None:
     assert refuse(change(evaluation=evaluation)) is reason
+
+
+def test_a_group_of_a_site_that_the_study_has_not_is_refused() -> None:
+    protocol = read_protocol(change(evaluation={"groups": [{"type": "site", "number": 3}]}))
+
+    check_protocol(protocol, sites=4)
+    with pytest.raises(Refused) as refused:
+        check_protocol(protocol, sites=3)
+
+    assert refused.value.reason is Reason.SCHEMA_INVALID
+    assert refused.value.detail == "a group is of site number 3, counted from 0, and the study has 3"
 
 
 def test_a_word_that_means_nothing_is_refused_and_not_passed_over() -> None:

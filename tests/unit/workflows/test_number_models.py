@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Final
@@ -23,9 +24,10 @@ from iamata.learning.programmes import Site, run
 from iamata.learning.protocols import Regression, is_kept_out, learn, name_document, split_site
 from iamata.learning.schemas import Outcome, Schema
 from iamata.learning.tables import Table
+from iamata.learning.worth import NOT_SHOWN
 from iamata.ledger.entries import Attestation, Model, Role
 from iamata.ledger.tables import RUNS
-from iamata.model.ids import Digest, PatientId, PersonId
+from iamata.model.ids import Digest, ModelId, PatientId, PersonId
 from iamata.model.instants import Instant
 from iamata.notebook import NumberWorth
 from iamata.notebook.worth import read_worth
@@ -35,6 +37,7 @@ from iamata.workflows.lineages import get_model
 from iamata.workflows.model_cards import list_figures
 from iamata.workflows.model_uses import Answer, Application, Studied, apply_model
 from iamata.workflows.model_verification import Evidence, verify_model
+from iamata.workflows.run_audits import Finished, audit_site
 
 KINDS: Final[dict[str, tuple[FamilyName, Outcome]]] = {
     "number": ("linear", Outcome(name="stay", kind="number", low=-40.0, high=70.0)),
@@ -91,7 +94,11 @@ class Learned:
     @property
     def card(self) -> bytes:
         """The model's card."""
-        return self.world.read_model(self.entry.card)
+        return self.read_card(self.model)
+
+    def read_card(self, model: ModelId) -> bytes:
+        """Return any model's card."""
+        return self.world.read_model(get_model(self.world.world.engine.snapshot(), model).card)
 
     def pool(self) -> Table:
         """Put everybody's rows into one table, but for those kept out at the small site."""
@@ -191,14 +198,37 @@ def test_a_card_tells_errors_with_a_curve_and_nothing_of_a_small_site(learned: L
     assert (
         f"| mean error | {worth.errors.mean_error.value:.4g} | {worth.errors.mean_error.low:.4g} to" in text
     )
-    assert [one.label for one in worth.groups if one.errors is None] == ["site 4"]
-    assert "| site 4 | not shown: it, or what is left without it, is too small | | | |" in text
+    assert [one.label for one in worth.groups if one.errors is None] == [f"site {SMALL}"]
+    assert f"| site {SMALL} | not shown: it, or what is left without it, is too small | | | |" in text
     picture = learned.find_figure("calibration.svg")
     assert ET.fromstring(picture).tag.endswith("svg")  # noqa: S314  drawn here
     assert picture.count(b"<circle") == len(worth.calibration) > 1
     assert set(list_figures(learned.card)) == {
         f"{learned.model}-{name}" for name in ("calibration.svg", "evaluation.json")
     }
+
+
+def test_without_a_site_the_card_has_the_others_under_their_own_names(learned: Learned) -> None:
+    world, (lost, *others) = learned.world, SITES
+
+    model = world.learn(without=(lost,))
+
+    card, view = learned.read_card(model).decode(), world.world.engine.snapshot()
+    told = dict(re.findall(r"^\| site (\S+) \| ([^|]+) \|", card, re.MULTILINE))
+    kept_out = {
+        site: sum(is_kept_out(world.protocol, one) for one in world.rows[site] if one in world.consents)
+        for site in others
+    }
+    assert list(told) == list(SITES)
+    assert [told[site] for site in (lost, SMALL)] == [NOT_SHOWN] * 2
+    assert [told[site] for site in others[:-1]] == [str(kept_out[site]) for site in others[:-1]]
+    assert len({told[site] for site in others}) == len(others)  # so nobody's can be taken for another's
+    name = get_model(view, model).run
+    entry = RUNS.find(view, name)
+    assert entry is not None
+    assert (
+        audit_site(world.offices[others[0]].custody, view, Finished(name, entry, world.protocol, None)) > 0
+    )
 
 
 def test_what_all_sites_attested_is_verified_and_a_better_figure_is_found(learned: Learned) -> None:
@@ -225,7 +255,7 @@ def test_a_notebook_has_the_figures_as_tables(learned: Learned) -> None:
     assert figures["mean_error"]["low"] < figures["mean_error"]["value"] < figures["mean_error"]["high"]
     assert sum(worth.calibration.column("rows").to_pylist()) == worth.rows == errors.rows
     groups = worth.groups.to_pylist()
-    assert [row["group"] for row in groups][:2] == ["smokes = yes", "site 1"]
+    assert [row["group"] for row in groups][:2] == ["smokes = yes", f"site {SITES[0]}"]
     for row, group in zip(groups, learned.find_worth().groups, strict=True):
         found = group.errors
         assert row["rows"] == (None if found is None else found.rows)

@@ -1,13 +1,14 @@
 """Which evaluation a model gets, by the kind of its outcome: yes or no, or a number or a count."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from iamata.learning.evaluation.evaluating import Evaluation, Plan, count_values, evaluate
 from iamata.learning.evaluation.numbers import NumberEvaluation, count_number_values, evaluate_numbers
+from iamata.learning.evaluation.subgroups import BySite
 from iamata.learning.programmes import Programme
 from iamata.learning.schemas import Outcome
 from iamata.learning.tables import Floats, Table
@@ -23,6 +24,17 @@ def evaluate_kind(
     if outcome.kind == "binary":
         return evaluate(predict, model_id, plan)
     return evaluate_numbers(predict, model_id, outcome, plan)
+
+
+def name_sites(evaluation: AnyEvaluation, plan: Plan, sites: Sequence[str]) -> AnyEvaluation:
+    """Call groups that are a site's by its name; `sites` are those of the study, in the ledger's order."""
+    named = [
+        msgspec.structs.replace(one, label=f"site {sites[group.number]}")
+        if isinstance(group, BySite)
+        else one
+        for group, one in zip(plan.groups, evaluation.groups, strict=True)
+    ]
+    return msgspec.structs.replace(evaluation, groups=tuple(named))
 
 
 def count_kind_values(outcome: Outcome, plan: Plan) -> int:

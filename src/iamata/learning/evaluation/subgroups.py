@@ -53,13 +53,13 @@ class ByBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class BySite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="site"):
-    """The rows of one site."""
+    """The rows of one site, by its place among those of the study."""
 
     number: int
 
     @property
     def label(self) -> str:
-        """What a reader calls the group."""
+        """What a reader calls the group, where nobody knows the site's name."""
         return f"site {self.number + 1}"
 
     def select(self, site: Site) -> NDArray[np.bool_]:
@@ -83,6 +83,14 @@ def check_groups(groups: Sequence[Group], schema: Schema) -> None:
             case BySite(number=number):
                 require(0 <= number < SITES_MAX, Reason.SCHEMA_INVALID, "a site's number")
     _require_disjoint(groups)
+
+
+def check_sites(groups: Sequence[Group], *, sites: int) -> None:
+    """Refuse groups of a site that a study with so many sites has not."""
+    for group in groups:
+        if isinstance(group, BySite):
+            what = f"a group is of site number {group.number}, counted from 0, and the study has {sites}"
+            require(group.number < sites, Reason.SCHEMA_INVALID, what)
 
 
 def _require_disjoint(groups: Sequence[Group]) -> None:
