@@ -23,6 +23,7 @@ from iamata.learning.evaluation.subgroups import (
 )
 from iamata.learning.federations import Tables
 from iamata.learning.tables import Table
+from iamata.learning.worth import NOT_SHOWN, write_worth
 from iamata.model.reasons import Reason, Refused
 
 Cut = Callable[[Table, Sequence[int]], list[Table]]
@@ -143,10 +144,12 @@ def test_groups_are_judged_by_themselves(
 def test_a_group_of_few_is_named_and_nothing_more(make_table: MakeTable, model: LogisticRegression) -> None:
     group = ByBand(column="age", low=20, high=21)
 
-    (found,) = judge([make_table()], Plan(groups=(group,)), model).groups
+    evaluation = judge([make_table()], Plan(groups=(group,)), model)
 
+    (found,) = evaluation.groups
     assert found.label == "20 ≤ age < 21"
     assert {found.rows, found.rate, found.auroc, found.brier, found.expected_rate, found.accuracy} == {None}
+    assert list(write_worth(evaluation))[-1] == f"| 20 ≤ age < 21 | {NOT_SHOWN} | | |"
 
 
 def test_no_two_cuts_of_the_scores_differ_by_few_of_either_class(
