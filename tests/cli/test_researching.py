@@ -136,7 +136,7 @@ def test_a_model_predicts_from_a_frame_what_its_coefficients_say(researched: Res
 
     assert chance[0, 1] == pytest.approx(1 / (1 + math.exp(-odds)))
     assert chance.sum(axis=1) == pytest.approx([1, 1, 1])
-    assert researched.fitted.predict(frame).tolist() == [int(yes > 0.5) for yes in chance[:, 1]]
+    assert researched.fitted.predict(frame).tolist() == [int(yes >= 0.5) for yes in chance[:, 1]]
     assert [row["value"] for row in explained] == chance[:, 1].tolist()
     assert explained[0]["offset"] + explained[0]["adds_marker"] + explained[0]["adds_smokes"] == (
         pytest.approx(odds)

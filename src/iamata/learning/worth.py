@@ -78,6 +78,9 @@ def _write_ranks(evaluation: Evaluation) -> Iterator[str]:
         yield f"| {name} | {one.value:.3f} | {one.low:.3f} to {one.high:.3f} |"
     yield f"| Brier | {evaluation.brier:.3f} | |"
     yield f"| accuracy at 0.5 | {evaluation.accuracy:.3f} | |"
+    yield ""
+    yield "Scores are counted in cells. What that leaves open is within the intervals:"
+    yield f"±{evaluation.auroc.resolution:.4f} of AUROC, ±{evaluation.auprc.resolution:.4f} of AUPRC."
     if not _has_steps(evaluation):
         yield ""
         yield "No curve is drawn: each step of one would tell of fewer than ten of the patients."

@@ -45,7 +45,7 @@ class Fitted:
         return self._classifier.predict_proba(read_inputs(rows, self.model_.schema))
 
     def predict(self, rows: Any) -> Integers | Floats:  # noqa: ANN401  any library's frame
-        """Return 1 where yes is the likelier; of a count or a number, what is expected, within bounds."""
+        """Return 1 where yes is as likely as no or likelier; of a count or a number, what is expected."""
         asked = self._classifier if self._is_binary else self.model_
         return asked.predict(read_inputs(rows, self.model_.schema))
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import pyarrow as pa
 
-from iamata.learning.evaluation.curves import list_precision_points
+from iamata.learning.evaluation.curves import Estimate, list_precision_points
 from iamata.learning.evaluation.evaluating import Evaluation
 from iamata.learning.evaluation.kinds import AnyEvaluation, read_evaluation
 from iamata.learning.evaluation.numbers import Errors, NumberEvaluation
@@ -17,8 +17,9 @@ from iamata.model.reasons import Reason, Refused, require
 from iamata.workflows.documents import compute_transcript
 from iamata.workflows.model_cards import WORTH, find_rounds, list_figures
 
-Figure: TypeAlias = tuple[str, float | None, float | None, float | None]
-"""A figure's name, its value, and the bounds of its interval where it has one."""
+Figure: TypeAlias = tuple[str, float | None, float | None, float | None, float | None]
+"""A figure's name, its value, the bounds of its interval and its resolution, where it has any."""
+NO_INTERVAL: Final = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Worth:
     rate: float
     """Which part of the rows has the outcome."""
     figures: pa.Table
-    """AUROC, AUPRC, Brier score and accuracy at 0.5; the first two within 95 % intervals."""
+    """AUROC, AUPRC, Brier score and accuracy at 0.5; the first two within 95 % intervals.
+
+    `resolution` is how far counting in cells may have moved a figure; its interval has room for that.
+    """
     roc: pa.Table
     precision_recall: pa.Table
     calibration: pa.Table
@@ -106,30 +110,31 @@ def _describe_ranks(evaluation: Evaluation) -> Worth:
 
 
 def _list_ranks(evaluation: Evaluation) -> list[Figure]:
-    auroc, auprc = evaluation.auroc, evaluation.auprc
     return [
-        ("auroc", auroc.value, auroc.low, auroc.high),
-        ("auprc", auprc.value, auprc.low, auprc.high),
-        ("brier", evaluation.brier, None, None),
-        ("accuracy", evaluation.accuracy, None, None),
+        _spread("auroc", evaluation.auroc),
+        _spread("auprc", evaluation.auprc),
+        ("brier", evaluation.brier, *NO_INTERVAL),
+        ("accuracy", evaluation.accuracy, *NO_INTERVAL),
     ]
 
 
 def _list_errors(errors: Errors) -> list[Figure]:
-    bias = errors.mean_error
     return [
-        ("mean_error", bias.value, bias.low, bias.high),
-        ("absolute_error", errors.absolute_error, None, None),
-        ("root_mean_square_error", errors.root_mean_square_error, None, None),
-        ("explained", errors.explained, None, None),
-        *([] if errors.deviance is None else [("deviance", errors.deviance, None, None)]),
+        _spread("mean_error", errors.mean_error),
+        ("absolute_error", errors.absolute_error, *NO_INTERVAL),
+        ("root_mean_square_error", errors.root_mean_square_error, *NO_INTERVAL),
+        ("explained", errors.explained, *NO_INTERVAL),
+        *([] if errors.deviance is None else [("deviance", errors.deviance, *NO_INTERVAL)]),
     ]
 
 
+def _spread(name: str, one: Estimate) -> Figure:
+    return name, one.value, one.low, one.high, one.resolution
+
+
 def _tabulate_figures(rows: Iterable[Figure]) -> pa.Table:
-    names = ("figure", "value", "low", "high")
-    types = (pa.string(), pa.float64(), pa.float64(), pa.float64())
-    schema = pa.schema(list(zip(names, types, strict=True)))
+    names = ("figure", "value", "low", "high", "resolution")
+    schema = pa.schema([(names[0], pa.string()), *((name, pa.float64()) for name in names[1:])])
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema=schema)
 
 

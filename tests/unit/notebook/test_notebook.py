@@ -120,6 +120,8 @@ def test_a_models_worth_is_what_its_card_says(world: StudyWorld) -> None:
     card = world.read_model(entry.card).decode()
     assert f"| AUROC | {figures['auroc']['value']:.3f} |" in card
     assert figures["auroc"]["low"] < figures["auroc"]["value"] < figures["auroc"]["high"]
+    assert f"±{figures['auroc']['resolution']:.4f} of AUROC" in card
+    assert figures["brier"]["resolution"] is None
     assert worth.roc.column("true_positive_rate").to_pylist()[-1] == 1
     recall, precision = (worth.precision_recall.column(one).to_pylist() for one in ("recall", "precision"))
     assert recall == sorted(recall)

@@ -10,18 +10,20 @@ from xml.etree import ElementTree as ET
 import msgspec
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from iamata.consent.data_use import Conditions, Permission, ResearchPurpose
 from iamata.consent.terms import Meaning, Rule, Ruling, Selector
 from iamata.learning import membership
+from iamata.learning.estimators.bayes import BayesModel
 from iamata.learning.estimators.growing import Boosting
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.estimators.splitting import Growth
-from iamata.learning.evaluation.evaluating import Evaluation
+from iamata.learning.evaluation.evaluating import Evaluation, Plan
 from iamata.learning.membership import compute_leaf, derive_member_key, is_member
 from iamata.learning.programmes import run
-from iamata.learning.protocols import Protocol, Trees, is_kept_out, learn, split_site
+from iamata.learning.protocols import Bayes, Protocol, Trees, is_kept_out, learn, split_site
 from iamata.learning.worth import CURVES
 from iamata.ledger import transactions
 from iamata.ledger.entries import DatasetStatus, Model, ModelStatus, RunStatus, StudyStatus
@@ -172,11 +174,46 @@ def test_a_curve_whose_steps_would_tell_of_few_is_not_drawn(told: StudyWorld) ->
     assert "No curve is drawn: each step of one would tell of fewer than ten" in card
 
 
-def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it() -> None:
-    world = StudyWorld(patients=120, protocol=write_protocol(holdout_percent=50))
+@pytest.fixture(scope="module")
+def judged() -> tuple[StudyWorld, ModelId]:
+    """Learn by naive Bayes, and judge it on half of the patients."""
+    protocol = write_protocol(estimator=Bayes(), evaluation=Plan(), holdout_percent=50)
+    world = StudyWorld(patients=120, protocol=protocol)
     for site in SITES:
         world.build(site)
-    model = world.learn()
+    return world, world.learn()
+
+
+def test_a_card_has_what_naive_bayes_is_worth_to_those_kept_out(judged: tuple[StudyWorld, ModelId]) -> None:
+    world, model = judged
+    kept = {
+        patient: rows
+        for site in SITES
+        for patient, rows in world.rows[site].items()
+        if is_kept_out(world.protocol, patient)
+    }
+    table = make_table(kept, world.protocol.schema)
+    raw = world.read_model(get_model(world, model).content)
+    bayes = decode_model(raw, identify_model(raw))
+    assert isinstance(bayes, BayesModel)
+
+    card = read_card(world, model)
+
+    true = roc_auc_score(table.outcome, bayes.predict(table))
+    told = re.search(r"\| AUROC \| ([0-9.]+) \| ([0-9.]+) to ([0-9.]+) \|", card)
+    assert told is not None
+    value, low, high = map(float, told.groups())
+    assert value == pytest.approx(true, abs=0.001)
+    assert low < true < high
+    open_ = re.search(r"±([0-9.]+) of AUROC, ±([0-9.]+) of AUPRC", card)
+    assert open_ is not None
+    assert max(map(float, open_.groups())) < 0.005
+
+
+def test_a_cards_figures_are_named_by_their_hashes_and_kept_beside_it(
+    judged: tuple[StudyWorld, ModelId],
+) -> None:
+    world, model = judged
     custody = world.offices[OWNER].custody
     card = read_card(world, model)
 

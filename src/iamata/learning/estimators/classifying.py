@@ -26,5 +26,5 @@ class Classifier:
         return np.column_stack([1.0 - yes, yes])
 
     def predict(self, table: Table) -> Integers:
-        """Return 1 where yes is the likelier."""
-        return (self.model_.predict(table) > 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two
+        """Return 1 where yes is at least as likely as no, which is how an evaluation counts accuracy."""
+        return (self.model_.predict(table) >= 0.5).astype(np.int64)  # noqa: PLR2004  the likelier of two

@@ -1,12 +1,11 @@
 """What was expected of rows with neighbouring scores, and what happened to them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import msgspec
-import numpy as np
 
 from iamata.learning.evaluation.curves import (
+    INTERVAL_DIGITS,
     TOP,
     Cut,
     Estimate,
@@ -14,11 +13,7 @@ from iamata.learning.evaluation.curves import (
     is_apart,
 )
 from iamata.learning.holders import is_enough
-from iamata.learning.tables import Floats, Integers
-
-LOG_ODDS_MAX: Final = 12.0
-"""Cells divide the log-odds evenly up to this, 1 in 160,000; what is beyond lies in the last cell."""
-TINY: Final = 1e-12
+from iamata.learning.tables import Floats
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,22 +26,21 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     observed: Estimate
 
 
-def find_cells(score: Floats, cells: int) -> Integers:
-    """Return the cell of each probability: even steps of log-odds."""
-    inside = np.clip(score, TINY, 1.0 - TINY)
-    place = (np.log(inside / (1.0 - inside)) / LOG_ODDS_MAX + 1.0) * 0.5 * cells
-    return np.clip(np.floor(place), 0, cells - 1).astype(np.int64)
-
-
-def calibrate(
-    cuts: Sequence[Cut], expected: Floats, *, groups: int, patients_min: int, shown: Sequence[Cut] = ()
+def calibrate(  # noqa: PLR0913  cells, and how they are joined
+    cuts: Sequence[Cut],
+    expected: Floats,
+    edges: Floats,
+    *,
+    groups: int,
+    patients_min: int,
+    shown: Sequence[Cut] = (),
 ) -> Iterator[tuple[Calibration, Cut]]:
     """Cut the rows by rising score into groups of about equal size, none smaller than may be shown.
 
-    `cuts` are those between cells, from the highest scores on; `expected` adds up probabilities in cells.
-    A group has rows of at least `patients_min` patients of each class, and so has what lies between its
-    ends and the cuts that are `shown` elsewhere. Each comes with the cut at which it begins. There is none
-    where there are fewer patients in all.
+    `cuts` are those between cells, from the highest scores on; `expected` adds up probabilities in cells,
+    which end at `edges` (log-odds). A group has rows of at least `patients_min` patients of each class, and
+    so has what lies between its ends and the cuts that are `shown` elsewhere. Each comes with the cut at
+    which it begins. There is none where there are fewer patients in all.
     """
     everyone = start = cuts[-1]
     if not is_enough(min(everyone.yes_patients, everyone.no_patients), patients_min):
@@ -58,7 +52,7 @@ def calibrate(
         if is_last or (is_full and is_apart(end, [start, TOP, *shown], patients_min=patients_min)):
             group = Calibration(
                 rows=int(held),
-                up_to=(2.0 * place / len(cuts) - 1.0) * LOG_ODDS_MAX,
+                up_to=round(float(edges[place - 1]), INTERVAL_DIGITS),
                 expected=float(expected[first:place].sum()) / held,
                 observed=estimate_rate(start.yes - end.yes, held),
             )

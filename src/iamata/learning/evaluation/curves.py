@@ -1,7 +1,8 @@
 """What two histograms of scores say: how well a score ranks, and between which bounds it is known.
 
 Both classes are counted in cells of scores. Within a cell the order is lost, so each figure is the one for
-ties, and `resolution` says how far the best or the worst order within cells would move it.
+ties, and `resolution` says how far the best or the worst order within cells would move it; by so much its
+interval is wider. Where all rows of a cell are known to have one score, there is no other order.
 """
 
 import math
@@ -10,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from iamata.learning.holders import is_enough
 from iamata.learning.tables import Floats
@@ -21,6 +23,8 @@ INTERVAL_DIGITS: Final = 9
 
 Sides: TypeAlias = tuple[Floats, Floats]
 """Numbers in cells of rising score: of rows with yes, and of those with no."""
+Ties: TypeAlias = NDArray[np.bool_]
+"""In which cells all rows have one score."""
 
 
 class Cut(NamedTuple):
@@ -41,7 +45,7 @@ TOP: Final = Cut(0.0, 0.0, 0.0, 0.0)
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure, its interval of 95 % confidence, and how far the cells may have moved it."""
+    """A figure, its interval of 95 % confidence, and how far the cells may have moved it (within that)."""
 
     value: float
     low: float
@@ -56,7 +60,7 @@ class RocPoint(msgspec.Struct, frozen=True, kw_only=True):
     true_positive_rate: float
 
 
-def compute_auroc(yes: Floats, no: Floats) -> Estimate:
+def compute_auroc(yes: Floats, no: Floats, is_tied: Ties | None = None) -> Estimate:
     """Return the area under the ROC curve, ties counted half, with the interval of DeLong et al. (1988).
 
     `yes` and `no` count rows of either class in cells of rising score. Needs a row of each.
@@ -67,11 +71,12 @@ def compute_auroc(yes: Floats, no: Floats) -> Estimate:
     value = _average(beaten, yes)
     spread = _vary(beaten, yes, value) + _vary(beating, no, value)
     reach = NORMAL_95 * math.sqrt(spread)
-    tied = 0.5 * math.fsum((yes * no).tolist()) / positives / negatives
-    return Estimate(value=value, low=max(0.0, value - reach), high=min(1.0, value + reach), resolution=tied)
+    mixed = yes * no if is_tied is None else np.where(is_tied, 0.0, yes * no)
+    resolution = 0.5 * math.fsum(mixed.tolist()) / positives / negatives
+    return _bound(value, (value - reach, value + reach), resolution)
 
 
-def compute_auprc(yes: Floats, no: Floats) -> Estimate:
+def compute_auprc(yes: Floats, no: Floats, is_tied: Ties | None = None) -> Estimate:
     """Return average precision (the sum over cells of precision times the rise in recall).
 
     The interval is that of a proportion on the logit scale (Boyd et al. 2013), for the rows with yes.
@@ -79,11 +84,12 @@ def compute_auprc(yes: Floats, no: Floats) -> Estimate:
     positives = math.fsum(yes.tolist())
     above, wrong = np.cumsum(yes[::-1]), np.cumsum(no[::-1])
     inside, noise = yes[::-1], no[::-1]
+    is_mixed = np.full(len(yes), fill_value=True) if is_tied is None else ~is_tied[::-1]
+    first = np.where(is_mixed & (inside > 0), above - inside + 1.0, above)
     tied = _average(_divide(above, above + wrong), inside)
-    best = _average(_divide(above, above + wrong - noise), inside)
-    worst = _average(_divide(above - inside, above - inside + wrong), inside)
-    low, high = _bound_on_logits(tied, positives)
-    return Estimate(value=tied, low=low, high=high, resolution=max(best - tied, tied - worst))
+    best = _average(_divide(above, above + np.where(is_mixed, wrong - noise, wrong)), inside)
+    worst = _average(_divide(first, first + wrong), inside)
+    return _bound(tied, _bound_on_logits(tied, positives), max(best - tied, tied - worst))
 
 
 def list_cuts(rows: Sides, patients: Sides) -> list[Cut]:
@@ -165,6 +171,12 @@ def _vary(ranks: Floats, counts: Floats, mean: float) -> float:
 
 def _divide(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+
+
+def _bound(value: float, bounds: tuple[float, float], resolution: float) -> Estimate:
+    """Return an area with its interval, wider by its resolution."""
+    low, high = max(0.0, bounds[0] - resolution), min(1.0, bounds[1] + resolution)
+    return Estimate(value=value, low=low, high=high, resolution=resolution)
 
 
 def _bound_on_logits(rate: float, rows: float) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """Evaluate a model from sums over sites: what it is worth, for whom, and how sure one can be.
 
-Each site counts its rows by score and outcome. What is published shows no part with fewer patients of
-either outcome than the study allows, nor lets anybody find one by subtraction: a group's figures are left
-out where what is left of its column would be such a part, and all cuts of the scores lie so many apart.
+Each site counts its rows by score, and then by score and outcome, in cells that fit the scores. What is
+published shows no part with fewer patients of either outcome than the study allows, nor lets anybody find
+one by subtraction: a group's figures are left out where what is left of its column would be such a part,
+and all cuts of the scores lie so many apart.
 The sites themselves learn the summed cells, in which a count may be 1; no cell says where the row lies.
 """
 
@@ -13,13 +14,15 @@ from typing import Annotated, Final
 import msgspec
 import numpy as np
 
-from iamata.learning.evaluation.calibration import Calibration, calibrate, find_cells
+from iamata.learning.evaluation.calibration import Calibration, calibrate
+from iamata.learning.evaluation.cells import divide_steps, find_cells, find_steps, find_ties, list_edges
 from iamata.learning.evaluation.curves import (
     TOP,
     Cut,
     Estimate,
     RocPoint,
     Sides,
+    Ties,
     compute_auprc,
     compute_auroc,
     is_apart,
@@ -102,19 +105,24 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evaluate(predict: Predict, model_id: str, plan: Plan) -> Programme[Evaluation]:
-    """Evaluate a model, in one exchange. `model_id` names what `predict` computes, for the query's digest.
+    """Evaluate a model, in two exchanges. `model_id` names what `predict` computes, for queries' digests.
 
     Refuses rows of one class only, and too few of either.
     """
     given = {"model": model_id, "plan": msgspec.to_builtins(plan)}
-    sums = yield Query("evaluation", _lay_out(plan), partial(compute_scores, predict, plan), given)
-    yes, no = (sums[side].reshape(-1, plan.cells) for side in ("yes", "no"))
+    found = yield Query("scores", _lay_out_steps(plan), partial(count_scores, predict, plan), given)
+    require(float(found["rows"].sum()) > 0, Reason.ONE_CLASS_ONLY)
+    widths = divide_steps(found["rows"], found["patients"], patients_min=plan.patients_min)
+    cells = int(widths.sum())
+    given = {**given, "widths": widths}
+    sums = yield Query("evaluation", _lay_out(plan, cells), partial(compute_scores, predict, plan), given)
+    yes, no = (sums[side].reshape(-1, cells) for side in ("yes", "no"))
     cuts = list_cuts((yes[0], no[0]), (sums["yes_patients"], sums["no_patients"]))
     everyone = cuts[-1]
     require(everyone.yes > 0 and everyone.no > 0, Reason.ONE_CLASS_ONLY)
     least = min(everyone.yes_patients, everyone.no_patients)
     require(is_enough(least, plan.patients_min), Reason.TOO_FEW_PATIENTS)
-    return _tell(sums, (yes, no), cuts, plan)
+    return _tell({**sums, "edges": list_edges(widths)}, (yes, no), cuts, plan)
 
 
 def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation:
@@ -123,10 +131,11 @@ def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation
     rows = everyone.yes + everyone.no
     thresholds = tuple(_judge(sums["above"].reshape(-1, 4), everyone, plan))
     shown = [cut for _, cut in thresholds if cut is not None]
-    groups = plan.calibration_groups
+    expected, edges, groups = sums["expected"], sums["edges"], plan.calibration_groups
     calibration = list(
-        calibrate(cuts, sums["expected"], groups=groups, patients_min=patients_min, shown=shown)
+        calibrate(cuts, expected, edges, groups=groups, patients_min=patients_min, shown=shown)
     )
+    is_tied = find_ties((yes + no)[0], sums["places"], sums["place_squares"])
     counts = sums["patients_in"].reshape(2, -1)
     visible = choose_shown(
         plan.groups, (yes + no).sum(axis=1), tuple(counts), patients_min=plan.patients_min
@@ -134,8 +143,8 @@ def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation
     return Evaluation(
         rows=int(rows),
         rate=everyone.yes / rows,
-        auroc=compute_auroc(yes[0], no[0]),
-        auprc=compute_auprc(yes[0], no[0]),
+        auroc=compute_auroc(yes[0], no[0], is_tied),
+        auprc=compute_auprc(yes[0], no[0], is_tied),
         brier=float(sums["squares"][0]) / rows,
         accuracy=float(sums["right"][0]) / rows,
         calibration=tuple(one for one, _ in calibration),
@@ -146,7 +155,7 @@ def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation
             )
         ),
         groups=tuple(
-            _describe(group, sums, place=place, cells=(yes[place], no[place]))
+            _describe(group, sums, place=place, cells=(yes[place], no[place]), is_tied=is_tied)
             if place in visible
             else InGroup(label=group.label)
             for place, group in enumerate(plan.groups, start=1)
@@ -155,18 +164,29 @@ def _tell(sums: Values, sides: Sides, cuts: list[Cut], plan: Plan) -> Evaluation
 
 
 def count_values(plan: Plan) -> int:
-    """Count the values that an evaluation sums."""
-    return sum(part.length for part in _lay_out(plan))
+    """Count the values of the longer of an evaluation's two queries."""
+    return sum(part.length for part in _lay_out(plan, plan.cells))
 
 
-def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> Values:
+def count_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> Values:
+    """Count a site's rows and patients by step of score."""
+    step = np.floor(find_steps(predict(site.table), plan.cells)).astype(np.int64)
+    part = round_rows(share_patients(site.table), SCORE_BITS)
+    return {
+        "rows": np.bincount(step, minlength=plan.cells).astype(np.float64),
+        "patients": np.bincount(step, weights=part, minlength=plan.cells).astype(np.float64),
+    }
+
+
+def compute_scores(predict: Predict, plan: Plan, given: Given, site: Site) -> Values:
     """Count a site's rows by group, outcome and cell of score."""
-    score = round_rows(predict(site.table), SCORE_BITS)
-    outcome = site.table.outcome == 1
-    cells = find_cells(score, plan.cells)
+    probability, outcome = predict(site.table), site.table.outcome == 1
+    score = round_rows(probability, SCORE_BITS)
+    widths = np.asarray(given["widths"], dtype=np.int64)
+    cells, places = find_cells(find_steps(probability, plan.cells), widths)
     everyone = np.full(len(score), fill_value=True)
     chosen = [everyone, *(group.select(site) for group in plan.groups)]
-    count = partial(np.bincount, minlength=plan.cells)
+    count = partial(np.bincount, minlength=int(widths.sum()))
     part = round_rows(share_patients(site.table, outcome.astype(np.int64)), SCORE_BITS)
     sides = outcome, ~outcome
     squares = round_rows((score - outcome) * (score - outcome), SCORE_BITS)
@@ -178,30 +198,38 @@ def compute_scores(predict: Predict, plan: Plan, _given: Given, site: Site) -> V
         "patients_in": np.array([part[one & side].sum() for side in sides for one in chosen]),
         "above": np.array(
             [
-                weight[(score >= one) & side].sum()
+                weight[(probability >= one) & side].sum()
                 for one in plan.thresholds
                 for weight in (np.ones_like(part), part)
                 for side in sides
             ]
         ),
-        "right": np.array([((score >= 0.5) == outcome)[one].sum() for one in chosen]),  # noqa: PLR2004  half
+        "right": np.array([((probability >= 0.5) == outcome)[one].sum() for one in chosen]),  # noqa: PLR2004  half
+        "places": count(cells, weights=places),
+        "place_squares": count(cells, weights=places * places),
         "expected": count(cells, weights=score),
         "expected_in": np.array([score[one].sum() for one in chosen]),
         "squares": np.array([squares[one].sum() for one in chosen]),
     }
 
 
-def _lay_out(plan: Plan) -> tuple[Part, ...]:
+def _lay_out_steps(plan: Plan) -> tuple[Part, ...]:
+    return Part("rows", plan.cells), Part("patients", plan.cells, SCORE_BITS)
+
+
+def _lay_out(plan: Plan, cells: int) -> tuple[Part, ...]:
     parts = len(plan.groups) + 1
     return (
-        Part("yes", parts * plan.cells),
-        Part("no", parts * plan.cells),
-        Part("yes_patients", plan.cells, SCORE_BITS),
-        Part("no_patients", plan.cells, SCORE_BITS),
+        Part("yes", parts * cells),
+        Part("no", parts * cells),
+        Part("yes_patients", cells, SCORE_BITS),
+        Part("no_patients", cells, SCORE_BITS),
         Part("patients_in", 2 * parts, SCORE_BITS),
         Part("above", len(plan.thresholds) * 4, SCORE_BITS),
         Part("right", parts),
-        Part("expected", plan.cells, SCORE_BITS),
+        Part("places", cells),
+        Part("place_squares", cells),
+        Part("expected", cells, SCORE_BITS),
         Part("expected_in", parts, SCORE_BITS),
         Part("squares", parts, SCORE_BITS),
     )
@@ -229,14 +257,14 @@ def _judge(above: Floats, everyone: Cut, plan: Plan) -> Iterator[tuple[AtThresho
         yield found, cut
 
 
-def _describe(group: Group, sums: Values, *, place: int, cells: tuple[Floats, Floats]) -> InGroup:
+def _describe(group: Group, sums: Values, *, place: int, cells: Sides, is_tied: Ties) -> InGroup:
     positives, negatives = float(cells[0].sum()), float(cells[1].sum())
     rows = positives + negatives
     return InGroup(
         label=group.label,
         rows=int(rows),
         rate=positives / rows,
-        auroc=compute_auroc(*cells),
+        auroc=compute_auroc(*cells, is_tied),
         brier=float(sums["squares"][place]) / rows,
         expected_rate=float(sums["expected_in"][place]) / rows,
         accuracy=float(sums["right"][place]) / rows,
