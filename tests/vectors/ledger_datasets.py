@@ -33,10 +33,19 @@ def post_datasets(world: World, **changes: Any) -> Party:
     return rosa
 
 
-def replace_dataset(world: World, site: str) -> None:
+def replace_dataset(world: World, site: str, *, before: str = "", name: str = "reduced") -> None:
     """Let a site post its dataset without those who left."""
-    older = world.derive_id("dataset", site, "")
-    world.node(site).author.submit(PostDataset, **build(world, site, name="reduced", replaces=older))
+    older = world.derive_id("dataset", site, before)
+    world.node(site).author.submit(PostDataset, **build(world, site, name=name, replaces=older))
+
+
+def replace_often(world: World, site: str, times: int) -> str:
+    """Let a site post a dataset without those who left so many times, and return the last one's name."""
+    before = ""
+    for number in range(times):
+        replace_dataset(world, site, before=before, name=f"reduced-{number}")
+        before = f"reduced-{number}"
+    return before
 
 
 @CASES.add("dataset.posted", "LED-DAT-1", why="A site commits to its table under the permit.")

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from iamata.ledger.transactions.datasets import PostDataset, RetireDataset
+from iamata.ledger.transactions.datasets import REPLACED_MAX, PostDataset, RetireDataset
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import AttestRun, FailRun, StartRun
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
-from ledger_datasets import build, replace_dataset
+from ledger_datasets import build, replace_dataset, replace_often
 from ledger_runs import attest, finish, start, train
 from ledger_studies import OWNER
 
@@ -34,6 +34,22 @@ def learn(world: World) -> Party:
     return rosa
 
 
+def retire(world: World, site: str, name: str) -> bytes:
+    """Write that a site's dataset goes."""
+    return world.node(site).author.write(RetireDataset, dataset=world.derive_id("dataset", site, name))
+
+
+def retrain(world: World, rosa: Party) -> bytes:
+    """Let some leave, learn without them, and write that this model takes the first one's place."""
+    replace_dataset(world, "hospital-b")
+    datasets = (world.derive_id("dataset", "hospital-b", "reduced"), world.derive_id("dataset", "hospital-c", ""))
+    world.node(OWNER).author.submit(StartRun, **train(world, rosa, name="second", datasets=datasets))
+    finish(world, name="second")
+    older = world.derive_id("model")
+    fields = register(world, name="second-model", run="second", supersedes=older)
+    return world.node(OWNER).author.write(RegisterModel, **fields)
+
+
 @CASES.add("dataset.posted", "LED-DAT-5", why="Patients left: the models that learned from them turn stale.")
 def accepts_a_dataset_that_replaces(world: World) -> bytes:
     learn(world)
@@ -47,6 +63,36 @@ def accepts_dataset_retire(world: World) -> bytes:
     learn(world)
     dataset = world.derive_id("dataset", "hospital-b", "")
     return world.node("hospital-b").author.write(RetireDataset, dataset=dataset)
+
+
+@CASES.add(
+    "dataset.retired",
+    "LED-DAT-8",
+    why="A stale model learned from those who leave now as well: it goes with the dataset in its own one's place.",
+)
+def accepts_the_end_of_what_replaced(world: World) -> bytes:
+    learn(world)
+    replace_dataset(world, "hospital-b")
+    return retire(world, "hospital-b", "reduced")
+
+
+@CASES.add("dataset.retired", "LED-DAT-8", why="A model in whose place another stands is superseded and stays so.")
+def accepts_the_end_behind_a_superseded_model(world: World) -> bytes:
+    world.memory.order([retrain(world, learn(world))])
+    return retire(world, "hospital-b", "reduced")
+
+
+@CASES.add(
+    "dataset.posted",
+    "LED-DAT-9",
+    why="So many batches have left without a retraining: the oldest dataset goes, and its stale models.",
+)
+def accepts_a_dataset_that_leaves_the_oldest_behind(world: World) -> bytes:
+    learn(world)
+    last = replace_often(world, "hospital-b", REPLACED_MAX)
+    older = world.derive_id("dataset", "hospital-b", last)
+    fields = build(world, "hospital-b", name="one-more", replaces=older)
+    return world.node("hospital-b").author.write(PostDataset, **fields)
 
 
 @CASES.add(Reason.RUN_OVER, "LED-RUN-10", why="What is finished did not fail.")
@@ -120,17 +166,23 @@ def accepts_a_model_that_is_born_retired(world: World) -> bytes:
     return world.node(OWNER).author.write(RegisterModel, **register(world))
 
 
+@CASES.add(
+    "model.registered",
+    "LED-DAT-8",
+    "LED-MOD-3",
+    why="Its dataset was replaced while it learned, and what came in that one's place is gone.",
+)
+def accepts_a_model_that_is_born_after_the_end(world: World) -> bytes:
+    start(world)
+    replace_dataset(world, "hospital-b")
+    world.memory.order([retire(world, "hospital-b", "reduced")])
+    finish(world)
+    return world.node(OWNER).author.write(RegisterModel, **register(world))
+
+
 @CASES.add("model.registered", "LED-MOD-4", why="The retrained model takes the stale one's place.")
 def accepts_a_model_that_supersedes(world: World) -> bytes:
-    rosa = learn(world)
-    replace_dataset(world, "hospital-b")
-    datasets = (world.derive_id("dataset", "hospital-b", "reduced"), world.derive_id("dataset", "hospital-c", ""))
-    fields = train(world, rosa, name="second", datasets=datasets)
-    world.node(OWNER).author.submit(StartRun, **fields)
-    finish(world, name="second")
-    older = world.derive_id("model")
-    fields = register(world, name="second-model", run="second", supersedes=older)
-    return world.node(OWNER).author.write(RegisterModel, **fields)
+    return retrain(world, learn(world))
 
 
 @CASES.add("model.registered", "LED-MOD-5", why="A retired model is not to be used, whatever comes in its place.")

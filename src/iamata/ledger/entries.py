@@ -336,11 +336,13 @@ class Study(Entry):
 
 
 class DatasetStatus(enum.StrEnum):
-    """Where a dataset stands; the last two are final."""
+    """Where a dataset stands; from the last on there is no way back."""
 
     ACTIVE = "active"
     REPLACED = "replaced"
+    """Another is in its place: what learned from it is stale."""
     RETIRED = "retired"
+    """It is gone, or what came in its place is: so is what learned from it."""
 
 
 class Dataset(Entry):

@@ -17,6 +17,8 @@ LEAVES_MIN: Final = 16
 LEAVES_MAX: Final = 2**24
 CONFIRM_DAYS: Final = 30
 """How long somebody who withdrew can at most have to wait in a dataset."""
+REPLACED_MAX: Final = 64
+"""Datasets whose place one took, one after the other, and whose models may still be in use, stale."""
 
 Leaves = Annotated[int, msgspec.Meta(ge=LEAVES_MIN, le=LEAVES_MAX)]
 
@@ -46,7 +48,10 @@ class RetireDataset(Transaction, tag="dataset.retire"):
 
 
 def post_dataset(tx: PostDataset, ctx: Context) -> DatasetPosted:
-    """Record a dataset under a permit; the models of the one that it replaces turn stale."""
+    """Record a dataset under a permit; the models of the one that it replaces turn stale.
+
+    Those that were stale for too many datasets by now retire, which bounds what one block has to end.
+    """
     custodian = ctx.member
     study = require_permit(tx.study, ctx)
     require(custodian in study.sites, Reason.NOT_A_SITE)
@@ -68,6 +73,8 @@ def post_dataset(tx: PostDataset, ctx: Context) -> DatasetPosted:
         confirm_until_ms=Instant(ctx.time_ms + CONFIRM_DAYS * MS_PER_DAY),
         replaces=active,
     )
+    for older in list_replaced(tx.dataset, ctx)[REPLACED_MAX:]:
+        end_dataset(older, DatasetStatus.RETIRED, ModelStatus.RETIRED, ctx)
     others = tuple(one for one in study.datasets if one != active)
     ctx.state.studies[tx.study] = msgspec.structs.replace(study, datasets=(*others, tx.dataset))
 
@@ -85,10 +92,15 @@ def confirm_dataset(tx: ConfirmDataset, ctx: Context) -> DatasetConfirmed:
 
 
 def retire_dataset(tx: RetireDataset, ctx: Context) -> DatasetRetired:
-    """End a dataset and every model that learned from it."""
+    """End a dataset, those whose place it took, and every model that learned from one of them.
+
+    Whoever is in this one was in those, so a stale model learned from them too, and no dataset comes that
+    would leave them out.
+    """
     dataset = require_own_dataset(tx.dataset, ctx)
 
-    end_dataset(tx.dataset, DatasetStatus.RETIRED, ModelStatus.RETIRED, ctx)
+    for ending in (tx.dataset, *list_replaced(tx.dataset, ctx)):
+        end_dataset(ending, DatasetStatus.RETIRED, ModelStatus.RETIRED, ctx)
     study = ctx.state.studies[dataset.study]
     others = tuple(one for one in study.datasets if one != tx.dataset)
     ctx.state.studies[dataset.study] = msgspec.structs.replace(study, datasets=others)
@@ -107,6 +119,16 @@ def require_own_dataset(dataset_id: DatasetId, ctx: Context) -> Dataset:
 def find_active(study: Study, custodian: MemberId, ctx: Context) -> DatasetId | None:
     """Return a site's active dataset in a study, None where it has none."""
     return next((one for one in study.datasets if ctx.state.datasets[one].custodian == custodian), None)
+
+
+def list_replaced(dataset_id: DatasetId, ctx: Context) -> list[DatasetId]:
+    """List the replaced datasets whose place one took, each before the next, from the last one on."""
+    found: list[DatasetId] = []
+    older = ctx.state.datasets[dataset_id].replaces
+    while older is not None and ctx.state.datasets[older].status is DatasetStatus.REPLACED:
+        found.append(older)
+        older = ctx.state.datasets[older].replaces
+    return found
 
 
 def end_dataset(
