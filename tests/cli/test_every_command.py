@@ -116,12 +116,12 @@ PINNED: Final = {
     "wallet lift": "acts consent lifted",
     "wallet outbox": "called_off waiting",
     "wallet remove-device": "key",
-    "wallet restrict": "consent terms leaves_datasets_by",
+    "wallet restrict": "consent terms leaves_datasets_by is_row_used",
     "wallet send": "acts waiting",
     "wallet share": "custodian minutes recipient share",
     "wallet show": "consents identities",
     "wallet studies": "datasets",
-    "wallet withdraw": "consent leaves_datasets_by",
+    "wallet withdraw": "consent leaves_datasets_by is_row_used",
 }
 
 TOLD_ELSEWHERE: Final = {"network join"}

@@ -304,10 +304,22 @@ def test_who_leaves_is_told_until_when_runs_still_use_their_row(learned: Learnin
     assert (
         f"You have withdrawn your consent, and leave dataset {row['dataset']} together with others" in told
     )
-    assert f"by {until} at the latest" in told
+    assert f"by {until} at the latest; runs until then still use your row." in told
+    assert row["is_used"]
+    assert learned.heard["wallet withdraw"]["is_row_used"]
     assert said.endswith("; withdrawn since: 1")
     assert learned.moments["in it"]["datasets"][0]["leaves_by"] == ""
     assert [one["leaves_by"] for one in learned.heard["wallet studies"]["datasets"]] == ["", ""]
+
+
+def test_who_leaves_after_a_permit_ended_is_told_that_no_run_uses_their_row(learned: LearningStory) -> None:
+    left = learned.moments["left after the end"]
+    (row,) = left["datasets"]
+
+    assert (row["is_in"], row["status"], row["is_used"]) == (True, "active", False)
+    for told in (left["withdraw"], left["told"]):
+        assert f"by {row['leaves_by']} at the latest; no run uses your row any more" in told
+        assert "still use your row" not in told
 
 
 def test_who_narrows_is_told_that_they_leave_a_study_that_asks_for_it(learned: LearningStory) -> None:

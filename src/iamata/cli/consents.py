@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from iamata.cli.commands import verb
+from iamata.cli.memberships import spell_use
 from iamata.cli.options import (
     AtOption,
     ConsentOption,
@@ -37,7 +38,7 @@ from iamata.model.ids import ConsentId, MemberId
 from iamata.model.instants import Day, compute_day, format_day
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node import custodial, wallets
-from iamata.node.memberships import find_leaving_until
+from iamata.node.memberships import Departure, find_departure
 from iamata.node.outbox import Outcome, settle
 from iamata.node.places import Place
 from iamata.node.words import read_day
@@ -150,12 +151,11 @@ def restrict(
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.restrict(opened, wallet, consent=chosen, terms=terms)
-        until = find_leaving_day(opened, chosen)
+        departure = ask_departure(opened, chosen)
     said = f"Consent {chosen} is narrower from this moment on."
-    leaving = [spell_leaving(until, IN_A_DATASET_OF_IT)] if until else []
     show(
-        {"consent": chosen, "terms": words, "leaves_datasets_by": until},
-        [said, *leaving, *warn_of_haste(linked)],
+        {"consent": chosen, "terms": words} | describe_departure(departure),
+        [said, *spell_departure(departure, IN_A_DATASET_OF_IT), *warn_of_haste(linked)],
     )
 
 
@@ -218,29 +218,37 @@ def withdraw(
     with open_place(home, node, wallet) as opened:
         chosen = choose_consent(opened, wallet, consent)
         linked = wallets.withdraw(opened, wallet, consent=chosen)
-        until = find_leaving_day(opened, chosen)
+        departure = ask_departure(opened, chosen)
     said = f"Consent {chosen} is withdrawn: nobody is shown anything on it from now on."
     show(
-        {"consent": chosen, "leaves_datasets_by": until},
-        [said, *([spell_leaving(until, IN_A_DATASET)] if until else []), *warn_of_haste(linked)],
+        {"consent": chosen} | describe_departure(departure),
+        [said, *spell_departure(departure, IN_A_DATASET), *warn_of_haste(linked)],
     )
 
 
-def find_leaving_day(place: Place, consent: ConsentId) -> str:
-    """Find by which day a row is out of its custodian's datasets; nothing here undoes the decision."""
+def ask_departure(place: Place, consent: ConsentId) -> Departure | None:
+    """Find how a row leaves its custodian's datasets; nothing here undoes the decision."""
     try:
-        until_ms = find_leaving_until(place, consent)
+        return find_departure(place, consent)
     except Refused:
-        return ""
-    return "" if until_ms is None else format_day(compute_day(until_ms))
+        return None
 
 
-def spell_leaving(until: str, condition: str) -> str:
+def describe_departure(departure: Departure | None) -> dict[str, Any]:
+    """Describe by which day a row is out of its custodian's datasets, if in one."""
+    return {
+        "leaves_datasets_by": format_day(compute_day(departure.until_ms)) if departure else "",
+        "is_row_used": departure is not None and departure.is_used,
+    }
+
+
+def spell_departure(departure: Departure | None, condition: str) -> list[str]:
     """Say what becomes of a row that a study learns from, and on which condition."""
-    return (
-        f"{condition} (iamata wallet studies), you leave together with others, by {until} at the latest; "
-        "runs until then still use your row."
-    )
+    if departure is None:
+        return []
+    until = format_day(compute_day(departure.until_ms))
+    together = f"{condition} (iamata wallet studies), you leave together with others"
+    return [f"{together}, by {until} at the latest; {spell_use(is_used=departure.is_used)}"]
 
 
 def choose_consent(place: Place, wallet: Path, text: str | None) -> ConsentId:

@@ -59,6 +59,7 @@ def describe_membership(one: Membership) -> dict[str, Any]:
         "is_in": one.is_in,
         "leaves_by": format_day(compute_day(one.entry.confirm_until_ms)) if one.leaving else "",
         "leaves_because": str(one.leaving or ""),
+        "is_used": one.is_used,
         "is_proven": one.is_proven,
         "models": [{"model": name, "status": entry.status} for name, entry in one.models],
         "answers": list(one.answers),
@@ -74,8 +75,15 @@ def spell_leaving(row: dict[str, Any]) -> str:
     """Say why and when somebody is out of a dataset."""
     return (
         f"{BECAUSE[row['leaves_because']]} dataset {row['dataset']} together with others, "
-        f"by {row['leaves_by']} at the latest; runs until then still use your row."
+        f"by {row['leaves_by']} at the latest; {spell_use(is_used=row['is_used'])}"
     )
+
+
+def spell_use(*, is_used: bool) -> str:
+    """Say whether runs use the row of somebody who has not left a dataset yet."""
+    if is_used:
+        return "runs until then still use your row."
+    return "no run uses your row any more, for the study has no permit."
 
 
 def spell_dataset(row: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from iamata.ledger.entries import ConsentStatus, Dataset, DatasetStatus, Model, OwnerKind
+from iamata.ledger.entries import ConsentStatus, Dataset, DatasetStatus, Model, OwnerKind, StudyStatus
 from iamata.ledger.events import ConsentNarrowed, DatasetPosted
-from iamata.ledger.tables import CONSENTS, DATASETS
+from iamata.ledger.tables import CONSENTS, DATASETS, STUDIES
 from iamata.model.ids import Commitment, ConsentId, DatasetId, ModelId, PatientId
 from iamata.model.instants import Instant, compute_day
 from iamata.model.reasons import Reason, Refused
@@ -17,7 +17,7 @@ from iamata.node.places import Place
 from iamata.ports import LedgerView
 from iamata.stores.wallets import load_wallet
 from iamata.wire.desk import Desk
-from iamata.workflows.lineages import list_answered, list_learned, trace
+from iamata.workflows.lineages import is_expired, list_answered, list_learned, trace
 from iamata.workflows.memberships import check_membership, list_leaves
 
 
@@ -33,6 +33,15 @@ class Leaving(enum.StrEnum):
     """Since the dataset was posted: they leave if what is denied is of what the study asks for."""
 
 
+class Departure(msgspec.Struct, frozen=True):
+    """How somebody's row leaves the datasets that it may be in."""
+
+    until_ms: Instant
+    """By when at the latest."""
+    is_used: bool
+    """Whether runs may use it until then: without a permit none does."""
+
+
 class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset of a patient's custodian, whether the patient is in it, and what learned from it."""
 
@@ -41,6 +50,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     is_in: bool
     leaving: Leaving | None
     """Why they go with others, by `entry.confirm_until_ms` at the latest; None where they stay."""
+    is_used: bool
+    """Whether runs may use the dataset: it stands, and its study's permit does."""
     is_proven: bool
     """By proofs that were checked against the ledger. Without any consent there is nothing to ask for."""
     models: tuple[tuple[ModelId, Model], ...]
@@ -69,13 +80,14 @@ def list_memberships(place: Place, folder: Path) -> Iterator[Membership]:
                 entry=entry,
                 is_in=any(answers),
                 leaving=find_leaving(place, view, dataset, given) if is_standing else None,
+                is_used=is_used(place, view, entry),
                 is_proven=len(answers) == len(leaves) > 0,
                 models=tuple(list_learned(view, found, dataset)),
                 answers=tuple(list_answered(view, found, dataset)),
             )
 
 
-def find_leaving_until(place: Place, consent: ConsentId) -> Instant | None:
+def find_departure(place: Place, consent: ConsentId) -> Departure | None:
     """Find by when at the latest a consent's row leaves its custodian's datasets, if in one.
 
     Whether it is in one is not asked, for who has just decided waits for no answer of the custodian's.
@@ -85,8 +97,25 @@ def find_leaving_until(place: Place, consent: ConsentId) -> Instant | None:
     if entry is None:
         return None
     found = [DATASETS.find(view, name) for name in trace(place.engine).datasets]
-    standing = [one for one in found if one is not None and one.status is DatasetStatus.ACTIVE]
-    return max((one.confirm_until_ms for one in standing if one.custodian == entry.custodian), default=None)
+    standing = [
+        one
+        for one in found
+        if one is not None and one.status is DatasetStatus.ACTIVE and one.custodian == entry.custodian
+    ]
+    if not standing:
+        return None
+    return Departure(
+        until_ms=max(one.confirm_until_ms for one in standing),
+        is_used=any(is_used(place, view, one) for one in standing),
+    )
+
+
+def is_used(place: Place, view: LedgerView, dataset: Dataset) -> bool:
+    """Tell whether runs may use a dataset: it stands, and its study's permit does."""
+    study = STUDIES.find(view, dataset.study)
+    is_granted = study is not None and study.status is StudyStatus.GRANTED
+    is_over = study is not None and is_expired(study, at_ms=Instant(place.clock()))
+    return dataset.status is DatasetStatus.ACTIVE and is_granted and not is_over
 
 
 def find_leaving(

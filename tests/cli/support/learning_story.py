@@ -235,6 +235,11 @@ class LearningStory:
             *("study revoke", study, "--wallet", self.stage.wallet("east-reviewer")),
             *("--grounds", "The question is answered"),
         )
+        patient = ("--wallet", self.stage.patient_wallet("south", 0))
+        left = self.stage("wallet", "withdraw", *patient)
+        self.moments["left after the end"] = self.stage.ask("wallet", "studies", *patient)
+        self.moments["left after the end"]["told"] = self.stage("wallet", "studies", *patient).out
+        self.moments["left after the end"]["withdraw"] = left.out
         rosa = ("--wallet", self.stage.wallet("rosa"))
         self.refused["trained after the end"] = self.stage("study", "train", study, *rosa, "--json")
         self.ask("study show", study)
