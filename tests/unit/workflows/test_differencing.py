@@ -3,7 +3,8 @@
 The attacker has every model file and every ledger entry, and knows the method. A regression's file has
 count and mean of each column, so two files give the count and the sum of those who are in one only. With
 a single leaver that is the leaver's row; the rule is that there never is a single one. Another study
-over the same tables makes files that are subtracted as well.
+over the same tables makes files that are subtracted as well. A file of trees has the cuts at which they
+split, and what is in one of two files only is not where a leaver's value was.
 """
 
 import contextlib
@@ -14,9 +15,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from iamata.learning.estimators.growing import is_kept_back
+from iamata.learning.estimators.growing import Boosting, is_kept_back
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import decode_model, identify_model
+from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.programmes import Site, run
 from iamata.learning.protocols import MICRO, Private, Protocol, Trees, is_kept_out, learn, split_site
 from iamata.learning.schemas import Numeric, Outcome, Schema
@@ -26,7 +28,7 @@ from iamata.ledger.transactions.consents import WithdrawConsent
 from iamata.model.ids import ModelId, PatientId
 from iamata.model.instants import MS_PER_DAY
 from iamata.model.reasons import Reason, Refused
-from iamata.testing.learning import OWNER, SITES, StudyWorld, write_protocol
+from iamata.testing.learning import OWNER, SITES, StudyWorld, draw_rows, write_protocol
 from iamata.testing.offices import grant, write_terms
 from iamata.testing.world import Party
 from iamata.workflows import withdrawals
@@ -62,9 +64,17 @@ def fetch(world: StudyWorld, model: ModelId) -> bytes:
     return world.read_model(entry.content)
 
 
-def fit_pooled(world: StudyWorld, rows: PatientRows) -> bytes:
-    site = split_site(world.protocol, make_table(rows, world.protocol.schema), number=0)
-    return run(lambda: learn(world.protocol), [site]).model
+def fit_pooled(protocol: Protocol, rows: PatientRows) -> bytes:
+    site = split_site(protocol, make_table(rows, protocol.schema), number=0)
+    return run(lambda: learn(protocol), [site]).model
+
+
+def list_cuts(raw: bytes) -> set[float]:
+    """List at which numbers the trees of a model's file split."""
+    model = decode_model(raw, identify_model(raw))
+    assert isinstance(model, TreeModel)
+    splits = [node.split for tree in model.boosted.trees for node in tree.nodes]
+    return {split.cut for split in splits if split is not None and split.cut is not None}
 
 
 def list_released(protocol: Protocol, roll: Roll) -> list[set[str]]:
@@ -99,12 +109,33 @@ def test_without_the_rule_the_attack_finds_the_row_of_a_single_leaver() -> None:
     leaver = next(iter(everybody))
     others = {patient: rows for patient, rows in everybody.items() if patient != leaver}
 
-    found = read_sums(fit_pooled(world, everybody)) - read_sums(fit_pooled(world, others))
+    found = read_sums(fit_pooled(world.protocol, everybody)) - read_sums(fit_pooled(world.protocol, others))
 
     (row,) = everybody[leaver]
     marker, smokes = float(row["marker"] or 0), float(row["smokes"] == "yes")
     assert np.allclose(found[:2], [1.0, marker], atol=1e-6)
     assert np.isclose(found[2:], smokes, atol=1e-6).any()
+
+
+def test_files_of_trees_are_the_same_whatever_the_few_had_who_lie_by_themselves() -> None:
+    settings = Boosting(trees_max=20, bins_max=256, stops_early=False)
+    protocol = write_protocol(estimator=Trees(settings=settings))
+    # The second and third fell ill, like all who have no marker: the best cut is at the first one's.
+    rows = [{**row, "ill": int(at in (1, 2))} for at, row in enumerate(draw_rows(60, seed=3))]
+    without: list[Row] = [{"marker": None, "smokes": "no", "ill": 1}] * 180
+    pairs = set()
+    for values in ([3.6, 3.7, 4.9], [4.1, 4.4, 4.5], [3.1, 4.3, 4.999]):
+        few = [{**row, "marker": value} for row, value in zip(rows, values, strict=False)]
+        everybody: PatientRows = {
+            PatientId(f"patient-{at:03}"): [row] for at, row in enumerate([*few, *rows[3:], *without])
+        }
+        staying = dict(list(everybody.items())[10:])  # with the few, seven others leave
+
+        pairs.add((fit_pooled(protocol, everybody), fit_pooled(protocol, staying)))
+
+    ((before, after),) = pairs
+    assert before != after
+    assert list_cuts(before)
 
 
 def test_fewer_than_ten_who_leave_change_no_model_and_then_the_hospital_is_gone() -> None:

@@ -32,9 +32,11 @@ COUNTS: Final = ("rows", "patients", "yes", "kept_back", "kept_back_patients", "
 
 
 class Boosted(msgspec.Struct, frozen=True, kw_only=True):
-    """The trees, and the log-odds on which they build."""
+    """The trees, and the log-odds on which they build.
 
-    bins: tuple[Bins, ...]
+    Of the bins it has nothing but the cuts at which trees split, each of many patients on either side.
+    """
+
     offset: float
     trees: tuple[Tree, ...]
     rounds: int
@@ -55,7 +57,7 @@ def boost(schema: Schema, settings: Boosting) -> Programme[Boosted]:
             break
         stage = stage.add(grown.tree)
     best = _find_best(losses) if settings.stops_early else len(stage.trees)
-    return Boosted(bins=bins, offset=stage.offset, trees=stage.trees[:best], rounds=exchanges)
+    return Boosted(offset=stage.offset, trees=stage.trees[:best], rounds=exchanges)
 
 
 def compute_start(settings: Boosting, _given: Given, site: Site) -> Values:

@@ -83,8 +83,8 @@ def choose_split(bins: tuple[Bins, ...], histograms: list[Histogram], growth: Gr
     """Choose the split of a node with the largest gain, or None where none is worth it."""
     best: Choice | None = None
     for column, histogram in zip(bins, histograms, strict=True):
-        for order in _list_orders(column, histogram, growth):
-            found = _scan(column, histogram, order, growth)
+        for order, longest in _list_orders(column, histogram, growth):
+            found = _scan(column, histogram, order, growth, longest=longest)
             if found is not None and (best is None or found.gain > best.gain):
                 best = found
     return best
@@ -95,28 +95,34 @@ def compute_value(gradient: float, curvature: float, growth: Growth) -> float:
     return -gradient / (curvature + growth.l2)
 
 
-def _list_orders(column: Bins, histogram: Histogram, growth: Growth) -> list[list[int]]:
-    """List the orders of bins of which a first part may go left; the last bin of each never does."""
+def _list_orders(column: Bins, histogram: Histogram, growth: Growth) -> list[tuple[list[int], int]]:
+    """List the orders of bins of which a first part may go left, and of how many bins that is at most.
+
+    Categories that few have go right, and so do those few who lack a number: by their side a tree would
+    tell what happened to them.
+    """
+    known = histogram.patients >= compute_least(LEAF_PATIENTS_MIN)
     numbers = list(range(column.count - 1))
     missing = column.count - 1
     if isinstance(column, NumericBins):
-        is_missing_known = histogram.patients[missing] > 0
-        return [[*numbers, missing], [missing, *numbers]] if is_missing_known else [[*numbers, missing]]
+        orders = [[*numbers, missing], [missing, *numbers]] if known[missing] else [[*numbers, missing]]
+        return [(order, len(numbers)) for order in orders]
     # Fisher 1958: for two classes the best subset is a first part of the categories by their mean.
-    filled = np.flatnonzero(histogram.patients)
-    mean = histogram.gradient[filled] / (histogram.curvature[filled] + growth.l2)
-    return [filled[np.argsort(mean, kind="stable")].tolist()]
+    many = np.flatnonzero(known)
+    mean = histogram.gradient[many] / (histogram.curvature[many] + growth.l2)
+    order = [*many[np.argsort(mean, kind="stable")].tolist(), *np.flatnonzero(~known).tolist()]
+    return [(order, min(len(many), len(numbers)))]
 
 
-def _scan(column: Bins, histogram: Histogram, order: list[int], growth: Growth) -> Choice | None:
+def _scan(
+    column: Bins, histogram: Histogram, order: list[int], growth: Growth, *, longest: int
+) -> Choice | None:
     """Find the best place to cut an order of bins in two."""
     gradient, curvature, patients = (
         np.cumsum(one[order]) for one in (histogram.gradient, histogram.curvature, histogram.patients)
     )
-    if len(order) < 2:  # noqa: PLR2004  a cut needs two sides
-        return None
     first = 1 if isinstance(column, NumericBins) and order[0] == column.count - 1 else 0
-    left, weight, count = gradient[first:-1], curvature[first:-1], patients[first:-1]
+    left, weight, count = (one[first:longest] for one in (gradient, curvature, patients))
     total, all_weight = gradient[-1], curvature[-1]
     right = total - left
     gains = left * left / (weight + growth.l2) + right * right / (all_weight - weight + growth.l2)

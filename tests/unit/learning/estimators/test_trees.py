@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from iamata.learning.estimators.bins import NumericBins, choose_bins, encode_table
+from iamata.learning.estimators.bins import CELLS, NumericBins, choose_bins, encode_table
 from iamata.learning.estimators.families import LOGISTIC
 from iamata.learning.estimators.growing import is_kept_back
 from iamata.learning.estimators.tree import score_trees
@@ -32,10 +34,10 @@ def test_many_sites_grow_the_trees_of_one_split_for_split(
     make_table: MakeTable, cut: Cut, sizes: list[int]
 ) -> None:
     table = make_table(rows=1_200)
-    settings: dict[str, Any] = {"trees_max": 25, "bins_max": 16}
+    chosen: dict[str, Any] = {"trees_max": 25, "bins_max": 16}
 
-    pooled = GradientBoosting(**settings).fit(Tables([table]))
-    federated = GradientBoosting(**settings).fit(Tables(cut(table, sizes)))
+    pooled = GradientBoosting(**chosen).fit(Tables([table]))
+    federated = GradientBoosting(**chosen).fit(Tables(cut(table, sizes)))
 
     assert federated.model_ == pooled.model_
     assert count_nodes(pooled) > 100
@@ -45,7 +47,7 @@ def test_many_sites_grow_the_trees_of_one_split_for_split(
 def test_trees_are_those_of_scikit_learn_on_the_same_bins(make_table: MakeTable, missing: float) -> None:
     table = make_table(rows=2_000, missing=missing)
     ours = GradientBoosting(trees_max=10, bins_max=24, stops_early=False).fit(Tables([table]))
-    bins = ours.model_.boosted.bins
+    bins = run(lambda: choose_bins(table.schema, bins_max=24), [Site(table)])
     codes = np.column_stack(encode_table(table, bins)).astype(float)
     for place, column in enumerate(bins):
         codes[codes[:, place] == column.count - 1, place] = np.nan
@@ -76,16 +78,16 @@ def test_boosting_stops_when_those_kept_back_gain_no_more(make_table: MakeTable)
     table = make_table(rows=2_000)
     kept_back = np.array([is_kept_back(one) for one in table.patients])
     others = table.select(kept_back)
-    settings: dict[str, Any] = {"learning_rate": 0.3, "patience": 5}
+    chosen: dict[str, Any] = {"learning_rate": 0.3, "patience": 5}
 
-    boosted = GradientBoosting(trees_max=300, **settings).fit(Tables([table])).model_.boosted
+    boosted = GradientBoosting(trees_max=300, **chosen).fit(Tables([table])).model_.boosted
 
     count = len(boosted.trees)
     scores = [score_trees(others, boosted.offset, boosted.trees[:used]) for used in range(count + 1)]
     losses = [LOGISTIC.compute_loss(one, others.outcome).mean() for one in scores]
     assert 0.05 < kept_back.mean() < 0.15
     assert int(np.argmin(losses)) == count > 3
-    with_more = GradientBoosting(trees_max=count + 5, **settings).fit(Tables([table])).model_.boosted
+    with_more = GradientBoosting(trees_max=count + 5, **chosen).fit(Tables([table])).model_.boosted
     assert with_more.trees == boosted.trees
 
 
@@ -103,9 +105,9 @@ def test_of_those_kept_back_a_file_tells_when_trees_helped_no_more_and_nothing_e
         for one in (table, turned)
     )
 
-    assert set(msgspec.to_builtins(boosted)) == {"bins", "offset", "trees", "rounds"}
+    assert set(msgspec.to_builtins(boosted)) == {"offset", "trees", "rounds"}
     assert (len(boosted.trees), len(other.trees)) == (5, 0)
-    assert (other.bins, other.offset) == (boosted.bins, boosted.offset)
+    assert other.offset == boosted.offset
 
 
 def test_no_leaf_is_about_fewer_patients_than_the_study_allows(make_table: MakeTable) -> None:
@@ -146,6 +148,51 @@ def test_bins_are_about_equally_full_and_know_what_is_missing(make_table: MakeTa
         assert counts[-1] == np.isnan(table.columns[name]).sum()
         assert 6 <= len(counts) - 1 <= 8
         assert counts[:-1].max() < 1.8 * counts[:-1].mean()
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32), rows=st.integers(1, 400), spread=st.sampled_from([0.01, 1.0, 20.0, 300.0])
+)
+def test_ten_patients_lie_next_to_a_cut_on_either_side(seed: int, rows: int, spread: float) -> None:
+    chance = np.random.default_rng(seed)
+    x = np.where(chance.random(rows) < 0.1, np.nan, chance.normal(30, spread, rows).clip(0, 100))
+    table = build({"x": x.tolist(), "c": ["a"] * rows}, [0.0] * rows)
+    patients = np.array([str(one) for one in chance.integers(0, max(1, rows // 2), rows)])
+    table = Table(table.schema, table.columns, table.outcome, tuple(patients.tolist()))
+
+    numeric, _ = run(lambda: choose_bins(table.schema, bins_max=32), [Site(table)])
+
+    assert isinstance(numeric, NumericBins)
+    assert len(numeric.cuts) < 32
+    for cut in numeric.cuts:
+        place = round(cut / 100 * CELLS)
+        reach = (place & -place) / CELLS * 100  # to where the bounds were halved before
+        sides = (x >= cut - reach) & (x <= cut), (x > cut) & (x <= cut + reach)
+        assert min(len(set(patients[side])) for side in sides) >= 10
+
+
+def test_every_value_that_many_have_is_a_bin_and_what_few_have_joins_a_neighbour() -> None:
+    counts = {0: 200, 1: 90, 2: 40, 3: 12, 4: 6, 5: 3, 40: 1, 90: 1}
+    x = [float(value) for value, count in counts.items() for _ in range(count)]
+    table = build({"x": x, "c": ["a"] * len(x)}, [0.0] * len(x))
+
+    numeric, _ = run(lambda: choose_bins(table.schema, bins_max=32), [Site(table)])
+
+    assert np.bincount(numeric.encode(table.columns["x"])).tolist() == [200, 90, 40, 23]
+
+
+def test_a_category_that_few_have_goes_where_those_go_whom_nobody_knows() -> None:
+    c = ["a"] * 200 + ["b"] * 100 + ["c"] * 30 + ["d"] * 9
+    y = [float(number % 4 == 0) for number in range(200)] + [float(number % 4 > 0) for number in range(130)]
+
+    for outcome in (0.0, 1.0):
+        table = build({"x": [1.0] * len(c), "c": c}, [*y, *[outcome] * 9])
+        boosted = GradientBoosting(trees_max=5, stops_early=False).fit(Tables([table])).model_.boosted
+        splits = [node.split for tree in boosted.trees for node in tree.nodes if node.split]
+
+        assert len(splits) >= 5
+        assert not any("d" in split.categories for split in splits)
 
 
 def build(cells: dict[str, list[Any]], outcome: list[float]) -> Table:
