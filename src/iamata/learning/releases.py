@@ -27,8 +27,7 @@ SIDES: Final[Mapping[str, tuple[float | None, ...]]] = {"moments": (None,), "cla
 
 
 def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
-    """Run a fit without its rare categories, and refuse a result that would tell of few patients."""
-    seen: dict[str, Values] = {}
+    """Run a fit without its rare categories, and refuse one whose result would tell of few patients."""
     try:
         query = next(programme)
         while True:
@@ -37,29 +36,29 @@ def release(programme: Programme[Result], schema: Schema) -> Programme[Result]:
                 holders = read_holders(schema, sums["holders"])
                 yield from require_apart(schema, holders, float(sums["patients"][0]))
                 sums = _pass_over_few(sums, holders, schema)
-            seen.setdefault(query.name, sums)
+            for column, what, count in list_counts(query.name, sums, schema):
+                require(not is_few(count), Reason.TOO_FEW_PATIENTS, f"{column}: too few patients {what}")
             query = programme.send(sums)
     except StopIteration as end:
         result: Result = end.value
-        for column, what, count in list_counts(seen, schema):
-            require(not is_few(count), Reason.TOO_FEW_PATIENTS, f"{column}: too few patients {what}")
         return result
 
 
-def list_counts(seen: Mapping[str, Values], schema: Schema) -> Iterator[tuple[str, str, float]]:
-    """List the counts that a model gives away, by its fit's sums: column, what is counted, patients."""
-    if (moments := seen.get("moments")) is not None:
-        yield from _list_outcomes(schema, moments["outcomes"].tolist())
-        patients, holders = float(moments["patients"][0]), read_holders(schema, moments["holders"])
-        for column in schema.get_features():
-            for indicator in list_indicators(column, holders, patients):
-                yield column.name, _spell(column), indicator.least
-    if (classes := seen.get("classes")) is not None:
-        yield from _list_outcomes(schema, classes["outcomes"].tolist())
-        for counts in np.split(classes["holders"], len(SIDES["classes"])):
-            yield from _list_known(schema, read_holders(schema, counts))
-    if (start := seen.get("start")) is not None:
-        yield from _list_outcomes(schema, [float(start[one][0]) for one in ("without", "with")])
+def list_counts(query: str, sums: Values, schema: Schema) -> Iterator[tuple[str, str, float]]:
+    """List the counts that a model gives away by a query's sums: column, what is counted, patients."""
+    match query:
+        case "moments":
+            yield from _list_outcomes(schema, sums["outcomes"].tolist())
+            patients, holders = float(sums["patients"][0]), read_holders(schema, sums["holders"])
+            for column in schema.get_features():
+                for indicator in list_indicators(column, holders, patients):
+                    yield column.name, _spell(column), indicator.least
+        case "classes":
+            yield from _list_outcomes(schema, sums["outcomes"].tolist())
+            for counts in np.split(sums["holders"], len(SIDES["classes"])):
+                yield from _list_known(schema, read_holders(schema, counts))
+        case "start":
+            yield from _list_outcomes(schema, [float(sums[one][0]) for one in ("without", "with")])
 
 
 def _count_too(query: Query, schema: Schema) -> Query:

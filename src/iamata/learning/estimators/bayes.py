@@ -93,7 +93,7 @@ class NaiveBayes(Classifier, Parameters):
         self.smoothing = smoothing
 
     def fit(self, federation: Federation) -> Self:
-        """Count over all sites, or refuse one class and too few patients."""
+        """Count over all sites, or refuse one class, too few patients, and a number that hardly varies."""
         schema = federation.schema
         self.model_ = federation.run(lambda: fit_bayes(schema, smoothing=self.smoothing))
         return self
@@ -158,12 +158,14 @@ def _describe(column: Column, sums: tuple[Floats, Floats], smoothing: float) -> 
 
 
 def _compute_moments(column: Numeric, sums: list[float]) -> tuple[float, float]:
-    """Return mean and variance in the column's unit; refuse where nobody of a class has a value."""
+    """Return mean and variance in the column's unit; refuse where those of a class are all alike."""
     count, total, square = sums
     require(count > 0, Reason.COLUMN_CONSTANT, column.name)
     middle, half = get_range(column, None)
     mean = total / count
-    variance = max(SPREAD_MIN * SPREAD_MIN, square / count - mean * mean)
+    variance = square / count - mean * mean
+    what = f"{column.name} hardly varies among those of one outcome; narrow its bounds, or leave it out"
+    require(variance >= SPREAD_MIN * SPREAD_MIN, Reason.COLUMN_CONSTANT, what)
     return middle + half * mean, half * half * variance
 
 
