@@ -54,7 +54,8 @@ PINNED: Final = {
     "member leave": "member",
     "member list": "members",
     "member rotate-key": "key member",
-    "model apply": "contributions high inputs is_cut is_overdue link low model notice outcome status value",
+    "model apply": "contributions high inputs is_cut is_overdue link low model notice outcome status "
+    "unlearned value",
     "model list": "models",
     "model show": "card file is_overdue model run status study supersedes",
     "model verify": "card file holds is_overdue model run statements status study supersedes",

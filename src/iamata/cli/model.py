@@ -259,6 +259,7 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         "contributions": contributions,
         "link": prediction.link,
         "is_cut": prediction.is_cut,
+        "unlearned": prediction.unlearned,
         "inputs": answer.inputs,
         "notice": NOT_A_DEVICE,
     }
@@ -270,8 +271,7 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
     lines = [
         f"{outcome}: {prediction.value:.3f} (95 %: {prediction.low:.3f} to {prediction.high:.3f})",
         *spell_table(("column", "value", "makes it" if is_factor else "adds"), table),
-        *([CUT] if prediction.is_cut else []),
-        *([] if prediction.low <= prediction.value <= prediction.high else [BESIDE]),
+        *spell_reservations(answer),
     ]
     origin = answer.origin
     if origin is not None:
@@ -284,6 +284,18 @@ def show_answer(standing: dict[str, Any], answer: Answer) -> None:
         if origin.is_past:
             note("The days in which the outcome counts are over: ask again after the next index event.")
     warn_of_standing(standing)
+
+
+def spell_reservations(answer: Answer) -> list[str]:
+    """Say where what a model says of a patient is not quite what it seems."""
+    said = answer.prediction
+    unlearned = [
+        f"{name} is {spell_cell(answer.inputs.get(name))}: of that the model learned nothing; "
+        f"it takes it for {taken}."
+        for name, taken in said.unlearned.items()
+    ]
+    beside = [] if said.low <= said.value <= said.high else [BESIDE]
+    return [*unlearned, *([CUT] if said.is_cut else []), *beside]
 
 
 def warn_of_standing(standing: dict[str, Any]) -> None:

@@ -11,7 +11,10 @@ from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.model_files import Model
 from iamata.learning.estimators.tree_model import TreeModel
 from iamata.learning.protocols import Bayes, Estimator, Private, Questions, Regression, Trees
+from iamata.learning.tables import list_some
 
+COLUMNS_TOLD_MAX: Final = 10
+"""Of more columns a card does not name the categories that were not learned."""
 REGRESSIONS: Final[dict[FamilyName, str]] = {
     "linear": "linear regression",
     "logistic": "logistic regression",
@@ -68,6 +71,17 @@ def spell_patients(model: Model, estimator: Estimator, *, patients_max: int) -> 
     if isinstance(estimator, Private):
         return f"about {moments.patients:,}, a count with noise; {within}"
     return f"{moments.patients:,} trained it, with {moments.rows:,} rows; {within}"
+
+
+def spell_unlearned(model: Model) -> str:
+    """Say which categories a model learned nothing of, and what it takes them for; "" where of all."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for (column, category), taken in model.list_unlearned().items():
+        if category:
+            found.setdefault((column, taken), []).append(category)
+    told = [f"{column}: {list_some(names)} (taken for {taken})" for (column, taken), names in found.items()]
+    left = len(told) - COLUMNS_TOLD_MAX
+    return "; ".join(told[:COLUMNS_TOLD_MAX]) + (f"; and of {left} columns more" if left > 0 else "")
 
 
 def _spell_penalty(l2: float) -> str:

@@ -176,7 +176,7 @@ def _parse_categories(column: Categorical, cells: _Cells) -> Floats:
     values = [nothing if one is None else codes.get(one, truths.get(one.casefold())) for one in words]
     if column.outside == "refuse":
         is_known = np.array([value is not None for value in values], dtype=np.bool_)
-        known = _list_some(column.categories)
+        known = list_some(column.categories)
         cells.require_each(is_known, Reason.TABLE_CLASHES, f"none of its categories, {known}")
     return np.array([nothing if one is None else one for one in values], dtype=np.float64)
 
@@ -190,7 +190,8 @@ def _find_truths(codes: Mapping[str, float]) -> dict[str, float]:
     return {}
 
 
-def _list_some(categories: Sequence[str]) -> str:
+def list_some(categories: Sequence[str]) -> str:
+    """Spell a column's categories, or the first of many."""
     left = len(categories) - CATEGORIES_TOLD_MAX
     return ", ".join(categories[:CATEGORIES_TOLD_MAX]) + (f" and {left} more" if left > 0 else "")
 

@@ -53,7 +53,8 @@ class Fitted:
         """Return of each row what is expected, from where to where (95 %), and what each column adds.
 
         What columns add, they add to the linear predictor, which begins at `offset`. Where a count or a
-        number would lie beyond its public bounds, value and interval are cut to them.
+        number would lie beyond its public bounds, value and interval are cut to them. `unlearned` names the
+        columns that say what the model learned nothing of.
         """
         said = self.model_.explain(read_inputs(rows, self.model_.schema))
         numbers = {
@@ -63,14 +64,17 @@ class Fitted:
             f"adds_{column.name}": [one.contributions.get(column.name, 0.0) for one in said]
             for column in self.model_.schema.get_features()
         }
-        return pa.table({name: pa.array(cells, pa.float64()) for name, cells in (numbers | added).items()})
+        cells = {name: pa.array(cells, pa.float64()) for name, cells in (numbers | added).items()}
+        unlearned = pa.array([list(one.unlearned) for one in said], pa.list_(pa.string()))
+        return pa.table({**cells, "unlearned": unlearned})
 
     def list_coefficients(self) -> pa.Table:
         """Return a regression's intercept, and its coefficients, each within its 95 % interval.
 
         A coefficient is per standard deviation, of a number in its own unit; `mean` and `spread` are those
         by which its term was standardised. The intercept has none, and is where all terms are at their
-        means. Refused of trees and naive Bayes.
+        means. What few patients had, or nobody, was not learned: its spread is 0, and it has no interval.
+        Refused of trees and naive Bayes.
         """
         if not isinstance(self.model_, LinearModel):
             raise Refused(Reason.INPUT_INVALID, "only regressions have coefficients: explain")
@@ -78,9 +82,13 @@ class Fitted:
         coefficients, reaches = self.model_.coefficients.tolist(), self.model_.reaches.tolist()
         named = [(INTERCEPT, None, None), *map(_name, terms)]
         scaled = [(None, None), *((term.mean, term.spread) for term in terms)]
+        within = [
+            (None, None) if spread == 0 else (value - far, value + far)
+            for value, far, (_, spread) in zip(coefficients, reaches, scaled, strict=True)
+        ]
         rows = [
-            dict(zip(COEFFICIENTS.names, (*words, value, value - far, value + far, *scale), strict=True))
-            for words, value, far, scale in zip(named, coefficients, reaches, scaled, strict=True)
+            dict(zip(COEFFICIENTS.names, (*words, value, *interval, *scale), strict=True))
+            for words, value, interval, scale in zip(named, coefficients, within, scaled, strict=True)
         ]
         return pa.Table.from_pylist(rows, schema=COEFFICIENTS)
 

@@ -15,7 +15,13 @@ import msgspec
 
 from iamata.learning.estimators.model_files import decode_model, identify_model
 from iamata.learning.evaluation.kinds import AnyEvaluation
-from iamata.learning.methods import count_rounds, spell_method, spell_patients, spell_settings
+from iamata.learning.methods import (
+    count_rounds,
+    spell_method,
+    spell_patients,
+    spell_settings,
+    spell_unlearned,
+)
 from iamata.learning.protocols import MICRO, Private, Protocol
 from iamata.learning.worth import CURVES, draw_curves, list_metrics, write_worth
 from iamata.ledger.entries import Attestation, Dataset, Study
@@ -200,6 +206,8 @@ def _write_training(protocol: Protocol, file: bytes, lineage: Lineage) -> Iterat
     yield f"- Patients: {spell_patients(model, estimator, patients_max=patients_max)}"
     yield f"- Rounds: {count_rounds(model):,}, each a sum over {len(lineage.datasets)} sites"
     yield f"- Kept out of training: {protocol.kept_out_percent} patients in a hundred"
+    if unlearned := spell_unlearned(model):
+        yield f"- Categories that few had or nobody, and of which it learned nothing: {_join(unlearned)}"
     yield ""
 
 

@@ -74,6 +74,23 @@ def test_the_coefficients_of_a_number_are_in_its_unit_and_so_are_their_intervals
         assert one["coefficient"] - one["low"] == pytest.approx(reaches[place], rel=0.01)
 
 
+def test_what_a_regression_learned_nothing_of_has_no_interval() -> None:
+    tables = Tables([read_frame(make_frame(), NUMBER, patient="who")])
+    fitted = Fitted(ModelId(""), LinearRegression().fit(tables).model_)
+
+    unknown = fitted.explain(pa.table({"marker": [1.0, None], "smokes": ["yes", "yes"]}))
+    rows = {
+        row["term"]: (row["spread"], row["low"], row["high"])
+        for row in fitted.list_coefficients().to_pylist()
+    }
+
+    assert unknown.column("unlearned").to_pylist() == [[], ["marker"]]
+    assert rows["smokes is missing"] == rows["marker is missing"] == (0.0, None, None)
+    for term in ("marker", "smokes is yes", "(intercept)"):
+        _, low, high = rows[term]
+        assert low < high
+
+
 def test_a_model_without_coefficients_says_what_explains_it() -> None:
     frame = make_frame()
     bayes = NaiveBayes().fit(Tables([read_frame(frame, YES, patient="who")])).model_
@@ -84,7 +101,8 @@ def test_a_model_without_coefficients_says_what_explains_it() -> None:
     explained = fitted.explain(frame)
 
     assert "explain" in refused.value.detail
-    assert explained.column_names == ["value", "low", "high", "offset", "adds_marker", "adds_smokes"]
+    numbers = ["value", "low", "high", "offset", "adds_marker", "adds_smokes"]
+    assert explained.column_names == [*numbers, "unlearned"]
     assert explained.column("value").to_pylist() == fitted.predict_proba(frame)[:, 1].tolist()
 
 

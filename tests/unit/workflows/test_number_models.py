@@ -22,7 +22,7 @@ from iamata.learning.evaluation.numbers import NumberEvaluation, evaluate_number
 from iamata.learning.evaluation.subgroups import ByCategory, list_sites
 from iamata.learning.programmes import Site, run
 from iamata.learning.protocols import Regression, is_kept_out, learn, name_document, split_site
-from iamata.learning.schemas import Outcome, Schema
+from iamata.learning.schemas import Categorical, Outcome, Schema
 from iamata.learning.tables import Table
 from iamata.learning.worth import NOT_SHOWN
 from iamata.ledger.entries import Attestation, Model, Role
@@ -43,6 +43,8 @@ KINDS: Final[dict[str, tuple[FamilyName, Outcome]]] = {
     "number": ("linear", Outcome(name="stay", kind="number", low=-40.0, high=70.0)),
     "count": ("poisson", Outcome(name="stay", kind="count", low=1.0, high=100.0)),
 }
+SMOKES: Final = Categorical(name="smokes", categories=("no", "yes", "a pipe"))
+"""Nobody smokes a pipe."""
 NEAR: Final = 1e-6
 SMALL: Final = SITES[-1]
 """Where fewer than ten of those who are kept out have stayed."""
@@ -57,7 +59,7 @@ class Learned:
         smokers = ByCategory(column="smokes", category="yes")
         self.world = StudyWorld(
             protocol=write_protocol(
-                schema=Schema(columns=SCHEMA.columns, outcome=outcome),
+                schema=Schema(columns=(SCHEMA.columns[0], SMOKES), outcome=outcome),
                 estimator=Regression(settings=Settings(family=family)),
                 holdout_percent=40,
                 evaluation=Plan(cells=256, groups=(smokers, *list_sites(len(SITES))), calibration_groups=3),
@@ -294,6 +296,29 @@ def test_a_doctor_is_told_the_value_in_its_unit_and_what_each_column_adds(
         assert said.value == pytest.approx(math.exp(added))
         assert said.value == pytest.approx(math.exp(1.8), abs=2.0)
         assert f"{math.exp(marker):.3f} times" in shown
+
+
+def test_a_doctor_is_told_of_what_the_model_learned_nothing(
+    learned: Learned, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known, unknown = (ask(learned, {"marker": 0.5, "smokes": one}) for one in ("no", "a pipe"))
+    missing = ask(learned, {"marker": None, "smokes": None})
+
+    show_answer({"model": learned.model, "status": "current", "is_overdue": False}, unknown)
+
+    assert known.prediction.unlearned == {}
+    assert unknown.prediction.unlearned == {"smokes": "no"}
+    assert unknown.prediction.value == known.prediction.value
+    assert missing.prediction.unlearned["smokes"] == "no"
+    assert missing.prediction.unlearned["marker"].startswith("the mean, ")
+    assert (
+        "smokes is a pipe: of that the model learned nothing; it takes it for no."
+        in capsys.readouterr().out
+    )
+    nothing = (
+        "Categories that few had or nobody, and of which it learned nothing: smokes: a pipe (taken for no)"
+    )
+    assert nothing in learned.card.decode()
 
 
 @pytest.mark.parametrize("marker", [-5.0, 5.0])

@@ -14,6 +14,7 @@ from iamata.learning.estimators.design import PATIENTS_MIN, SPREAD_MIN, get_rang
 from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.parameters import Parameters
 from iamata.learning.estimators.predictions import Prediction
+from iamata.learning.estimators.unlearned import Unlearned, find_unlearned
 from iamata.learning.federations import Federation
 from iamata.learning.programmes import (
     Given,
@@ -30,6 +31,7 @@ from iamata.learning.tables import ROWS_MAX, Floats, Table
 from iamata.model.reasons import Reason, require
 
 BITS: Final = choose_bits(ROWS_MAX)
+NOBODYS: Final = "a category that nobody has"
 
 
 class Normal(msgspec.Struct, frozen=True, kw_only=True, tag="normal"):
@@ -45,6 +47,8 @@ class Multinomial(msgspec.Struct, frozen=True, kw_only=True, tag="multinomial"):
 
     column: str
     rates: tuple[tuple[float, ...], tuple[float, ...]]
+    unlearned: tuple[str, ...]
+    """Categories that nobody has; their rates are of smoothing alone."""
 
 
 class BayesModel(msgspec.Struct, frozen=True, kw_only=True, tag="bayes"):
@@ -62,6 +66,7 @@ class BayesModel(msgspec.Struct, frozen=True, kw_only=True, tag="bayes"):
     def explain(self, table: Table) -> list[Prediction]:
         """Return for each row the probability and what each column adds; a baseline gives no interval."""
         weights = self._weigh(table)
+        unlearned = find_unlearned(table, self.list_unlearned())
         return [
             Prediction(
                 value=value,
@@ -69,9 +74,19 @@ class BayesModel(msgspec.Struct, frozen=True, kw_only=True, tag="bayes"):
                 high=1.0,
                 offset=self._get_offset(),
                 contributions={column: float(added[row]) for column, added in weights.items()},
+                unlearned=unlearned[row],
             )
             for row, value in enumerate(self.predict(table).tolist())
         ]
+
+    def list_unlearned(self) -> Unlearned:
+        """List the categories that nobody in training had; what is missing says nothing anyway."""
+        return {
+            (one.column, category): NOBODYS
+            for one in self.columns
+            if isinstance(one, Multinomial)
+            for category in one.unlearned
+        }
 
     def _get_offset(self) -> float:
         return float(np.log(self.rates[1]) - np.log(self.rates[0]))
@@ -154,7 +169,9 @@ def _describe(column: Column, sums: tuple[Floats, Floats], smoothing: float) -> 
         )
     smoothed = [one + smoothing for one in sums]
     rates = [tuple((one / float(np.cumsum(one)[-1])).tolist()) for one in smoothed]
-    return Multinomial(column=column.name, rates=(rates[0], rates[1]))
+    nobodys = np.flatnonzero(sums[0] + sums[1] == 0)
+    unlearned = tuple(column.categories[place] for place in nobodys.tolist())
+    return Multinomial(column=column.name, rates=(rates[0], rates[1]), unlearned=unlearned)
 
 
 def _compute_moments(column: Numeric, sums: list[float]) -> tuple[float, float]:

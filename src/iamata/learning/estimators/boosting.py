@@ -16,8 +16,9 @@ import numpy as np
 from iamata.learning.estimators.bins import Bins, choose_bins
 from iamata.learning.estimators.design import PATIENTS_MIN
 from iamata.learning.estimators.growing import Boosting, Stage, grow, split_off
+from iamata.learning.estimators.splitting import LEAF_PATIENTS_MIN
 from iamata.learning.estimators.tree import Tree
-from iamata.learning.holders import count_outcomes
+from iamata.learning.holders import count_holders, count_outcomes, list_kinds, read_holders
 from iamata.learning.programmes import Given, Part, Programme, Query, Site, Values
 from iamata.learning.schemas import Schema
 from iamata.model.reasons import Reason, require
@@ -38,6 +39,8 @@ class Boosted(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     offset: float
+    unlearned: tuple[tuple[str, str], ...]
+    """Column and category, "" where a value is missing, of which no split knows: few had it, or nobody."""
     trees: tuple[Tree, ...]
     rounds: int
 
@@ -46,7 +49,7 @@ def boost(schema: Schema, settings: Boosting) -> Programme[Boosted]:
     """Grow trees over all sites until they no longer help the patients kept back."""
     require(schema.outcome.kind == "binary", Reason.SCHEMA_INVALID, "kind of the outcome")
     bins = yield from choose_bins(schema, bins_max=settings.bins_max)
-    stage = yield from _start(settings, bins)
+    stage, unlearned = yield from _start(settings, schema, bins)
     losses: list[float] = []
     exchanges = 2
     while len(stage.trees) < settings.trees_max or settings.stops_early:
@@ -57,11 +60,11 @@ def boost(schema: Schema, settings: Boosting) -> Programme[Boosted]:
             break
         stage = stage.add(grown.tree)
     best = _find_best(losses) if settings.stops_early else len(stage.trees)
-    return Boosted(offset=stage.offset, trees=stage.trees[:best], rounds=exchanges)
+    return Boosted(offset=stage.offset, unlearned=unlearned, trees=stage.trees[:best], rounds=exchanges)
 
 
 def compute_start(settings: Boosting, _given: Given, site: Site) -> Values:
-    """Count rows, patients and yeses of a site, and the rows and patients that are kept back."""
+    """Count a site's rows, patients and yeses, those with each kind of row, and who is kept back."""
     kept_back = split_off(site, settings)
     learning, others = site.table.select(~kept_back), site.table.select(kept_back)
     counts = (
@@ -72,11 +75,16 @@ def compute_start(settings: Boosting, _given: Given, site: Site) -> Values:
         others.count_patients(),
         *count_outcomes(learning),
     )
-    return dict(zip(COUNTS, (np.array([one]) for one in counts), strict=True))
+    named = dict(zip(COUNTS, (np.array([one]) for one in counts), strict=True))
+    return {**named, "holders": count_holders(learning)}
 
 
-def _start(settings: Boosting, bins: tuple[Bins, ...]) -> Programme[Stage]:
-    parts = tuple(Part(name, 1) for name in COUNTS)
+def _start(
+    settings: Boosting, schema: Schema, bins: tuple[Bins, ...]
+) -> Programme[tuple[Stage, tuple[tuple[str, str], ...]]]:
+    """Return where boosting starts, and the categories and lacks of a value that few have, or nobody."""
+    width = sum(len(list_kinds(column)) for column in schema.get_features())
+    parts = (*(Part(name, 1) for name in COUNTS), Part("holders", width))
     given = {"settings": msgspec.to_builtins(settings)}
     sums = yield Query("start", parts, partial(compute_start, settings), given)
     rows, patients, yes, kept_back, others, *_ = (float(sums[name][0]) for name in COUNTS)
@@ -85,7 +93,13 @@ def _start(settings: Boosting, bins: tuple[Bins, ...]) -> Programme[Stage]:
     is_enough = not settings.stops_early or others >= PATIENTS_MIN
     require(is_enough, Reason.TOO_FEW_PATIENTS, "kept back to stop by; without stops_early nobody is")
     offset = round(math.log(yes / (rows - yes)) * 2**OFFSET_BITS) / 2**OFFSET_BITS
-    return Stage(settings=settings, bins=bins, offset=offset, rows=rows, kept_back=kept_back)
+    holders = read_holders(schema, sums["holders"])
+    unlearned = tuple(
+        (column, kind)
+        for (column, kind), count in holders.items()
+        if kind is not None and count < LEAF_PATIENTS_MIN
+    )
+    return Stage(settings=settings, bins=bins, offset=offset, rows=rows, kept_back=kept_back), unlearned
 
 
 def _find_best(losses: list[float]) -> int:

@@ -10,6 +10,7 @@ from iamata.learning.estimators.families import FAMILIES
 from iamata.learning.estimators.newton import LinearFit, get_outcome_range
 from iamata.learning.estimators.predictions import Prediction, cut_forecasts
 from iamata.learning.estimators.products import weigh
+from iamata.learning.estimators.unlearned import Unlearned, find_unlearned
 from iamata.learning.programmes import Site
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
@@ -60,6 +61,7 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
         whole = [self._to_outcome(one) for one in (predictor, predictor - reach, predictor + reach)]
         columns = [self._cut(one) for one in whole]
         offset, added = float(self.coefficients[0]), matrix * self.coefficients
+        unlearned = find_unlearned(table, self.list_unlearned())
         return [
             Prediction(
                 value=value,
@@ -69,11 +71,26 @@ class LinearModel(msgspec.Struct, frozen=True, kw_only=True, tag="linear"):
                 contributions=self._gather(row),
                 link=FAMILIES[self.fit.family].link,
                 is_cut=value != uncut,
+                unlearned=taken,
             )
-            for value, low, high, uncut, row in zip(
-                *(one.tolist() for one in columns), whole[0].tolist(), added.tolist(), strict=True
+            for value, low, high, uncut, row, taken in zip(
+                *(one.tolist() for one in columns),
+                whole[0].tolist(),
+                added.tolist(),
+                unlearned,
+                strict=True,
             )
         ]
+
+    def list_unlearned(self) -> Unlearned:
+        """List the categories, and the lacks of a value, that few in training had, or nobody."""
+        terms = self.fit.moments.terms
+        means = {term.column: f"the mean, {term.mean:g}" for term in terms if term.category is None}
+        return {
+            (one.column, one.category): means.get(one.column) or self.schema.list_categories(one.column)[0]
+            for one in terms
+            if one.category is not None and one.spread == 0
+        }
 
     def _build(self, table: Table) -> Floats:
         require(

@@ -72,7 +72,9 @@ def _is_sound(model: Model) -> bool:
             return _is_bayes_sound(model)
         case TreeModel():
             trees = model.boosted.trees
-            return len(trees) <= TREES_MAX and all(_is_tree_sound(model.schema, one) for one in trees)
+            is_known = all(_is_kind_sound(model.schema, *one) for one in model.boosted.unlearned)
+            is_sound = all(_is_tree_sound(model.schema, one) for one in trees)
+            return len(trees) <= TREES_MAX and is_known and is_sound
 
 
 def _is_linear_sound(model: LinearModel) -> bool:
@@ -99,7 +101,8 @@ def _is_likelihood_sound(schema: Schema, one: Normal | Multinomial) -> bool:
     categories = schema.list_categories(one.column)
     if isinstance(one, Normal):
         return not categories and min(one.variances) > 0
-    return all(len(side) == len(categories) > 0 and min(side) > 0 for side in one.rates)
+    is_known = all(category in categories for category in one.unlearned)
+    return is_known and all(len(side) == len(categories) > 0 and min(side) > 0 for side in one.rates)
 
 
 def _is_tree_sound(schema: Schema, tree: Tree) -> bool:
@@ -116,6 +119,10 @@ def _is_split_sound(schema: Schema, split: Split, number: int, size: int) -> boo
     categories = schema.list_categories(split.column)
     is_fit = (split.cut is None) == bool(categories) and all(one in categories for one in split.categories)
     return is_fit and number < split.left < size and number < split.right < size
+
+
+def _is_kind_sound(schema: Schema, column: str, category: str) -> bool:
+    return _has_column(schema, column) and category in (*schema.list_categories(column), "")
 
 
 def _has_column(schema: Schema, name: str) -> bool:

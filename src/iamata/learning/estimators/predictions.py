@@ -27,6 +27,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     link: Link = "log-odds"
     is_cut: bool = False
     """The value is the bound of what the outcome can be: what columns add goes beyond it."""
+    unlearned: dict[str, str] = {}
+    """The columns that say what the model learned nothing of, and what each is taken for, in words."""
 
 
 def cut_forecasts(outcome: Outcome, forecasts: Floats) -> Floats:

@@ -1,5 +1,7 @@
 """What boosted trees say of a row: a probability, what happened to rows like it, and what it rests on."""
 
+from typing import Final
+
 import msgspec
 import numpy as np
 
@@ -7,10 +9,14 @@ from iamata.learning.estimators.boosting import Boosted
 from iamata.learning.estimators.families import expit
 from iamata.learning.estimators.predictions import Prediction
 from iamata.learning.estimators.tree import score_trees
+from iamata.learning.estimators.unlearned import Unlearned, find_unlearned
 from iamata.learning.evaluation.calibration import Calibration
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import Floats, Table
 from iamata.model.reasons import Reason, require
+
+OTHERS: Final = "a category that no split names"
+HIGHEST: Final = "a number above every cut"
 
 
 class TreeModel(msgspec.Struct, frozen=True, kw_only=True, tag="trees"):
@@ -37,8 +43,21 @@ class TreeModel(msgspec.Struct, frozen=True, kw_only=True, tag="trees"):
         for tree in self.boosted.trees:
             for column, values in tree.attribute(table).items():
                 added[column] = added.get(column, np.zeros(len(table))) + values
-        rows = zip(expit(scores).tolist(), scores.tolist(), range(len(table)), strict=True)
-        return [self._describe(value, score, offset, _pick(added, row)) for value, score, row in rows]
+        unlearned = find_unlearned(table, self.list_unlearned())
+        rows = zip(expit(scores).tolist(), scores.tolist(), unlearned, range(len(table)), strict=True)
+        return [
+            msgspec.structs.replace(
+                self._describe(value, score, offset, _pick(added, row)), unlearned=taken
+            )
+            for value, score, taken, row in rows
+        ]
+
+    def list_unlearned(self) -> Unlearned:
+        """List the categories, and the lacks of a value, that few in training had, or nobody."""
+        return {
+            (column, kind): OTHERS if self.schema.list_categories(column) else HIGHEST
+            for column, kind in self.boosted.unlearned
+        }
 
     def _score(self, table: Table) -> Floats:
         require(

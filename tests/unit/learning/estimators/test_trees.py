@@ -105,9 +105,9 @@ def test_of_those_kept_back_a_file_tells_when_trees_helped_no_more_and_nothing_e
         for one in (table, turned)
     )
 
-    assert set(msgspec.to_builtins(boosted)) == {"offset", "trees", "rounds"}
+    assert set(msgspec.to_builtins(boosted)) == {"offset", "unlearned", "trees", "rounds"}
     assert (len(boosted.trees), len(other.trees)) == (5, 0)
-    assert other.offset == boosted.offset
+    assert (other.offset, other.unlearned) == (boosted.offset, boosted.unlearned)
 
 
 def test_no_leaf_is_about_fewer_patients_than_the_study_allows(make_table: MakeTable) -> None:
