@@ -71,6 +71,7 @@ def test_a_table_is_read_by_name_and_strangers_in_it_are_counted(learned: Learni
         ("asked at a site twice", 2, "INPUT_INVALID", "named twice"),
         ("asked for ancestry by its uses", 3, "PURPOSE_NOT_PERMITTED", "research on health"),
         ("asked for what is no use", 3, "PURPOSE_NOT_PERMITTED", "DUO:0000001"),
+        ("asked for what no consent names", 3, "PURPOSE_NOT_PERMITTED", "no consent can name «statistics»"),
         ("without a column", 2, "TABLE_CLASHES", "no column ill"),
         ("with a column twice", 2, "TABLE_CLASHES", "two columns marker"),
         ("beyond the bounds", 2, "VALUE_OUT_OF_BOUNDS", f"{BEYOND} (lines 3, 4, 5, 6, 7 and 16 more)"),
@@ -338,7 +339,7 @@ def test_a_patient_sees_by_proof_that_they_were_in_and_are_out(learned: Learning
     (before,) = learned.moments["in it"]["datasets"]
     old, new = learned.heard["wallet studies"]["datasets"]
 
-    assert (before["is_in"], before["status"]) == (True, "active")
+    assert (before["is_in"], before["status"], before["purpose"]) == (True, "active", "research")
     assert (old["is_in"], old["status"]) == (True, "replaced")
     assert (new["is_in"], new["status"]) == (False, "active")
     assert old["is_proven"]

@@ -90,7 +90,7 @@ def refuse(act: Callable[[], object]) -> Refused:
 @pytest.fixture(scope="module")
 def researched(tmp_path_factory: pytest.TempPathFactory) -> Researched:
     """Tell it once, of few patients."""
-    stage = set_study_stage(tmp_path_factory.mktemp("researched"), dict.fromkeys(HOSPITALS, 32))
+    stage = set_study_stage(tmp_path_factory.mktemp("researched"), dict.fromkeys(HOSPITALS, 44))
     return Researched(stage)
 
 

@@ -12,7 +12,7 @@ from iamata.ledger.entries import DatasetStatus
 from iamata.model.instants import compute_day, format_day
 from iamata.node.memberships import Leaving, Membership, list_memberships
 
-HEADER: tuple[str, ...] = ("study", "custodian", "dataset", "you are", "what came of it")
+HEADER: tuple[str, ...] = ("study", "for", "custodian", "dataset", "you are", "what came of it")
 
 BECAUSE: dict[str, str] = {
     Leaving.WITHDRAWN: "You have withdrawn your consent, and leave",
@@ -34,7 +34,10 @@ def list_studies(*, home: PlaceOption = None, node: NodeOption = None, wallet: W
         found = list(list_memberships(place, wallet))
     rows = [describe_membership(one) for one in found]
     table = [
-        (row["study"], row["custodian"], row["dataset"], spell_dataset(row), spell_models(row))
+        (
+            *(row["study"], row["purpose"], row["custodian"], row["dataset"]),
+            *(spell_dataset(row), spell_models(row)),
+        )
         for row in rows
     ]
     show(
@@ -53,6 +56,7 @@ def describe_membership(one: Membership) -> dict[str, Any]:
     """Describe whether somebody is in a dataset."""
     return {
         "study": one.entry.study,
+        "purpose": one.purpose,
         "custodian": one.entry.custodian,
         "dataset": one.dataset,
         "status": one.entry.status,

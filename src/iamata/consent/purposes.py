@@ -8,6 +8,9 @@ from typing import Final
 
 TREATMENT: Final = "TREAT"
 RESEARCH: Final = "HRESCH"
+TEACHING: Final = "TRAIN"
+QUALITY: Final = "HQUALIMP"
+PUBLIC_HEALTH: Final = "PUBHLTH"
 EMERGENCIES: Final = ("ETREAT", "BTG")
 
 _BROADER: Final = {
@@ -18,12 +21,12 @@ _BROADER: Final = {
     **dict.fromkeys(
         ("DONAT", "FRAUD", "GOV", "HACCRED", "HCOMPL", "HDECD", "HDIRECT", "HLEGAL"), "HOPERAT"
     ),
-    **dict.fromkeys(("HOUTCOMS", "HPRGRP", "HQUALIMP", "HSYSADMIN", "MEMADMIN", "PATADMIN"), "HOPERAT"),
-    **dict.fromkeys(("PATSFTY", "PERFMSR", "RECORDMGT", "TRAIN"), "HOPERAT"),
+    **dict.fromkeys(("HOUTCOMS", "HPRGRP", QUALITY, "HSYSADMIN", "MEMADMIN", "PATADMIN"), "HOPERAT"),
+    **dict.fromkeys(("PATSFTY", "PERFMSR", "RECORDMGT", TEACHING), "HOPERAT"),
     **dict.fromkeys(("BIORCH", "CLINTRCH", "DSRCH", "POARCH", "TRANSRCH"), RESEARCH),
     **dict.fromkeys(("CLINTRCHNPC", "CLINTRCHPC", "PRECLINTRCH"), "CLINTRCH"),
     **dict.fromkeys(("FAMRQT", "PWATRNY", "SUPNWK"), "PATRQT"),
-    **dict.fromkeys(("DISASTER", "THREAT"), "PUBHLTH"),
+    **dict.fromkeys(("DISASTER", "THREAT"), PUBLIC_HEALTH),
 }
 
 PLAIN_WORDS: Final = {
@@ -32,14 +35,15 @@ PLAIN_WORDS: Final = {
     "BTG": "a declared emergency (breaking the glass)",
     "HPAYMT": "payment",
     "HOPERAT": "running the health service",
-    "HQUALIMP": "improving quality",
+    QUALITY: "improving quality",
+    TEACHING: "training and education",
     "HLEGAL": "legal purposes",
     RESEARCH: "research",
     "CLINTRCH": "clinical trials",
     "PATRQT": "the patient's own request",
     "FAMRQT": "the family's request",
     "PWATRNY": "a request by power of attorney",
-    "PUBHLTH": "public health",
+    PUBLIC_HEALTH: "public health",
     "HMARKT": "marketing",
     "COVERAGE": "checking insurance cover",
 }

@@ -17,8 +17,9 @@ from iamata.node.places import Place
 from iamata.ports import LedgerView
 from iamata.stores.wallets import load_wallet
 from iamata.wire.desk import Desk
-from iamata.workflows.lineages import is_expired, list_answered, list_learned, trace
+from iamata.workflows.lineages import get_study, is_expired, list_answered, list_learned, trace
 from iamata.workflows.memberships import check_membership, list_leaves
+from iamata.workflows.study_purposes import spell_purpose
 
 
 class Leaving(enum.StrEnum):
@@ -47,6 +48,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
     dataset: DatasetId
     entry: Dataset
+    purpose: str
+    """What its study is for, in a patient's words."""
     is_in: bool
     leaving: Leaving | None
     """Why they go with others, by `entry.confirm_until_ms` at the latest; None where they stay."""
@@ -78,6 +81,7 @@ def list_memberships(place: Place, folder: Path) -> Iterator[Membership]:
             yield Membership(
                 dataset=dataset,
                 entry=entry,
+                purpose=spell_purpose(get_study(view, study)),
                 is_in=any(answers),
                 leaving=find_leaving(place, view, dataset, given) if is_standing else None,
                 is_used=is_used(place, view, entry),

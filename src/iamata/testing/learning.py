@@ -169,6 +169,12 @@ class StudyWorld:
             consents.accept_restriction(self.offices[site], PatientId(one.id), salted)
         return [PatientId(one.id) for one in restricting]
 
+    def agree_anew(self, site: MemberId, patient: Party, purpose: str) -> None:
+        """Let a patient put the consent to another purpose in the place of the one on file."""
+        terms = write_terms(self.world, recipients=(f"member:{OWNER}",), purposes=(purpose,))
+        before = self.consents[patient.id]
+        self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms, replaces=before)
+
     def build(
         self, site: MemberId, conditions: Conditions = HEALTH, *, study: StudyId | None = None
     ) -> DatasetId:
@@ -226,12 +232,19 @@ class StudyWorld:
             self.rows[site][patient.id] = [row]
             self.consents[patient.id] = grant(self.world, self.offices[site], patient, terms)
 
-    def permit(self, protocol: Protocol, *, budget_micro: int = 0, days: int = 365) -> StudyId:
+    def permit(
+        self,
+        protocol: Protocol,
+        *,
+        purpose: EhdsPurpose = EhdsPurpose.RESEARCH,
+        budget_micro: int = 0,
+        days: int = 365,
+    ) -> StudyId:
         """Let a study be proposed, and reviewers grant it."""
         document = msgspec.json.encode(protocol)
         proposal = studies.Proposal(
             uses=("DUO:0000006",),
-            purpose=EhdsPurpose.RESEARCH,
+            purpose=purpose,
             sites=SITES,
             until_day=Day(self.world.today + days),
             budget_micro=budget_micro,

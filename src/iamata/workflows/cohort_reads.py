@@ -14,8 +14,6 @@ import msgspec
 from iamata.consent.data_use import Conditions
 from iamata.consent.decide import decide
 from iamata.consent.permits import Permit
-from iamata.consent.purposes import RESEARCH
-from iamata.consent.requests import Request
 from iamata.fhir.views.compiling import CompiledView
 from iamata.learning.cohort_rows import make_row
 from iamata.learning.protocols import Protocol
@@ -37,6 +35,7 @@ from iamata.workflows.deciding import list_living, write_read
 from iamata.workflows.frozen_tables import Row
 from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
+from iamata.workflows.study_purposes import find_request, require_code
 
 PATIENTS_TOGETHER: Final = 64
 """Patients who are decided about on one view of the ledger, and journalled in one durable step."""
@@ -126,11 +125,11 @@ def _decide(office: Office, view: LedgerView, asked: Asked, patient: PatientId) 
     day = compute_day(at_ms)
     policy = read_policy(view, office.custody, patient, owner, day=day)
     agreed = decide_taking_part(policy, asked.study, asked.protocol, at_ms=at_ms)
-    if agreed is None:
+    request = find_request(asked.study)
+    if agreed is None or request is None:
         return None
     found = find_records(office.custody, patient, asked.views, asked.protocol.labels)
     listed = [one.listed for one in found]
-    request = Request(recipients=(f"member:{asked.study.owner}",), purpose=RESEARCH)
     shared = read_shared_policies(view, office.custody, listed, day=day)
     decision = decide(policy, request, [one.facts for one in listed], at_ms=at_ms, shared=shared)
     permits = [one for one in decision.permits if one.consent == agreed.consent]
@@ -147,7 +146,7 @@ def _write_entries(
     for one in (permit, *list_living(office, view, permit.others)):
         details = ReadDetails(
             person=study.researcher,
-            purpose=RESEARCH,
+            purpose=require_code(study.purpose),
             basis=f"consent/{one.consent}" if one.consent is not None else f"policy/{one.policy}",
             records=(*one.records, *asked.reasons),
             recipient=study.owner,

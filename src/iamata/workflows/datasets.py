@@ -11,8 +11,7 @@ import msgspec
 from iamata.consent.data_use import Conditions, check_uses, require_use
 from iamata.consent.decide import decide, list_narrowing
 from iamata.consent.policy import Policy
-from iamata.consent.purposes import RESEARCH
-from iamata.consent.requests import RecordFacts, Request
+from iamata.consent.requests import RecordFacts
 from iamata.consent.terms import Rule
 from iamata.crypto.commitments import SALT_BYTES
 from iamata.learning.membership import compute_leaf, derive_member_key, digest_denial, spell_members
@@ -42,6 +41,7 @@ from iamata.workflows.frozen_tables import (
 from iamata.workflows.hiding import Hiding
 from iamata.workflows.messages import ReadDetails
 from iamata.workflows.office import Office
+from iamata.workflows.study_purposes import find_request, require_code
 
 
 class Agreed(NamedTuple):
@@ -96,6 +96,7 @@ def get_buildable(
     study, protocol = get_study(office, view, study_id)
     require(is_permitted(office, view, study), Reason.PERMIT_NOT_ACTIVE)
     require(find_dataset(view, office, study) is None, Reason.DATASET_NOT_ACTIVE, "there is one already")
+    require_code(study.purpose)
     check_uses(study.uses, protocol.purpose, until_day=study.until_day)
     # Reviewers granted the permit without knowing these conditions: people of the custodian's decide.
     require_use(conditions, protocol.purpose, day=compute_day(office.tell_time(view)))
@@ -178,7 +179,9 @@ def decide_taking_part(
 
     Out of which records a row of a table came nobody can tell, so for a table nothing may be left out.
     """
-    request = Request(recipients=(f"member:{study.owner}",), purpose=RESEARCH)
+    request = find_request(study)
+    if request is None:
+        return None
     asked = list_asked(protocol, policy.patient)
     decision = decide(policy, request, asked, at_ms=at_ms)
     if decision.refusals or len(decision.permits) != 1:
@@ -258,7 +261,7 @@ def journal_use(
             one.patient,
             ReadDetails(
                 person=study.researcher,
-                purpose=RESEARCH,
+                purpose=require_code(study.purpose),
                 basis=f"consent/{one.consent}",
                 records=(record,),
                 recipient=study.owner,

@@ -27,7 +27,7 @@ from iamata.learning.worth import CURVES, draw_curves, list_metrics, write_worth
 from iamata.ledger.entries import Attestation, Dataset, Study
 from iamata.model.ids import Digest, MemberId, ModelId, NetworkId, RunId, StudyId, encode_digest
 
-NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study, for research."
+NOT_A_DEVICE: Final = "This is no medical device. It is the result of a study."
 WORTH: Final = "evaluation.json"
 OUTCOMES: Final = {"binary": "yes or no", "count": "a count", "number": "a number"}
 FILES: Final = "## Files"

@@ -50,6 +50,7 @@ from iamata.workflows.office import Office
 from iamata.workflows.reviewed_code import compute_code_digest
 from iamata.workflows.run_rounds import say_failed
 from iamata.workflows.starting import list_standing, require_fruitful, require_supersedable, submit_run
+from iamata.workflows.study_purposes import require_code
 from iamata.workflows.undertakings import OWN, Undertaking, list_under_way, undertake
 
 GROUNDS: Final = "review-grounds"
@@ -80,6 +81,7 @@ def check_protocol(protocol: bytes, proposal: Proposal) -> None:
     is_each_once = len(set(proposal.sites)) == len(proposal.sites)
     require(is_each_once, Reason.INPUT_INVALID, "a site is named twice")
     require(len(proposal.sites) >= SITES_MIN, Reason.INPUT_INVALID, f"fewer than {SITES_MIN} sites")
+    require_code(proposal.purpose)
     check_uses(proposal.uses, read.purpose, until_day=proposal.until_day)
     check_budget(read, proposal.budget_micro)
     check_classes(read)
@@ -141,8 +143,9 @@ def get_protocol_file(
 
 
 def check_study(study: Study, document: bytes) -> None:
-    """Refuse a protocol that the ledger does not name, or whose purpose its uses do not hold."""
+    """Refuse a protocol that the ledger does not name, and a purpose that no consent or its uses hold."""
     require(name_document(document) == study.protocol, Reason.BODY_CHANGED, "the protocol")
+    require_code(study.purpose)
     check_uses(study.uses, read_protocol(document).purpose, until_day=study.until_day)
 
 

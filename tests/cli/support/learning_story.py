@@ -70,6 +70,8 @@ class LearningStory:
         ):
             asked = ("--sites", sites, "--use", use, "--purpose", "research", "--until", early["until"])
             self.refused[f"asked {name}"] = self.stage(*propose, *asked)
+        unnamed = ("--purpose", "statistics", "--use", "DUO:0000006", "--until", early["until"])
+        self.refused["asked for what no consent names"] = self.stage(*propose, *here, *unnamed)
         self.ask("study list")
         return study
 

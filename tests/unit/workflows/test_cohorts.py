@@ -47,12 +47,12 @@ def name_marker(patient: PatientId) -> tuple[Selector, ...]:
 DATASET: Final = DatasetId("00000000-0000-4000-8000-000000000001")
 
 
-def list_read(world: StudyWorld, patient: PatientId) -> list[str]:
+def list_read(world: StudyWorld, patient: PatientId, *, purpose: str = "HRESCH") -> list[str]:
     entries = read_entries(world.offices[SITES[0]].custody, patient)
     reads = [
         read_details(one.payload, ReadDetails) for one in entries if one.header.kind is JournalKind.READ
     ]
-    assert {(one.recipient, one.purpose) for one in reads} <= {(OWNER, "HRESCH")}
+    assert {(one.recipient, one.purpose) for one in reads} <= {(OWNER, purpose)}
     return [record for one in reads for record in one.records]
 
 
@@ -70,6 +70,18 @@ def test_rows_come_of_what_is_permitted_and_each_patient_sees_which_records_were
         assert (study, dataset) == (f"study/{world.study}", f"dataset/{DATASET}")
         assert len(read) == 4 + int(row["ill"] or 0)  # not the one that is labelled as restricted
         assert not any(one.endswith(f"-{len(read)}") for one in read)
+
+
+def test_rows_come_of_those_alone_who_agreed_to_the_purpose_and_they_read_which(world: StudyWorld) -> None:
+    office, (first, other, *_) = world.offices[SITES[0]], world.patients[SITES[0]]
+    study = world.permit(COHORT, purpose=EhdsPurpose.CARE)
+    world.agree_anew(SITES[0], first, "HQUALIMP")
+
+    gathered = gather_cohort(office, study, HEALTH, dataset=DATASET)
+
+    assert list(gathered.rows) == [first.id]
+    assert f"study/{study}" in list_read(world, PatientId(first.id), purpose="HQUALIMP")
+    assert list_read(world, PatientId(other.id)) == []
 
 
 def test_whoever_withdraws_between_reading_and_freezing_is_not_in_the_dataset(world: StudyWorld) -> None:
