@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
+from iamata.cli.learning import INTERRUPTED, saying_what_stops
 from iamata.cli.model import BESIDE, gather_card, show_answer, write_all
 from iamata.learning.estimators.linear_model import LinearModel
 from iamata.learning.estimators.predictions import Prediction
 from iamata.model.reasons import Reason, Refused
+from iamata.node.places import RemotePlace
 from iamata.notebook import open_home
 from iamata.testing.study_stage import HOSPITALS
 from iamata.workflows.model_uses import Answer
 from learning_story import LearningStory
 
 BEYOND = "marker: beyond -5 to 5"
+PROMPT_S = 8.0
+"""Within how many seconds an interrupted command ends, on a machine that does other things besides."""
 SITE_SAYS = "north: of "
 """How a statement about who agreed at the site begins."""
 
@@ -279,6 +283,42 @@ def test_those_who_leave_in_tens_are_taken_out_and_the_model_turns_stale(learned
     assert learned.moments["again"]["status"] == "current"
     statuses = [one["status"] for one in learned.heard["model list"]["models"]]
     assert statuses == ["superseded", "current"]
+
+
+def test_a_training_that_is_interrupted_fails_at_once_and_says_so(learned: LearningStory) -> None:
+    said = learned.moments["interrupted"]
+
+    assert (said["exit"], said["took_s"] < PROMPT_S) == (130, True)
+    assert said["err"].split() == INTERRUPTED.split()
+    assert [(one["status"], one["reason"]) for one in said["runs"]] == [
+        ("finished", ""),
+        ("failed", "ROUND_ABORTED"),
+    ]
+
+
+def test_who_stops_looking_on_at_a_node_is_told_that_the_run_goes_on(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(KeyboardInterrupt), saying_what_stops(RemotePlace.__new__(RemotePlace)):
+        raise KeyboardInterrupt
+
+    assert "The run goes on at its nodes" in capsys.readouterr().err
+
+
+def test_a_run_that_nobody_goes_on_with_is_marked_as_failed(learned: LearningStory) -> None:
+    found = {
+        name: [one["status"] for one in said["runs"]][2:]
+        for name, said in (
+            ("looked after", learned.moments["killed"]),
+            ("trained again", learned.heard["study show"]),
+        )
+    }
+
+    assert found == {
+        "looked after": ["failed", "running"],  # a node could still go on with the second one
+        "trained again": ["failed", "failed", "finished"],
+    }
+    assert {one["reason"] for one in learned.heard["study show"]["runs"]} == {"", "ROUND_ABORTED"}
 
 
 def test_who_is_erased_takes_the_dataset_along_at_once(learned: LearningStory) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from iamata.cli.commands import verb
-from iamata.cli.learning import MICRO, StudyArgument, WithoutOption
+from iamata.cli.learning import MICRO, StudyArgument, WithoutOption, saying_what_stops
 from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show, spell_table
 from iamata.cli.parties import read_id
@@ -112,9 +112,10 @@ def answer_question(
 ) -> None:
     """Have a question answered, and show what came of it and what it cost."""
     with open_place(home, node, wallet) as place, make_progress() as progress:
-        told = researching.ask(
-            place, wallet, study, question, without=without, tell=make_teller(progress, {})
-        )
+        with saying_what_stops(place):
+            told = researching.ask(
+                place, wallet, study, question, without=without, tell=make_teller(progress, {})
+            )
         answer = told.answer
         row = describe_answer(place, answer, told.run)
         entry = get_study(place.engine.snapshot(), study)

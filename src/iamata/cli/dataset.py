@@ -22,6 +22,7 @@ from iamata.model.instants import compute_day, format_day
 from iamata.model.reasons import Reason, require
 from iamata.node.gathering import Gathered, build_at_node, build_from, read_conditions
 from iamata.node.home import Home, open_home
+from iamata.node.learning import end_interrupted
 from iamata.node.places import Place, RemotePlace
 from iamata.node.studying import fetch_protocol, read_file
 from iamata.ports import LedgerView
@@ -197,8 +198,12 @@ def look_after(
         typer.Option("--member", metavar="ID", help="Whose datasets; otherwise all served here."),
     ] = None,
 ) -> None:
-    """Do what withdrawals ask of this home's datasets: replace, retire, or confirm them."""
+    """Do what withdrawals ask of this home's datasets: replace, retire, or confirm them.
+
+    Runs that this home was at when it was closed, and cannot go on with, are marked as failed.
+    """
     with open_home(home) as opened:
+        end_interrupted(opened)
         members = sorted(opened.offices) if member is None else [opened.get_office(member).member]
         rows = [row for one in members for row in look_after_member(opened, one)]
     table = [(row["custodian"], row["study"], spell_step(row)) for row in rows]

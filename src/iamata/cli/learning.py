@@ -1,13 +1,16 @@
 """How studies, datasets, runs and models are described: for machines as documents, for people as rows."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
+from iamata.cli.output import complain
 from iamata.ledger.entries import Dataset, Model, Run, Study
 from iamata.model.ids import DatasetId, ModelId, RunId, StudyId
 from iamata.model.instants import Instant, format_day, format_instant
-from iamata.node.places import Place
+from iamata.node.places import Place, RemotePlace
 from iamata.ports import LedgerView
 from iamata.workflows.lineages import (
     Lineages,
@@ -28,6 +31,20 @@ WithoutOption = Annotated[
     typer.Option("--without", metavar="SITE", help="A site that takes no part; repeat it."),
 ]
 MICRO: int = 1_000_000
+
+
+INTERRUPTED: str = "Interrupted: the run has failed, nothing came of it, and what it spent is spent."
+WATCHED: str = "You look on no longer. The run goes on at its nodes: iamata study show tells more."
+
+
+@contextlib.contextmanager
+def saying_what_stops(place: Place) -> Iterator[None]:
+    """Say what becomes of a run when its command is interrupted from the keyboard."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(WATCHED if isinstance(place, RemotePlace) else INTERRUPTED)
+        raise
 
 
 def tell_time(place: Place) -> Instant:

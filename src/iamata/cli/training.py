@@ -6,7 +6,14 @@ import typer
 from rich.progress import Progress
 
 from iamata.cli.commands import verb
-from iamata.cli.learning import StudyArgument, WithoutOption, describe_model, spell_overdue, tell_time
+from iamata.cli.learning import (
+    StudyArgument,
+    WithoutOption,
+    describe_model,
+    saying_what_stops,
+    spell_overdue,
+    tell_time,
+)
 from iamata.cli.options import WalletOption
 from iamata.cli.output import make_progress, show
 from iamata.cli.parties import read_id
@@ -38,14 +45,15 @@ def train(
     older = None if supersedes is None else read_id(supersedes, ModelId)
     rounds: dict[MemberId, int] = {}
     with open_place(home, node, wallet) as place, make_progress() as progress:
-        model = researching.train(
-            place,
-            wallet,
-            chosen,
-            supersedes=older,
-            without=without or (),
-            tell=make_teller(progress, rounds),
-        )
+        with saying_what_stops(place):
+            model = researching.train(
+                place,
+                wallet,
+                chosen,
+                supersedes=older,
+                without=without or (),
+                tell=make_teller(progress, rounds),
+            )
         view = place.engine.snapshot()
         entry = get_model(view, model)
         row = describe_model(view, model, entry, at_ms=tell_time(place))

@@ -1,7 +1,9 @@
 """Train or ask from a home: a study's owner carries, and each site that is served here takes part."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
+from typing import Final
 
 from iamata.learning.questions import Question
 from iamata.ledger.entries import RunStatus
@@ -16,6 +18,10 @@ from iamata.workflows import questions, studies, training
 from iamata.workflows.lineages import list_sites
 from iamata.workflows.office import Office
 from iamata.workflows.questions import Begun
+from iamata.workflows.run_rounds import say_failed
+
+STOP_S_MAX: Final = 10.0
+"""How long sites here have, when somebody interrupts, to find out that the run is over."""
 
 
 def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is told
@@ -29,6 +35,7 @@ def train(  # noqa: PLR0913  whose study, for whom, in whose place, and who is t
     tell: Tell,
 ) -> ModelId:
     """Start a run on what stands, let the sites here take part, await the others, register the model."""
+    end_interrupted(home, study=study)
     office = home.get_office(owner)
     run = studies.start_run(office, study, researcher, supersedes=supersedes, without=without)
     take_part_here(home, office, run, tell=tell)
@@ -57,8 +64,27 @@ def ask(  # noqa: PLR0913  whose study, for whom, what, without whom, and who is
     return begun
 
 
+def end_interrupted(home: Home, *, study: StudyId | None = None) -> None:
+    """Say of runs that this home was at when it was closed, and does not go on with, that they failed.
+
+    Those of `study`, of which another run is to begin, are not gone on with though they could be. What
+    waits for a site elsewhere is left alone.
+    """
+    going_on = {run for office in home.offices.values() for run in training.list_interrupted(office)}
+    for office in home.offices.values():
+        for run in (one.run for one in studies.list_unregistered(office)):
+            entry, waits_for = RUNS.find(office.take_view(), run), list_own_sites(home, run)
+            if entry is None or len(waits_for) + len(entry.attestations) < len(entry.datasets):
+                continue
+            if entry.study == study or (waits_for and run not in going_on):
+                say_failed(office, run, Reason.ROUND_ABORTED)
+
+
 def take_part_here(home: Home, office: Office, run: RunId, *, tell: Tell) -> None:
-    """Let the sites that are served from a home take part in a run that one of its members carries."""
+    """Let the sites that are served from a home take part in a run that one of its members carries.
+
+    Interrupted from the keyboard, the run fails, so that it ends at once at all of them.
+    """
     failures: list[Refused] = []
 
     def take_part(site: MemberId) -> None:
@@ -73,11 +99,19 @@ def take_part_here(home: Home, office: Office, run: RunId, *, tell: Tell) -> Non
         else:
             tell(Step(site=site, is_done=True))
 
-    threads = [threading.Thread(target=take_part, args=(one,)) for one in list_own_sites(home, run)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    sites = list_own_sites(home, run)
+    threads = [threading.Thread(target=take_part, args=(one,), daemon=True) for one in sites]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        with contextlib.suppress(Refused):  # as while the ledger is silent: said when one trains again
+            say_failed(office, run, Reason.ROUND_ABORTED)
+        for thread in filter(threading.Thread.is_alive, threads):
+            thread.join(STOP_S_MAX)
+        raise
     if failures:
         raise min(failures, key=lambda one: one.reason is Reason.RUN_OVER)
 

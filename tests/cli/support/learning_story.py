@@ -1,23 +1,47 @@
 """A study's story on the command line, told once: from its proposal to a model that forgot who left."""
 
+import contextlib
 import csv
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from iamata.model.ids import ConsentId
+from iamata.model.ids import ConsentId, PersonId, StudyId
 from iamata.node import wallets
+from iamata.node.desks import LocalDesk
 from iamata.node.home import open_home
+from iamata.node.steps import Step
 from iamata.stores.wallets import load_wallet
+from iamata.testing.learning import Killed
 from iamata.testing.stage import Answer, call
-from iamata.testing.study_stage import HOSPITALS, StudyStage
+from iamata.testing.study_stage import HOSPITALS, OWNER, StudyStage
+from iamata.wire.carrying import DeskCarrier
+from iamata.workflows import studies, training
 
 SITE: Final = "north"
 PATIENTS: Final = {"east": 11, SITE: 21, "south": 11}
 LEAVING: Final = 10
 LISTS: Final = ("answers", "datasets", "runs", "models", "title", "question", "method")
+
+
+class KillingCarrier(DeskCarrier):
+    """Ends a site's node as it sends its first message."""
+
+    def carry_message(self, *, plan: bytes, message: bytes) -> None:  # noqa: ARG002  it comes to nothing
+        """Send nothing any more."""
+        raise Killed
+
+
+def press_interrupt(step: Step) -> None:
+    """Do what a terminal does at Ctrl-C, once sites add up."""
+    if step.round is not None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 class LearningStory:
@@ -199,12 +223,40 @@ class LearningStory:
         self.ask("dataset look-after")
         self.moments["stale"] = self.stage.ask("model", "show", model)
         self.moments["stale use"] = {"err": self.stage("model", "apply", *self.about(model)).err}
+        self.interrupt(study)
         again = ("--wallet", self.stage.wallet("rosa"), "--supersedes", model)
         self.moments["again"] = self.stage.ask("study", "train", study, *again)
         self.ask("wallet studies", "--wallet", self.stage.patient_wallet(SITE, 0))
         self.refused["superseded use"] = self.stage("model", "apply", *self.about(model), "--json")
         self.moments["superseded"] = self.stage.ask("model", "verify", model)
         self.ask("model list")
+
+    def interrupt(self, study: str) -> None:
+        """Interrupt a training from the keyboard; then leave two as a home does that is killed."""
+        begun = time.monotonic()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("iamata.cli.training.make_teller", lambda *_: press_interrupt)
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            said = self.stage("study", "train", study, "--wallet", self.stage.wallet("rosa"))
+            signal.signal(signal.SIGINT, before)
+        took_s = time.monotonic() - begun
+        self.moments["interrupted"] = {"exit": said.code, "err": said.err, "took_s": took_s}
+        self.moments["interrupted"] |= self.stage.ask("study", "show", study)
+        self.kill(StudyId(study), begins=False)
+        self.stage.ask("dataset", "look-after")
+        self.kill(StudyId(study), begins=True)
+        self.stage.ask("dataset", "look-after")
+        self.moments["killed"] = self.stage.ask("study", "show", study)
+
+    def kill(self, study: StudyId, *, begins: bool) -> None:
+        """Leave a run to which its owner is alone, or which a site has begun and could go on with."""
+        (rosa,) = load_wallet(self.stage.wallet("rosa")).identities
+        with open_home(self.stage.home) as home:
+            owner, site = home.get_office(OWNER), home.get_office(SITE)
+            run = studies.start_run(owner, study, PersonId(rosa.id))
+            if begins:
+                with contextlib.suppress(Killed):
+                    training.take_part(site, run, KillingCarrier(LocalDesk(owner), site))
 
     def leave_alone(self) -> None:
         """Let one narrow their consent and then withdraw it, who has to wait for others."""
