@@ -12,6 +12,7 @@ from iamata.learning.protocols import Protocol, read_protocol
 from iamata.learning.schemas import Schema
 from iamata.learning.tables import parse_table, spell_word
 from iamata.ledger.tables import DATASETS
+from iamata.model.canonical import check_distinct
 from iamata.model.ids import RANDOM_PATTERN, DatasetId, PatientId, StudyId
 from iamata.model.reasons import Reason, Refused, require
 from iamata.node.home import Home
@@ -188,7 +189,11 @@ def read_conditions(path: Path | None, *, is_judged: bool) -> Conditions:
     said = UNSAID
     if path is not None:
         try:
-            said = msgspec.json.decode(read_file(path, bytes_max=CONDITIONS_BYTES_MAX), type=Conditions)
+            raw = read_file(path, bytes_max=CONDITIONS_BYTES_MAX)
+            said = msgspec.json.decode(raw, type=Conditions)
+            check_distinct(raw)
+        except Refused:
+            raise
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(Reason.INPUT_INVALID, f"{path}: {error}") from error
     require(not said.is_judged, Reason.INPUT_INVALID, f"{path}: --judged says so of one study, no file")

@@ -17,6 +17,7 @@ from iamata.ledger.blocks import StoredBlock
 from iamata.ledger.genesis import Genesis, compute_network_id
 from iamata.ledger.leaves import Leaf, decode_leaf
 from iamata.ledger.state import LedgerState
+from iamata.model.canonical import check_distinct
 from iamata.model.ids import Digest, ModelId
 from iamata.model.instants import Instant
 from iamata.model.reasons import Reason, Refused, require
@@ -255,6 +256,9 @@ def _read_object(path: Path) -> dict[str, Cell]:
     raw = read_file(path, bytes_max=ROW_BYTES_MAX)
     try:
         row: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, float | int | str | bool | None])
+        check_distinct(raw)
+    except Refused:
+        raise
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(Reason.INPUT_INVALID, f"{path} holds no object of numbers and words") from error
     return {name: spell_truth(cell) for name, cell in row.items()}

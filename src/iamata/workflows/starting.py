@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
+from iamata.learning.protocols import MICRO
 from iamata.learning.secure_sum.plans import SITES_MIN
 from iamata.ledger.entries import Dataset, MemberStatus, ModelStatus, Study
-from iamata.ledger.tables import DATASETS, MEMBERS, MODELS
+from iamata.ledger.tables import DATASETS, MEMBERS, MODELS, SPENDINGS
 from iamata.ledger.transactions.models import MODELS_MAX
-from iamata.ledger.transactions.runs import RUN_MS_MAX, StartRun
+from iamata.ledger.transactions.runs import BUDGET_DAYS, CUSTODIAN_BUDGET_MICRO, RUN_MS_MAX, StartRun
 from iamata.model.ids import DatasetId, MemberId, ModelId, PersonId, RunId, StudyId
-from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Instant
-from iamata.model.reasons import Reason, require
+from iamata.model.instants import MS_PER_DAY, MS_PER_HOUR, Day, Instant, compute_day
+from iamata.model.reasons import Reason, Refused, require
 from iamata.ports import LedgerView
 from iamata.workflows.documents import get_protocol
 from iamata.workflows.lineages import get_study
@@ -78,16 +79,45 @@ def _count_in_use(view: LedgerView, dataset: Dataset) -> int:
 def submit_run(
     office: Office, study_id: StudyId, researcher: PersonId, *, run: RunId, datasets: tuple[DatasetId, ...]
 ) -> None:
-    """Put a run on the ledger; refused where the budget is exhausted. It ends with its permit."""
+    """Put a run on the ledger; refused where a budget is exhausted, and whose. It ends with its permit."""
     view = office.take_view()
     study = get_study(view, study_id)
-    office.author.submit(
-        StartRun,
-        run=run,
-        study=study_id,
-        researcher=researcher,
-        code=compute_code_digest(),
-        datasets=datasets,
-        spends_micro=get_protocol(office.custody, study).spends_micro,
-        until_ms=Instant(min(office.tell_time(view) + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
-    )
+    spends_micro, now_ms = get_protocol(office.custody, study).spends_micro, office.tell_time(view)
+    try:
+        office.author.submit(
+            StartRun,
+            run=run,
+            study=study_id,
+            researcher=researcher,
+            code=compute_code_digest(),
+            datasets=datasets,
+            spends_micro=spends_micro,
+            until_ms=Instant(min(now_ms + RUN_MS, MS_PER_DAY * (study.until_day + 1) - 1)),
+        )
+    except Refused as refused:
+        if refused.reason is not Reason.BUDGET_EXHAUSTED:
+            raise
+        found = [entry for one in datasets if (entry := DATASETS.find(view, one)) is not None]
+        custodians, day = [one.custodian for one in found], compute_day(now_ms)
+        exhausted = _spell_exhausted(office.take_view(), study_id, custodians, spends_micro, day=day)
+        raise Refused(refused.reason, exhausted) from refused
+
+
+def _spell_exhausted(
+    view: LedgerView, study_id: StudyId, custodians: Sequence[MemberId], spends_micro: int, *, day: Day
+) -> str:
+    """Say whose budget a run was too dear for, as the ledger's rules ask: the study's, or a custodian's."""
+    study, spends = get_study(view, study_id), spends_micro / MICRO
+    left_micro = study.budget_micro - study.spent_micro
+    if spends_micro > left_micro:
+        of = f"of the study's ε = {study.budget_micro / MICRO:g}"
+        return f"{of}, {left_micro / MICRO:g} is left, and this takes {spends:g}"
+    lefts = {one: CUSTODIAN_BUDGET_MICRO - _sum_year(view, one, day=day) for one in custodians}
+    spent = ", ".join(f"{one} {left / MICRO:g}" for one, left in lefts.items() if left < spends_micro)
+    of = f"of the ε = {CUSTODIAN_BUDGET_MICRO / MICRO:g} that all studies may spend at a custodian"
+    return f"{of} in {BUDGET_DAYS} days, there is left at {spent}; this takes {spends:g}"
+
+
+def _sum_year(view: LedgerView, custodian: MemberId, *, day: Day) -> int:
+    spending = SPENDINGS.find(view, custodian)
+    return sum(spent for on, spent in (() if spending is None else spending.days) if on > day - BUDGET_DAYS)

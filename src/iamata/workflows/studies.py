@@ -150,14 +150,17 @@ def check_study(study: Study, document: bytes) -> None:
 
 
 def review_study(reviewer: Author, study_id: StudyId, *, is_approval: bool, grounds: str) -> bytes:
-    """Judge a study's protocol and the code that is installed here; return what opens the grounds."""
+    """Judge a study's protocol and the code that is installed here; return what opens the grounds.
+
+    Who rejects need not have the code: what is rejected is the study as it stands.
+    """
     study = get_study(reviewer.engine.snapshot(), study_id)
     salt = reviewer.entropy(SALT_BYTES)
     reviewer.submit(
         ReviewStudy,
         study=study_id,
         protocol=study.protocol,
-        code=compute_code_digest(),
+        code=compute_code_digest() if is_approval else study.code,
         is_approval=is_approval,
         grounds=commit(GROUNDS, salt, grounds.encode("utf-8")),
     )

@@ -119,6 +119,10 @@ class LearningStory:
         judged = self.stage.folder / "judged.json"
         judged.write_text('{"permission": "DUO:0000006", "is_judged": true}')
         self.refused["judged by a file"] = self.build(study, self.stage.table(SITE), "--conditions", judged)
+        judged.write_text('{"permission": "DUO:0000006", "permission": "DUO:0000004"}')
+        self.refused["under two permissions"] = self.build(
+            study, self.stage.table(SITE), "--conditions", judged
+        )
         for member in HOSPITALS:
             self.heard["dataset build"] = self.stage.build(study, member)
         self.refused["built twice"] = self.build(study, self.stage.table(SITE))
@@ -200,6 +204,8 @@ class LearningStory:
         half.write_text('{"marker": 1.5}')
         asked = self.about(model)
         self.refused["asked with half a row"] = self.stage("model", "apply", *asked[:-1], half, "--json")
+        half.write_text('{"marker": 1.5, "smokes": "no", "marker": -1.5}')
+        self.refused["asked with a key twice"] = self.stage("model", "apply", *asked[:-1], half, "--json")
         last = PATIENTS[SITE] - 1
         silent = ("--wallet", self.stage.patient_wallet(SITE, last), "--to", f"member:{SITE}", "--yes")
         terms = ("--purpose", "TREAT", "--label", "R", "--except-label", "N")

@@ -156,6 +156,8 @@ def test_a_study_is_asked_no_more_when_its_budget_is_spent_but_its_answers_stay(
     refused = [refuse(world, Count(of=(HIGH,))) for _ in range(2)]
 
     assert [one.reason for one in refused] == [Reason.BUDGET_EXHAUSTED] * 2
+    assert "of the study's ε = " in refused[0].detail
+    assert ", 0 is left, and this takes " in refused[0].detail
     assert ask(world, Count(of=(ILL,))) == (known, False)
 
 
