@@ -1,15 +1,19 @@
 """The socket: order, flushes, garbage, foreigners, and one connection for each purpose."""
 
+import gc
 import logging
 import socket
 import stat
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from iamata.engines.comet.engine import CometEngine
 from iamata.engines.comet.framing import write_frame
 from iamata.engines.comet.protocol import abci_pb2 as abci
+from iamata.engines.comet.server import AbciServer
 from iamata.model.reasons import Refused
 from iamata.testing.comet import AbciConnection, CometDiedError, spell
 from iamata.testing.validator import ValidatorTown
@@ -180,3 +184,27 @@ def test_an_address_that_others_could_reach_is_refused(
 
     with pytest.raises(Refused, match="INPUT_INVALID"):
         CometEngine(tmp_path / "other", town.genesis, address=address, broadcast=lambda _: None)
+
+
+def test_whoever_was_just_let_in_is_let_go_when_the_server_ends(tmp_path: Path) -> None:
+    """Each of CometBFT's connections is closed, also those that it opened in the last moment."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(40):
+            come_and_end(tmp_path / "abci.sock")
+        gc.collect()
+
+    assert [str(one.message) for one in warned] == []
+
+
+def come_and_end(path: Path) -> None:
+    """Connect, and have the server end at once."""
+    dispatcher: Any = None  # nobody asks anything
+    server = AbciServer(dispatcher, f"unix://{path}", halt=lambda _: None)
+    server.start()
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+    for client in clients:
+        client.connect(str(path))
+    server.close()
+    for client in clients:
+        client.close()

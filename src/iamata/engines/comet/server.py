@@ -109,7 +109,7 @@ class AbciServer:
     async def _end(self) -> None:
         self._is_closing = True
         if self._server is not None:
-            self._server.close()
+            await self._stop_listening(self._server)
         for connection in self._connections:
             connection.cut()
         # Whoever was just let in, too: what is cut is not closed before its own task has seen it end.
@@ -119,6 +119,17 @@ class AbciServer:
             if left_s <= 0:
                 return
             await asyncio.wait(others, timeout=left_s)
+
+    async def _stop_listening(self, server: asyncio.Server) -> None:
+        """Accept nobody more, and let those in who were just accepted.
+
+        A server that is closed beforehand forgets their sockets open: asyncio attaches them to it in the
+        next turn of its loop, and by then it is none (CPython's issue 109564).
+        """
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0)
+        server.close()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(reader, writer)
