@@ -33,6 +33,11 @@ def post_datasets(world: World, **changes: Any) -> Party:
     return rosa
 
 
+def retire(world: World, site: str, name: str) -> bytes:
+    """Write that a site's dataset goes."""
+    return world.node(site).author.write(RetireDataset, dataset=world.derive_id("dataset", site, name))
+
+
 def replace_dataset(world: World, site: str, *, before: str = "", name: str = "reduced") -> None:
     """Let a site post its dataset without those who left."""
     older = world.derive_id("dataset", site, before)
@@ -140,7 +145,6 @@ def confirm_an_unknown_one(world: World) -> bytes:
 def retire_what_is_replaced(world: World) -> bytes:
     post_datasets(world)
     replace_dataset(world, "hospital-b")
-    dataset = world.derive_id("dataset", "hospital-b", "")
-    return world.node("hospital-b").author.write(RetireDataset, dataset=dataset)
+    return retire(world, "hospital-b", "")
 
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from iamata.ledger.transactions.datasets import REPLACED_MAX, PostDataset, RetireDataset
+from iamata.ledger.transactions.datasets import REPLACED_MAX, PostDataset
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.ledger.transactions.runs import AttestRun, FailRun, StartRun
 from iamata.model.reasons import Reason
 from iamata.testing.vectors import Cases
 from iamata.testing.world import Party, World
-from ledger_datasets import build, replace_dataset, replace_often
+from ledger_datasets import build, replace_dataset, replace_often, retire
 from ledger_runs import attest, finish, start, train
 from ledger_studies import OWNER
 
@@ -34,11 +34,6 @@ def learn(world: World) -> Party:
     return rosa
 
 
-def retire(world: World, site: str, name: str) -> bytes:
-    """Write that a site's dataset goes."""
-    return world.node(site).author.write(RetireDataset, dataset=world.derive_id("dataset", site, name))
-
-
 def retrain(world: World, rosa: Party) -> bytes:
     """Let some leave, learn without them, and write that this model takes the first one's place."""
     replace_dataset(world, "hospital-b")
@@ -61,8 +56,7 @@ def accepts_a_dataset_that_replaces(world: World) -> bytes:
 @CASES.add("dataset.retired", "LED-DAT-7", why="Too few left to be hidden by a new dataset: the old one goes.")
 def accepts_dataset_retire(world: World) -> bytes:
     learn(world)
-    dataset = world.derive_id("dataset", "hospital-b", "")
-    return world.node("hospital-b").author.write(RetireDataset, dataset=dataset)
+    return retire(world, "hospital-b", "")
 
 
 @CASES.add(
@@ -160,8 +154,7 @@ def accepts_a_model_that_is_born_stale(world: World) -> bytes:
 @CASES.add("model.registered", "LED-MOD-3", why="A dataset went while it learned: the model is born retired.")
 def accepts_a_model_that_is_born_retired(world: World) -> bytes:
     start(world)
-    dataset = world.derive_id("dataset", "hospital-b", "")
-    world.node("hospital-b").author.submit(RetireDataset, dataset=dataset)
+    world.memory.order([retire(world, "hospital-b", "")])
     finish(world)
     return world.node(OWNER).author.write(RegisterModel, **register(world))
 
@@ -188,8 +181,7 @@ def accepts_a_model_that_supersedes(world: World) -> bytes:
 @CASES.add("model.registered", "LED-MOD-5", why="A retired model is not to be used, whatever comes in its place.")
 def accepts_a_model_in_a_retired_ones_place(world: World) -> bytes:
     rosa = learn(world)
-    retired = world.derive_id("dataset", "hospital-b", "")
-    world.node("hospital-b").author.submit(RetireDataset, dataset=retired)
+    world.memory.order([retire(world, "hospital-b", "")])
     world.node("hospital-b").author.submit(PostDataset, **build(world, "hospital-b", name="next"))
     datasets = (world.derive_id("dataset", "hospital-b", "next"), world.derive_id("dataset", "hospital-c", ""))
     world.node(OWNER).author.submit(StartRun, **train(world, rosa, name="second", datasets=datasets))

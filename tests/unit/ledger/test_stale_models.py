@@ -5,8 +5,8 @@ from iamata.ledger.tables import DATASETS, MODELS
 from iamata.ledger.transactions.datasets import REPLACED_MAX
 from iamata.ledger.transactions.models import RegisterModel
 from iamata.testing.world import World
-from ledger_datasets import replace_dataset, replace_often
-from ledger_models import learn, register, retire, retrain
+from ledger_datasets import replace_dataset, replace_often, retire
+from ledger_models import learn, register, retrain
 from ledger_runs import finish, start
 from ledger_studies import OWNER
 
